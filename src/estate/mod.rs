@@ -1,0 +1,8 @@
+//! The estate: everything under one pair of sites, as the operator wrote it, and look-ups on it.
+//!
+//! Pure: text in, estate or diagnostics out. It knows that services exist and what kind they are, but not what the
+//! settings of a kind mean: those are decoded by the kind's own room in `systems`.
+
+mod file;
+
+pub use file::{Estate, Host, Objectives, Policy, Service, Site, Ssh, Transfer, TransferBy, TransferFrom};

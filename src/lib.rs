@@ -1,0 +1,11 @@
+//! Changeover: replication, switchover and failover between two sites, from one terminal.
+//!
+//! Folders are layers and arrows go down only; `ARCHITECTURE.md` has the picture and a test holds the code to it.
+
+pub mod estate;
+pub mod model;
+pub mod points;
+pub mod port;
+pub mod run;
+pub mod runbook;
+pub mod systems;

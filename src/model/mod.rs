@@ -1,0 +1,18 @@
+//! The vocabulary every other layer speaks: names, directions, epochs, endings, secrets, safe text.
+//!
+//! Pure data. Nothing here reads a file, a clock, the environment or the network, and nothing here imports
+//! another layer of the program.
+
+mod amount;
+mod direction;
+mod ids;
+mod outcome;
+mod secret;
+mod text;
+
+pub use amount::{ByteSize, Limit, Span};
+pub use direction::{Direction, DirectionRecord, End, Epoch};
+pub use ids::{HostName, InvalidName, PointId, RunId, ServiceName, SiteName, StageId, StepId, StepKey, UnitKey};
+pub use outcome::{CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, Skip};
+pub use secret::{Secret, SecretSource};
+pub use text::SafeText;

@@ -1,0 +1,211 @@
+//! Text from outside, made safe once: the only text that screens, titles, prompts and reports accept.
+//!
+//! Four properties hold for every `SafeText` (tested below): no control byte, bidi override or invisible character
+//! is left in it; nothing disappears silently (what is replaced is shown, as `^[`, `<9B>`, `<U+202E>` or
+//! `…[+812 bytes]`), except well-formed colour sequences, which carry no text; one line cannot affect another; and
+//! the cost of a line is bounded. Raw output stays byte-exact in its file; this is about what is shown.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use unicode_width::UnicodeWidthChar;
+
+/// Longest line that is kept, in bytes of input; the rest is counted and said.
+const LINE_CAP: usize = 16 * 1024;
+/// Most combining marks kept on one base character; terminals have crashed on thousands.
+const MARKS_CAP: usize = 4;
+
+/// Text that is safe to show. Lines are separated by `\n`, the only control character in it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct SafeText(String);
+
+impl SafeText {
+    /// Makes several lines safe; a trailing newline is dropped.
+    #[must_use]
+    pub fn block(text: &str) -> Self {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let mut out = String::with_capacity(text.len());
+        for (number, line) in text.split('\n').enumerate() {
+            if number > 0 {
+                out.push('\n');
+            }
+            push_line(&mut out, line);
+        }
+        Self(out)
+    }
+
+    /// Makes one line safe; newlines inside are shown as `^J`.
+    #[must_use]
+    pub fn line(text: &str) -> Self {
+        let mut out = String::with_capacity(text.len());
+        for (number, line) in text.split('\n').enumerate() {
+            if number > 0 {
+                out.push_str("^J");
+            }
+            push_line(&mut out, line);
+        }
+        Self(out)
+    }
+
+    /// Makes bytes of unknown encoding safe; what is not UTF-8 shows as U+FFFD.
+    #[must_use]
+    pub fn bytes(bytes: &[u8]) -> Self {
+        Self::block(&String::from_utf8_lossy(bytes))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// True when there is nothing to show.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for SafeText {
+    fn from(text: String) -> Self {
+        Self::block(&text)
+    }
+}
+
+impl From<&str> for SafeText {
+    fn from(text: &str) -> Self {
+        Self::block(text)
+    }
+}
+
+impl From<SafeText> for String {
+    fn from(text: SafeText) -> Self {
+        text.0
+    }
+}
+
+impl fmt::Display for SafeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for SafeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Appends one line (without newline) in its safe form.
+fn push_line(out: &mut String, line: &str) {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let mut cut = line.len().min(LINE_CAP);
+    while !line.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    let (kept, dropped) = line.split_at(cut);
+    let mut marks = 0;
+    let mut column = 0;
+    let mut rest = kept;
+    while let Some(c) = rest.chars().next() {
+        if let Some(length) = colour_sequence(rest) {
+            rest = &rest[length..];
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        let before = out.len();
+        match c {
+            '\t' => (0..8 - column % 8).for_each(|_| out.push(' ')),
+            '\u{7f}' => out.push_str("^?"),
+            '\0'..='\u{1f}' => {
+                out.push('^');
+                out.push(char::from(b'@' + c as u8));
+            }
+            '\u{80}'..='\u{9f}' => out.push_str(&format!("<{:02X}>", u32::from(c))),
+            _ if is_invisible(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            _ if c.width() == Some(0) => {
+                marks += 1;
+                if marks <= MARKS_CAP {
+                    out.push(c);
+                } else {
+                    out.push_str(&format!("<U+{:04X}>", u32::from(c)));
+                }
+                continue;
+            }
+            _ => out.push(c),
+        }
+        marks = 0;
+        column += out[before..].chars().map(|c| c.width().unwrap_or(0)).sum::<usize>();
+    }
+    if !dropped.is_empty() {
+        out.push_str(&format!("…[+{} bytes]", dropped.len()));
+    }
+}
+
+/// The length of a colour sequence (`ESC [ digits ; : m`, at most 32 bytes) at the start of `text`.
+fn colour_sequence(text: &str) -> Option<usize> {
+    let body = text.strip_prefix("\u{1b}[")?;
+    let length = body.bytes().take(30).position(|b| !matches!(b, b'0'..=b'9' | b';' | b':'))?;
+    (body.as_bytes()[length] == b'm').then_some(length + 3)
+}
+
+/// Characters that are drawn as nothing or that change the order of what is drawn around them.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hostile_text_is_shown_not_obeyed() {
+        for (raw, safe) in [
+            ("plain", "plain"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("\u{1b}]0;title\u{7}x", "^[]0;title^Gx"),
+            ("a\rb", "a^Mb"),
+            ("windows\r", "windows"),
+            ("a\tb", "a       b"),
+            ("rm \u{202e}txt.exe", "rm <U+202E>txt.exe"),
+            ("\u{9b}31m", "<9B>31m"),
+            ("nul\0", "nul^@"),
+            ("\u{1b}[2J", "^[[2J"),
+            ("\u{1b}[", "^[["),
+        ] {
+            assert_eq!(SafeText::block(raw).as_str(), safe, "{raw:?}");
+        }
+        assert_eq!(SafeText::line("a\nb").as_str(), "a^Jb");
+        assert_eq!(SafeText::block("one\n\u{1b}]0;x\ntwo\n").as_str(), "one\n^[]0;x\ntwo");
+        assert_eq!(SafeText::bytes(b"caf\xe9 failed").as_str(), "caf\u{fffd} failed");
+    }
+
+    #[test]
+    fn long_lines_say_what_was_left_out() {
+        let text = SafeText::block(&"x".repeat(LINE_CAP + 812));
+        assert!(text.as_str().ends_with("…[+812 bytes]"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_control_or_invisible_character_survives(raw in any::<Vec<u8>>(), text in any::<String>()) {
+            for safe in [SafeText::bytes(&raw), SafeText::block(&text), SafeText::line(&text)] {
+                prop_assert!(safe.as_str().chars().all(|c| c == '\n' || (!c.is_control() && !is_invisible(c))));
+            }
+        }
+
+        #[test]
+        fn making_safe_text_safe_again_changes_nothing(text in any::<String>()) {
+            let once = SafeText::block(&text);
+            prop_assert_eq!(SafeText::block(once.as_str()), once);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What a step may touch while it acts: the port, the facts of its run, and a voice. No screen, no journal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::estate::Estate;
+use crate::model::{
+    Direction, End, Failure, FailureKind, HostName, PointId, RunId, SafeText, ServiceName, SiteName, UnitKey,
+};
+use crate::points::Tree;
+use crate::port::{Clock, JobId, Place, Reach};
+
+/// Everything one attempt of one unit has.
+#[derive(Clone)]
+pub struct StepContext {
+    /// The world.
+    pub reach: Arc<dyn Reach>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The estate.
+    pub estate: Arc<Estate>,
+    /// Who is source and who is target.
+    pub direction: Direction,
+    /// The run.
+    pub run: RunId,
+    /// The restore point of the run.
+    pub point: PointId,
+    /// The unit.
+    pub unit: UnitKey,
+    /// The attempt, from 1. The same again when a step is entered again after a crash.
+    pub attempt: u32,
+    /// The end it acts at, if not the console.
+    pub end: Option<End>,
+    /// The host, for steps that run per host.
+    pub host: Option<HostName>,
+    /// The service it acts on.
+    pub service: Option<ServiceName>,
+    /// Where it tells what it does.
+    pub voice: Voice,
+    /// Set when it is to stop.
+    pub cancel: CancellationToken,
+}
+
+impl StepContext {
+    /// The site it acts at.
+    ///
+    /// # Errors
+    /// When the runbook gave the step no end.
+    pub fn site(&self) -> Result<&SiteName, Failure> {
+        self.end.map(|end| self.direction.site(end)).ok_or_else(|| {
+            Failure::new(FailureKind::Invalid, format!("run {}", self.unit), "the step has no site")
+                .hint("give it `on = \"source\"` or `on = \"target\"` in the runbook")
+        })
+    }
+
+    /// The settings of the step's service at the step's site, decoded.
+    ///
+    /// # Errors
+    /// When the step names no service, or the settings do not fit `S`.
+    pub fn settings<S: DeserializeOwned>(&self) -> Result<S, Failure> {
+        let site = self.site()?;
+        let service = self.service_name()?;
+        self.settings_of(service, site)
+    }
+
+    /// The settings of any service at any site, decoded.
+    ///
+    /// # Errors
+    /// When there is no such service, or the settings do not fit `S`.
+    pub fn settings_of<S: DeserializeOwned>(&self, service: &ServiceName, site: &SiteName) -> Result<S, Failure> {
+        let tried = || format!("read the settings of service {service} at {site} in the estate");
+        let settings = self
+            .estate
+            .settings_at(service, site)
+            .ok_or_else(|| Failure::new(FailureKind::Invalid, tried(), "there is no such service"))?;
+        serde_json::from_value(serde_json::Value::Object(settings)).map_err(|error| {
+            Failure::new(FailureKind::Invalid, tried(), error.to_string()).hint("run `changeover check`")
+        })
+    }
+
+    /// The step's service.
+    ///
+    /// # Errors
+    /// When the runbook names none.
+    pub fn service_name(&self) -> Result<&ServiceName, Failure> {
+        self.service.as_ref().ok_or_else(|| {
+            Failure::new(FailureKind::Invalid, format!("run {}", self.unit), "the step names no service")
+                .hint("give it `service = \"…\"` in the runbook")
+        })
+    }
+
+    /// The place of a host of the step's site.
+    ///
+    /// # Errors
+    /// When the step has no site.
+    pub fn place_of(&self, host: &HostName) -> Result<Place, Failure> {
+        Ok(Place::Host(self.site()?.clone(), host.clone()))
+    }
+
+    /// The host at `site` through which its exchange tree is reached: this unit's own host if it is there, else the
+    /// first host of the site that is the machine itself, else the first by name.
+    ///
+    /// # Errors
+    /// When the site has no host.
+    pub fn exchange_place(&self, site: &SiteName) -> Result<Place, Failure> {
+        if let Some(host) = &self.host
+            && self.site().is_ok_and(|own| own == site)
+        {
+            return Ok(Place::Host(site.clone(), host.clone()));
+        }
+        let hosts = || self.estate.hosts_with_role(site, None);
+        let (name, _) = hosts().find(|(_, host)| host.local).or_else(|| hosts().next()).ok_or_else(|| {
+            Failure::new(FailureKind::Invalid, format!("reach the exchange tree of {site}"), "the site has no hosts")
+                .hint(format!("add one under [sites.{site}.hosts] in the estate; `local = true` means this machine"))
+        })?;
+        Ok(Place::Host(site.clone(), name.clone()))
+    }
+
+    /// The tree of this direction on the exchange mount of `site`.
+    ///
+    /// # Errors
+    /// When the estate has no such site.
+    pub fn tree(&self, site: &SiteName) -> Result<Tree, Failure> {
+        let found = self.estate.sites.get(site).ok_or_else(|| {
+            Failure::new(FailureKind::Invalid, format!("find the exchange tree of {site}"), "there is no such site")
+        })?;
+        Ok(Tree::new(&found.exchange, &self.direction))
+    }
+
+    /// The name of a job of this attempt. `label` tells apart several jobs of one step.
+    #[must_use]
+    pub fn job_id(&self, label: &str) -> JobId {
+        JobId::new(&[self.run.as_str(), &self.unit.file_stem(), &self.attempt.to_string(), label])
+    }
+
+    /// Says one thing to whoever watches.
+    pub fn say(&self, text: impl AsRef<str>) {
+        self.voice.send(VoiceMessage::Said(SafeText::block(text.as_ref())));
+    }
+
+    /// Says how far it is; `what` is the thing that is counted: `bytes`, `shards`, `files`, `rows`, `documents`.
+    pub fn progress(&self, done: u64, total: Option<u64>, what: &'static str) {
+        self.voice.send(VoiceMessage::Progress { done, total, what });
+    }
+
+    /// Passes raw output on, byte-exact.
+    pub fn output(&self, bytes: &[u8]) {
+        self.voice.send(VoiceMessage::Output(bytes.to_vec()));
+    }
+
+    /// Fails with `Cancelled` once the step is asked to stop.
+    ///
+    /// # Errors
+    /// When the step was asked to stop.
+    pub fn check_cancelled(&self, doing: &str) -> Result<(), Failure> {
+        if self.cancel.is_cancelled() { Err(Self::cancelled_while(doing)) } else { Ok(()) }
+    }
+
+    /// The failure of a step that was asked to stop while it was `doing` something.
+    #[must_use]
+    pub fn cancelled_while(doing: &str) -> Failure {
+        Failure::new(FailureKind::Cancelled, doing, "asked to stop")
+    }
+
+    /// Waits, unless asked to stop.
+    ///
+    /// # Errors
+    /// When the step was asked to stop.
+    pub async fn sleep(&self, time: Duration, doing: &str) -> Result<(), Failure> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Self::cancelled_while(doing)),
+            () = tokio::time::sleep(time) => Ok(()),
+        }
+    }
+}
+
+/// Where an attempt tells what it does. Never holds the attempt up.
+#[derive(Clone)]
+pub struct Voice(mpsc::UnboundedSender<VoiceMessage>);
+
+impl Voice {
+    /// A voice and its ear.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<VoiceMessage>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Sends a message; when nobody listens any more it is dropped, which is fine: only chatter goes this way.
+    pub fn send(&self, message: VoiceMessage) {
+        drop(self.0.send(message));
+    }
+}
+
+/// What an attempt tells while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VoiceMessage {
+    /// A line for people.
+    Said(SafeText),
+    /// How far it is.
+    Progress {
+        /// Done so far.
+        done: u64,
+        /// Of how much.
+        total: Option<u64>,
+        /// What is counted.
+        what: &'static str,
+    },
+    /// Raw output of remote work.
+    Output(Vec<u8>),
+}

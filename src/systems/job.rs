@@ -1,0 +1,170 @@
+//! Following a durable job to its end: attach after a lost connection, stream its output, stop it when asked.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::StepContext;
+use crate::model::{Failure, FailureKind};
+use crate::port::{Exit, JobId, JobState, Pipeline, Place, ReachErrorKind, complaint};
+
+/// How long a host may stay out of reach before the outcome is called unknown. The work goes on meanwhile.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How long one look may wait for news.
+const POLL: Duration = Duration::from_secs(10);
+/// Between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(10);
+/// How much of the output's end is kept for messages.
+const TAIL: usize = 16 * 1024;
+
+/// An ended job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRun {
+    /// One per member of the pipeline.
+    pub exits: Vec<Exit>,
+    /// The end of what it wrote, at most 16 KiB.
+    pub tail: String,
+}
+
+impl JobRun {
+    /// True when every member ended with code 0.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.exits.iter().all(|exit| exit.is_success())
+    }
+
+    /// For error messages: which member ended how, and the last lines of what it said.
+    #[must_use]
+    pub fn complaint(&self, pipeline: &Pipeline) -> String {
+        complaint(pipeline, &self.exits, &self.tail)
+    }
+}
+
+/// Runs `pipeline` as the durable job `label` of this attempt and follows it to its end.
+///
+/// Entering again with the same attempt attaches to the job that is there. A lost connection is dialled again for ten
+/// minutes while the work goes on. The job's folder is removed only by [`crate::port::Reach::job_forget`], which the
+/// engine calls when the run has ended well.
+///
+/// # Errors
+/// `Cancelled` after the job was stopped and seen to be gone; `Unknown` when the host could not be asked any more, when
+/// the job vanished without an ending, or when processes survived the stop; `Unreachable` when nothing was started.
+pub async fn run_job(cx: &StepContext, place: &Place, label: &str, pipeline: &Pipeline) -> Result<JobRun, Failure> {
+    run_job_watched(cx, place, label, pipeline, |_| {}).await
+}
+
+/// Like [`run_job`], and shows each piece of output to `watch`, for progress.
+///
+/// # Errors
+/// As [`run_job`].
+pub async fn run_job_watched(
+    cx: &StepContext,
+    place: &Place,
+    label: &str,
+    pipeline: &Pipeline,
+    mut watch: impl FnMut(&[u8]) + Send,
+) -> Result<JobRun, Failure> {
+    let job = cx.job_id(label);
+    let tried = format!("run on {place}: {pipeline}");
+    cx.check_cancelled(&tried)?;
+    start(cx, place, &job, pipeline, &tried).await?;
+    let mut offset = 0;
+    let mut tail = VecDeque::new();
+    let mut silent_since: Option<tokio::time::Instant> = None;
+    let mut pause = Duration::from_secs(1);
+    loop {
+        let poll = tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => return Err(stop(cx, place, &job, &tried).await),
+            poll = cx.reach.job_poll(place, &job, offset, POLL) => poll,
+        };
+        let poll = match poll {
+            Ok(poll) => poll,
+            Err(error) => {
+                let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
+                if since.elapsed() > PATIENCE || error.kind == ReachErrorKind::Denied {
+                    return Err(Failure::new(FailureKind::Unknown, &tried, error.to_string()).hint(format!(
+                        "the work may still be running on {place} as job {job}; when the host is back, resume the run: it attaches to the job"
+                    )));
+                }
+                cx.say(format!(
+                    "{place} does not answer ({error}); the work goes on there, asking again in {}s",
+                    pause.as_secs()
+                ));
+                tokio::select! {
+                    biased;
+                    () = cx.cancel.cancelled() => return Err(stop(cx, place, &job, &tried).await),
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(Duration::from_secs(30));
+                continue;
+            }
+        };
+        silent_since = None;
+        pause = Duration::from_secs(1);
+        offset = poll.next_offset;
+        if !poll.output.is_empty() {
+            cx.output(&poll.output);
+            watch(&poll.output);
+            tail.extend(&poll.output);
+            let excess = tail.len().saturating_sub(TAIL);
+            tail.drain(..excess);
+            continue;
+        }
+        let text = |tail: VecDeque<u8>| String::from_utf8_lossy(&tail.into_iter().collect::<Vec<_>>()).into_owned();
+        match poll.state {
+            JobState::Running => {}
+            JobState::Ended(exits) => return Ok(JobRun { exits, tail: text(tail) }),
+            JobState::Vanished => {
+                return Err(Failure::new(
+                    FailureKind::Unknown,
+                    &tried,
+                    "its process is gone and it left no ending: it was killed, or the host was restarted",
+                )
+                .hint("look at what it left behind, then run again"));
+            }
+            JobState::Absent => {
+                return Err(Failure::new(
+                    FailureKind::Unknown,
+                    &tried,
+                    format!("the folder of job {job} is gone from {place}"),
+                )
+                .hint("somebody removed it; look at what the work left behind"));
+            }
+        }
+    }
+}
+
+async fn start(cx: &StepContext, place: &Place, job: &JobId, pipeline: &Pipeline, tried: &str) -> Result<(), Failure> {
+    let mut last = None;
+    for pause in [1, 2, 5, 10, 0] {
+        match cx.reach.job_start(place, job, pipeline).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind == ReachErrorKind::Lost => {
+                cx.say(format!("lost {place} while starting; starting is idempotent, trying again"));
+                last = Some(error);
+                cx.sleep(Duration::from_secs(pause), tried).await?;
+            }
+            Err(error) => return Err(error.while_changing(tried)),
+        }
+    }
+    Err(last
+        .map_or_else(|| Failure::new(FailureKind::Unknown, tried, "no answer"), |error| error.while_changing(tried)))
+}
+
+/// Stops the job and says what is known of it then.
+async fn stop(cx: &StepContext, place: &Place, job: &JobId, tried: &str) -> Failure {
+    cx.say(format!("stopping job {job} on {place}"));
+    match cx.reach.job_cancel(place, job, GRACE).await {
+        Ok(cancel) if cancel.survivors.is_empty() && cancel.state != JobState::Running => {
+            Failure::new(FailureKind::Cancelled, tried, "asked to stop; its processes are gone")
+        }
+        Ok(cancel) => Failure::new(
+            FailureKind::Unknown,
+            tried,
+            format!("asked to stop, but still alive on {place}: {}", cancel.survivors.join(", ")),
+        )
+        .hint(format!("end them on {place}, then resume or start again")),
+        Err(error) => Failure::new(FailureKind::Unknown, tried, format!("asked to stop, but {error}"))
+            .hint(format!("the work may still be running on {place} as job {job}")),
+    }
+}
