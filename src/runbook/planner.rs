@@ -371,7 +371,7 @@ impl Planner<'_> {
             let mut parts = variable.split('.');
             match (parts.next().unwrap_or_default(), parts.next()) {
                 ("source" | "target" | "source_title" | "target_title" | "estate", None) => {}
-                ("run" | "point", Some("id")) | ("site" | "host", None) => depends_on_run = true,
+                ("run" | "point", Some("id")) | ("site" | "host" | "estimated_bytes", None) => depends_on_run = true,
                 ("params", Some(name)) if self.request.runbook.params.contains_key(name) => {}
                 ("params", Some(name)) => {
                     let names = self.request.runbook.params.keys().map(String::as_str);

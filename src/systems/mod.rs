@@ -5,6 +5,7 @@
 
 mod context;
 mod job;
+pub mod remote;
 mod step;
 
 pub mod app;

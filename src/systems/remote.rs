@@ -1,0 +1,190 @@
+//! Small remote chores that several rooms share: files written whole or not at all, files read, free space, and the
+//! parts of a restore point on the exchange tree.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::StepContext;
+use crate::model::{ByteSize, Failure, FailureKind, PointId, ServiceName, SiteName};
+use crate::points::Part;
+use crate::port::{Command, ExecOutput, Pipeline, Place};
+
+const CHORE: Duration = Duration::from_secs(60);
+
+/// A path as an argument: absolute, so that it can never be taken for an option.
+///
+/// # Errors
+/// When the path is relative or not UTF-8.
+pub fn path_arg(path: &Path) -> Result<String, Failure> {
+    path.to_str().filter(|text| text.starts_with('/')).map(str::to_owned).ok_or_else(|| {
+        Failure::new(FailureKind::Invalid, format!("use the path {}", path.display()), "it is not an absolute path")
+            .hint("write absolute paths in the estate")
+    })
+}
+
+/// Runs a short pipeline that changes something, and fails unless every member ended with code 0.
+///
+/// # Errors
+/// `Unknown` when the answer was lost; `Refused` with the end of stderr when it failed.
+pub async fn change(cx: &StepContext, place: &Place, pipeline: &Pipeline) -> Result<ExecOutput, Failure> {
+    let tried = format!("run {pipeline}");
+    let output = cx.reach.exec(place, pipeline, CHORE).await.map_err(|error| error.while_changing(&tried))?;
+    finished(place, pipeline, output, &tried)
+}
+
+/// Runs a short pipeline that only looks, and fails unless every member ended with code 0.
+///
+/// # Errors
+/// `Unreachable` when the answer was lost; `Refused` with the end of stderr when it failed.
+pub async fn look(cx: &StepContext, place: &Place, pipeline: &Pipeline) -> Result<ExecOutput, Failure> {
+    let tried = format!("run {pipeline}");
+    let output = cx.reach.exec(place, pipeline, CHORE).await.map_err(|error| error.while_reading(&tried))?;
+    finished(place, pipeline, output, &tried)
+}
+
+fn finished(place: &Place, pipeline: &Pipeline, output: ExecOutput, tried: &str) -> Result<ExecOutput, Failure> {
+    if output.is_success() {
+        return Ok(output);
+    }
+    let complaint = output.complaint(pipeline);
+    let failure = Failure::new(FailureKind::Refused, format!("{tried} on {place}"), &complaint);
+    Err(if complaint.contains("No space left on device") || complaint.contains("Disk quota exceeded") {
+        failure.hint(format!("the disk at {place} is full; free some space, then resume the run"))
+    } else {
+        failure
+    })
+}
+
+/// Writes a file on a host so that it is there whole or not at all: a temporary neighbour, synced, then renamed.
+/// Missing parent folders are created.
+///
+/// # Errors
+/// As [`change`].
+pub async fn put_file(cx: &StepContext, place: &Place, path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let path_text = path_arg(path)?;
+    let partial = format!("{path_text}.partial-{}", cx.run);
+    if let Some(parent) = path.parent() {
+        change(cx, place, &Command::new("mkdir").args(["-p", "-m", "2775", &path_arg(parent)?]).into()).await?;
+    }
+    let write = Pipeline::from(Command::new("cat")).stdin(content).to_file(&partial).umask(0o002);
+    change(cx, place, &write).await?;
+    change(cx, place, &Command::new("sync").arg(&partial).into()).await?;
+    change(cx, place, &Command::new("mv").args(["-f", &partial, &path_text]).into()).await?;
+    Ok(())
+}
+
+/// Reads a file of a host; nothing when it is not there.
+///
+/// # Errors
+/// As [`look`], and when the file is larger than what a short command may return (1 MiB).
+pub async fn get_file(cx: &StepContext, place: &Place, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let pipeline = Pipeline::from(Command::new("cat").arg(path_arg(path)?).env("LC_ALL", "C"));
+    let tried = format!("read {}", path.display());
+    let output = cx.reach.exec(place, &pipeline, CHORE).await.map_err(|error| error.while_reading(&tried))?;
+    if output.is_success() && !output.truncated {
+        return Ok(Some(output.stdout));
+    }
+    let complaint = output.complaint(&pipeline);
+    if complaint.contains("No such file or directory") {
+        return Ok(None);
+    }
+    let got = if output.truncated { "it is larger than 1 MiB".to_owned() } else { complaint };
+    Err(Failure::new(FailureKind::Refused, format!("{tried} on {place}"), got))
+}
+
+/// Reads and decodes a JSON file of a host; nothing when it is not there.
+///
+/// # Errors
+/// As [`get_file`], and when the content does not fit.
+pub async fn get_json<T: DeserializeOwned>(cx: &StepContext, place: &Place, path: &Path) -> Result<Option<T>, Failure> {
+    let Some(content) = get_file(cx, place, path).await? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&content).map(Some).map_err(|error| {
+        Failure::new(FailureKind::Refused, format!("read {} on {place}", path.display()), error.to_string())
+            .hint("the file is damaged or from another version of the program")
+    })
+}
+
+/// Fails unless the disk that holds `path` (or its nearest existing parent) has room for `bytes` beside the reserve that
+/// the estate's policy keeps free. Returns the free bytes.
+///
+/// # Errors
+/// `Rule` when there is too little room.
+pub async fn ensure_space(cx: &StepContext, place: &Place, path: &Path, bytes: u64) -> Result<u64, Failure> {
+    let path_text = path_arg(path)?;
+    let df = Pipeline::from(Command::new("df").args(["-P", "-B1", &path_text]).env("LC_ALL", "C"));
+    let output = look(cx, place, &df).await?;
+    let (size, free) = parse_df(&output.text()).ok_or_else(|| {
+        Failure::new(FailureKind::Refused, format!("read the free space at {path_text} on {place}"), output.text())
+    })?;
+    let reserve = size / 100 * u64::from(cx.estate.policy.min_free_percent.unwrap_or(10));
+    if free >= bytes.saturating_add(reserve) {
+        return Ok(free);
+    }
+    Err(Failure::new(
+        FailureKind::Rule,
+        format!("make sure that {} fit at {path_text} on {place}", ByteSize(bytes)),
+        format!("{} are free, and {} of them are the reserve", ByteSize(free), ByteSize(reserve)),
+    )
+    .hint("free some space there, prune old restore points, or lower `policy.min_free_percent` in the estate"))
+}
+
+/// Size and free bytes from `df -P -B1`.
+fn parse_df(text: &str) -> Option<(u64, u64)> {
+    let fields: Vec<&str> = text.lines().nth(1)?.split_whitespace().collect();
+    // From the right, because the device name may hold spaces: … size used available capacity% mount.
+    let percent = fields.iter().rposition(|field| field.ends_with('%'))?;
+    let number = |back: usize| fields.get(percent.checked_sub(back)?)?.parse().ok();
+    Some((number(3)?, number(1)?))
+}
+
+/// Keeps what one store put into the point, at the source's exchange tree.
+///
+/// # Errors
+/// As [`put_file`].
+pub async fn save_part(cx: &StepContext, site: &SiteName, part: &Part) -> Result<(), Failure> {
+    let place = cx.exchange_place(site)?;
+    let path = cx.tree(site)?.part(&cx.point, &part.service);
+    let json = serde_json::to_vec_pretty(part)
+        .map_err(|error| Failure::new(FailureKind::Invalid, "write the part of a restore point", error.to_string()))?;
+    put_file(cx, &place, &path, &json).await
+}
+
+/// Reads what a store put into a point, as it is on the exchange tree of `site`.
+///
+/// # Errors
+/// As [`get_file`], and when the point has no such part.
+pub async fn load_part(
+    cx: &StepContext,
+    site: &SiteName,
+    point: &PointId,
+    service: &ServiceName,
+) -> Result<Part, Failure> {
+    let place = cx.exchange_place(site)?;
+    let path = cx.tree(site)?.part(point, service);
+    get_json(cx, &place, &path).await?.ok_or_else(|| {
+        Failure::new(
+            FailureKind::Refused,
+            format!("read {} on {place}", path.display()),
+            format!("point {point} has no part of service {service} at {site}"),
+        )
+        .hint("look at the point with `changeover points show`; it may have been made without this service")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_df;
+
+    #[test]
+    fn df_is_read_from_the_right() {
+        let plain = "Filesystem 1-blocks Used Available Capacity Mounted on\n/dev/vda 1000 400 600 40% /mnt\n";
+        assert_eq!(parse_df(plain), Some((1000, 600)));
+        let spaces = "Filesystem 1-blocks Used Available Capacity Mounted on\nnas:/a b 10 4 6 40% /mnt/x y\n";
+        assert_eq!(parse_df(spaces), Some((10, 6)));
+        assert_eq!(parse_df("nonsense"), None);
+    }
+}
