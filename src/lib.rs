@@ -2,7 +2,9 @@
 //!
 //! Folders are layers and arrows go down only; `ARCHITECTURE.md` has the picture and a test holds the code to it.
 
+pub mod engine;
 pub mod estate;
+pub mod guard;
 pub mod model;
 pub mod points;
 pub mod port;

@@ -139,7 +139,7 @@ impl RunState {
         Ok(state)
     }
 
-    /// Folds one more event. The state is unchanged when it returns an error.
+    /// Folds one more event. After an error the state is of no use; fold a clone to keep the one before.
     ///
     /// # Errors
     /// When the event cannot follow what happened before.
@@ -248,8 +248,11 @@ impl RunState {
                 stage.ended = None;
             }
         }
-        // Questions that nobody answered are asked again, because what they were about may have changed.
-        self.prompts.retain(|_, prompt| prompt.answer.is_some());
+        // A yes to a confirmation holds for the whole run. Everything else is asked again, because what it was about
+        // may have changed.
+        self.prompts.retain(|_, asked| {
+            asked.prompt.kind == PromptKind::Confirm && matches!(asked.answer, Some((PromptAnswer::Proceed, _)))
+        });
         self.session = session;
         self.pid = pid;
         self.cancel = None;
@@ -350,14 +353,15 @@ impl RunState {
         self.prompts.values().filter(|state| state.answer.is_none()).map(|state| &state.prompt)
     }
 
-    /// The latest question of a kind about a unit's current attempt.
+    /// The latest question of a kind about a unit's current attempt; a confirmation is about all attempts.
     #[must_use]
     pub fn prompt_about(&self, unit: &UnitKey, kind: PromptKind) -> Option<&PromptState> {
         let attempt = self.units.get(unit)?.attempts;
-        self.prompts
-            .values()
-            .rev()
-            .find(|state| state.prompt.unit == *unit && state.prompt.kind == kind && state.attempt == attempt)
+        self.prompts.values().rev().find(|asked| {
+            asked.prompt.unit == *unit
+                && asked.prompt.kind == kind
+                && (kind == PromptKind::Confirm || asked.attempt == attempt)
+        })
     }
 }
 

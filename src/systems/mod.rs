@@ -16,7 +16,7 @@ pub mod files;
 pub mod mysql;
 pub mod redis;
 
-pub use context::{StepContext, Voice, VoiceMessage};
+pub use context::{JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, service_kind, step_kind,
@@ -44,10 +44,16 @@ pub fn catalogue() -> Catalogue {
         app::kinds(),
     ];
     let services = [elasticsearch::service(), mysql::service(), redis::service(), files::service(), app::service()];
-    Catalogue { kinds: kinds.into_iter().flatten().collect(), services: services.into() }
+    Catalogue::of(kinds.into_iter().flatten().collect(), services.into())
 }
 
 impl Catalogue {
+    /// A catalogue of these lines.
+    #[must_use]
+    pub fn of(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
+        Self { kinds, services }
+    }
+
     /// A step kind by name.
     #[must_use]
     pub fn kind(&self, name: &str) -> Option<&KindEntry> {
