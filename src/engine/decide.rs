@@ -227,6 +227,8 @@ impl Decider<'_> {
                     return 0;
                 }
                 Asked::Waiting => return 0,
+                // One question for all places of the step, asked on behalf of the first.
+                Asked::Not if *unit != first => return 0,
                 Asked::Not if self.around.unattended => {
                     let why = "it wants a person's yes, and there is no terminal to ask at";
                     self.end(unit, Outcome::NotRun { because: NotRun::Declined(SafeText::block(why)) });

@@ -19,8 +19,8 @@ use crate::estate::Estate;
 use crate::model::{CancelReason, Failure, FailureKind, Outcome, PointId, RunId, SafeText, Span, UnitKey};
 use crate::port::{Clock, Reach, Sink, SinkError};
 use crate::run::{
-    Answer, Event, EventKind, IllegalTransition, Operator, Prompt, PromptAnswer, PromptId, PromptKind, RunCommand, RunPhase,
-    RunState, UnitPhase,
+    Answer, Event, EventKind, IllegalTransition, Operator, Prompt, PromptAnswer, PromptId, PromptKind, RunCommand,
+    RunPhase, RunState, UnitPhase,
 };
 use crate::runbook::{Plan, render_value};
 use crate::systems::{Effect, JobLog, StepContext, Verified, Voice, VoiceMessage};
@@ -384,8 +384,9 @@ impl Engine {
         let found = self.live.iter().find(|(_, live)| live.task == Some(error.id())).map(|(unit, _)| unit.clone());
         let Some(unit) = found else { return Ok(()) };
         let Some(live) = self.live.remove(&unit) else { return Ok(()) };
-        let failure = Failure::new(FailureKind::Unknown, format!("run {unit}"), format!("the program itself failed: {error}"))
-            .hint("this is a defect of the program; look at what the step left behind, and report it");
+        let failure =
+            Failure::new(FailureKind::Unknown, format!("run {unit}"), format!("the program itself failed: {error}"))
+                .hint("this is a defect of the program; look at what the step left behind, and report it");
         let outcome = Outcome::Unknown { failure };
         let kind = match live.what {
             Doing::Undoing => EventKind::UnitUndone { unit, outcome },
