@@ -4,7 +4,7 @@ use crate::guard::{confirmation_phrase, nonce};
 use crate::model::{
     CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, SafeText, Skip, StageId, StepKey, UnitKey,
 };
-use crate::run::{PromptAnswer, PromptKind, RunPhase, RunState, UnitPhase};
+use crate::run::{PromptAnswer, PromptKind, RunPhase, RunState, UnitPhase, UnitState};
 use crate::runbook::{
     Each, GuardLevel, Interrupted, OnFailure, PlannedStage, PlannedStep, TemplateScope, evaluate_when, render,
 };
@@ -227,13 +227,13 @@ impl Decider<'_> {
                     return 0;
                 }
                 Asked::Waiting => return 0,
-                // One question for all places of the step, asked on behalf of the first.
-                Asked::Not if *unit != first => return 0,
                 Asked::Not if self.around.unattended => {
                     let why = "it wants a person's yes, and there is no terminal to ask at";
                     self.end(unit, Outcome::NotRun { because: NotRun::Declined(SafeText::block(why)) });
                     return 0;
                 }
+                // One question for all places of the step, asked on behalf of the first.
+                Asked::Not if *unit != first => return 0,
                 Asked::Not => {
                     let message = render(&confirm.message, &scope).unwrap_or_else(|problem| problem.to_string());
                     let verb = self.state.plan.runbook.as_str();
@@ -450,12 +450,21 @@ fn run_outcome(state: &RunState) -> RunOutcome {
     if let Some(by) = state.cancel {
         return RunOutcome::Cancelled { by };
     }
-    let declined = outcomes().find(|(_, outcome)| matches!(outcome, Outcome::NotRun { because: NotRun::Declined(_) }));
-    if let Some((step, _)) = declined {
+    let declined = state.plan.steps().find(|step| {
+        step.units().any(|(unit, _)| {
+            let outcome = state.units.get(&unit).and_then(UnitState::outcome);
+            matches!(outcome, Some(Outcome::NotRun { because: NotRun::Declined(_) }))
+        })
+    });
+    if let Some(step) = declined {
         return RunOutcome::Refused { step: step.key.clone() };
     }
     if outcomes().any(|(_, outcome)| matches!(outcome, Outcome::Cancelled { .. })) {
         return RunOutcome::Cancelled { by: CancelReason::OtherFailed };
+    }
+    // Nothing is called done that was not: whatever is left must be satisfied, every step of it.
+    if let Some(step) = state.plan.steps().find(|step| !state.is_satisfied(step)) {
+        return RunOutcome::Failed { step: step.key.clone() };
     }
     let warned = outcomes().any(|(_, outcome)| !matches!(outcome, Outcome::Succeeded | Outcome::Skipped { .. }));
     RunOutcome::Done { warned }
