@@ -3,6 +3,7 @@
 //! Folders are layers and arrows go down only; `ARCHITECTURE.md` has the picture and a test holds the code to it.
 
 pub mod estate;
+pub mod journal;
 pub mod model;
 pub mod points;
 pub mod port;
