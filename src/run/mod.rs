@@ -5,8 +5,14 @@
 
 mod command;
 mod event;
-
+mod explain;
 mod state;
+mod summary;
+mod unit;
 
 pub use command::{Answer, RunCommand};
 pub use event::{Event, EventKind, Operator, Prompt, PromptAnswer, PromptId, PromptKind, Weight};
+pub use explain::explain;
+pub use state::{IllegalTransition, PromptState, RunPhase, RunState, StageState};
+pub use summary::{RunSummary, StageSummary};
+pub use unit::{UnitInput, UnitPhase, UnitState};
