@@ -5,6 +5,7 @@
 pub mod engine;
 pub mod estate;
 pub mod guard;
+pub mod journal;
 pub mod model;
 pub mod points;
 pub mod port;
