@@ -4,6 +4,8 @@
 //! add a folder, its line in [`catalogue`], an example runbook and a lab server.
 
 mod context;
+#[cfg(test)]
+pub(crate) mod fake;
 mod job;
 pub mod remote;
 mod step;
