@@ -4,11 +4,16 @@
 //! add a folder, its line in [`catalogue`], an example runbook and a lab server.
 
 mod context;
+pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
 mod job;
+#[cfg(test)]
+pub(crate) mod local;
 pub mod remote;
+pub mod rsync;
 mod step;
+pub mod tree;
 
 pub mod app;
 pub mod basic;
