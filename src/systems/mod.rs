@@ -3,6 +3,7 @@
 //! A room holds its system's small client, its probes and its steps, and knows nothing of other rooms. To add a system:
 //! add a folder, its line in [`catalogue`], an example runbook and a lab server.
 
+mod argv;
 mod context;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -18,6 +19,7 @@ pub mod files;
 pub mod mysql;
 pub mod redis;
 
+pub use argv::Argv;
 pub use context::{StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
