@@ -207,6 +207,7 @@ impl Site2 {
             service: Some(ServiceName::new("assets").expect("a service")),
             voice: Voice::new().0,
             cancel: CancellationToken::new(),
+            jobs: crate::systems::JobLog::default(),
         }
     }
 
