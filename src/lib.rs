@@ -12,3 +12,4 @@ pub mod port;
 pub mod run;
 pub mod runbook;
 pub mod systems;
+pub mod transport;
