@@ -24,6 +24,9 @@ mod run;
 mod store;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use chain::Head;
 pub use listing::{FindError, RunFacts, RunListing};
 pub use lock::{EstateLock, Holder, LockError};

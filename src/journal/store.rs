@@ -15,6 +15,10 @@ use crate::model::{RunId, SiteName};
 use crate::port::{Archive, RunRecord, SinkError};
 use crate::run::Event;
 
+/// How the folder of a run begins that is being removed: no run id begins like this, so a removal that is cut short
+/// leaves no half run in the list.
+const DOOMED: &str = ".removed-";
+
 /// Where the runs of one estate are kept.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -147,19 +151,32 @@ impl Store {
     pub fn prune(&self, rule: &Retention, now: Timestamp) -> Result<Vec<RunId>, SinkError> {
         let runs = rule.forgettable(&self.list()?, now);
         for run in &runs {
-            self.remove(run)?;
+            self.doom(run)?;
         }
+        self.sweep()?;
         Ok(runs)
     }
 
-    fn remove(&self, run: &RunId) -> Result<(), SinkError> {
+    /// Takes a run out of the list, for [`Store::sweep`] to remove.
+    fn doom(&self, run: &RunId) -> Result<(), SinkError> {
         let folder = self.folder_of(run);
-        // Nobody takes it up again while it is being removed.
+        // Nobody takes it up again while it is being renamed.
         let _lock = lock::hold_run(&folder)?;
-        // A name that is no run id, so that a removal cut short leaves no half run in the list.
-        let doomed = self.runs().join(format!(".removed-{run}"));
-        fs::rename(&folder, &doomed).map_err(|error| trouble("remove", &folder, error))?;
-        fs::remove_dir_all(&doomed).map_err(|error| trouble("remove", &doomed, error))
+        let doomed = self.runs().join(format!("{DOOMED}{run}"));
+        fs::rename(&folder, &doomed).map_err(|error| trouble("remove", &folder, error))
+    }
+
+    /// Removes what was doomed, now or by a process that did not get to it.
+    fn sweep(&self) -> Result<(), SinkError> {
+        let folder = self.runs();
+        let unreadable = |error| trouble("list the runs in", &folder, error);
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            if entry.file_name().to_string_lossy().starts_with(DOOMED) {
+                fs::remove_dir_all(entry.path()).map_err(|error| trouble("remove", &entry.path(), error))?;
+            }
+        }
+        Ok(())
     }
 }
 
