@@ -48,6 +48,12 @@ pub fn catalogue() -> Catalogue {
 }
 
 impl Catalogue {
+    /// A catalogue of other kinds, for tests and tools; the program's own is [`catalogue`].
+    #[must_use]
+    pub fn new(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
+        Self { kinds, services }
+    }
+
     /// A step kind by name.
     #[must_use]
     pub fn kind(&self, name: &str) -> Option<&KindEntry> {
