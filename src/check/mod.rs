@@ -6,9 +6,11 @@
 
 mod decode;
 mod runbooks;
+mod schema;
 mod services;
 
 pub use runbooks::runbook;
+pub use schema::{estate_schema, runbook_schema};
 
 use crate::document::{Parsed, tidy};
 use crate::estate::{self, Estate};

@@ -34,15 +34,30 @@ pub(super) fn check_services(file: &str, root: &Node, catalogue: &Catalogue) -> 
             continue;
         };
         let schema = Value::from(kind.schema());
-        let mut checker = ServiceChecker { file, path, service, kind, schema, sites: &sites, problems: Vec::new() };
+        let mut checker =
+            ServiceChecker { file, root, path, service, kind, schema, sites: &sites, problems: Vec::new() };
         checker.check();
         problems.append(&mut checker.problems);
     }
     problems
 }
 
+/// The definition that the schema gives for a setting, if it is one.
+fn reference<'a>(schema: &'a Value, key: &str) -> Option<&'a str> {
+    let property = schema.get("properties")?.get(key)?;
+    let alternatives = property.get("anyOf").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    std::iter::once(property)
+        .chain(alternatives)
+        .find_map(|schema| schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/"))
+}
+
+fn keys(table: Option<&Node>) -> Vec<&str> {
+    table.map_or(&[][..], Node::entries).iter().map(|entry| entry.key.as_str()).collect()
+}
+
 struct ServiceChecker<'a> {
     file: &'a str,
+    root: &'a Node,
     path: String,
     service: &'a Entry,
     kind: &'a ServiceKind,
@@ -77,6 +92,7 @@ impl<'a> ServiceChecker<'a> {
             if is_clean {
                 self.decode(at_site);
             }
+            self.references(at_site);
         }
         for (key, at_sites) in missing {
             self.missing(&key, at_sites);
@@ -169,6 +185,30 @@ impl<'a> ServiceChecker<'a> {
         });
         let problem = Diagnostic::error(self.file, key.unwrap_or_default(), message).at(Some(span));
         self.report(at_site, problem);
+    }
+
+    /// Settings that name a host must name one of the site, and those that name a service one of the estate.
+    fn references(&mut self, at_site: &Merged<'_>) {
+        let site = self.sites.iter().find(|site| site.key == at_site.site);
+        for entry in at_site.node.entries() {
+            let Some(name) = entry.node.text() else { continue };
+            let (what, known): (&str, Vec<&str>) = match reference(&self.schema, &entry.key) {
+                Some("HostName") => ("host", keys(site.and_then(|site| site.node.get("hosts")))),
+                Some("ServiceName") => ("service", keys(self.root.get("services"))),
+                _ => continue,
+            };
+            if known.contains(&name) {
+                continue;
+            }
+            let owner =
+                if what == "host" { format!("{} has no host", at_site.site) } else { "there is no service".to_owned() };
+            let near = did_you_mean(name, known.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+            let hint = format!("{}there are {}", near.unwrap_or_default(), known.join(", "));
+            let problem = Diagnostic::error(self.file, &entry.key, format!("{owner} `{}`", name.escape_debug()))
+                .at(Some(entry.node.span.clone()))
+                .hint(hint);
+            self.report(at_site, problem);
+        }
     }
 
     /// Tables named after a site that does not exist, where the kind itself does not object, and sites whose name hides

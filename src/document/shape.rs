@@ -234,11 +234,21 @@ impl<'a> Checker<'a> {
     }
 
     fn check_required(&mut self, slot: Slot<'_>, keywords: &'a Map<String, Value>) {
+        let properties = keywords.get("properties").and_then(Value::as_object);
+        let closed = keywords.get("additionalProperties") == Some(&Value::Bool(false));
         for name in keywords.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            if slot.node.get(name).is_some() {
+            let is_misspelt = || {
+                closed
+                    && slot.node.entries().iter().any(|entry| {
+                        properties.is_some_and(|known| !known.contains_key(&entry.key))
+                            && did_you_mean(&entry.key, [name]).is_some()
+                    })
+            };
+            // A misspelt key was reported as such.
+            if slot.node.get(name).is_some() || is_misspelt() {
                 continue;
             }
-            let schema = keywords.get("properties").and_then(|properties| properties.get(name));
+            let schema = properties.and_then(|properties| properties.get(name));
             let hint = schema.and_then(|schema| self.description(schema)).map(|text| format!("`{name}`: {text}"));
             let path = if slot.path.is_empty() { name.to_owned() } else { format!("{}.{name}", slot.path) };
             // Nothing stands there that could be left out: decoding fails, and no further check is made.
