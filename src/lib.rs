@@ -2,6 +2,9 @@
 //!
 //! Folders are layers and arrows go down only; `ARCHITECTURE.md` has the picture and a test holds the code to it.
 
+pub mod check;
+pub mod cli;
+pub mod document;
 pub mod engine;
 pub mod estate;
 pub mod guard;

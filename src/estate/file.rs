@@ -74,7 +74,7 @@ pub struct Host {
 }
 
 /// How hosts are reached by SSH.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ssh {
     /// The ssh configuration file to read in place of the user's own; jump hosts belong there.
@@ -92,6 +92,13 @@ impl Ssh {
     #[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
     fn default_connect_timeout() -> Option<Span> {
         Some(Span::seconds(10))
+    }
+}
+
+impl Default for Ssh {
+    /// The same as an empty `[ssh]` table.
+    fn default() -> Self {
+        Self { config: None, known_hosts: None, connect_timeout: Self::default_connect_timeout() }
     }
 }
 
