@@ -5,10 +5,14 @@
 pub mod check;
 pub mod cli;
 pub mod document;
+pub mod engine;
 pub mod estate;
+pub mod guard;
+pub mod journal;
 pub mod model;
 pub mod points;
 pub mod port;
 pub mod run;
 pub mod runbook;
 pub mod systems;
+pub mod transport;

@@ -100,7 +100,7 @@ impl TryFrom<String> for Program {
 }
 
 fn catalogue() -> Catalogue {
-    Catalogue::new(
+    Catalogue::of(
         vec![
             step_kind::<Snapshot>("search.snapshot", "Take a snapshot").effect(Effect::Writes).service("elasticsearch"),
             step_kind::<Restore>("search.restore", "Restore a snapshot")

@@ -7,6 +7,8 @@
 
 mod clock;
 mod command;
+#[cfg(test)]
+pub(crate) mod fake;
 mod http;
 mod job;
 mod reach;

@@ -3,10 +3,18 @@
 //! A room holds its system's small client, its probes and its steps, and knows nothing of other rooms. To add a system:
 //! add a folder, its line in [`catalogue`], an example runbook and a lab server.
 
+mod argv;
 mod context;
+pub mod epoch;
+#[cfg(test)]
+pub(crate) mod fake;
 mod job;
+#[cfg(test)]
+pub(crate) mod local;
 pub mod remote;
+pub mod rsync;
 mod step;
+pub mod tree;
 
 pub mod app;
 pub mod basic;
@@ -16,7 +24,8 @@ pub mod files;
 pub mod mysql;
 pub mod redis;
 
-pub use context::{StepContext, Voice, VoiceMessage};
+pub use argv::Argv;
+pub use context::{JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, service_kind, step_kind,
@@ -44,13 +53,13 @@ pub fn catalogue() -> Catalogue {
         app::kinds(),
     ];
     let services = [elasticsearch::service(), mysql::service(), redis::service(), files::service(), app::service()];
-    Catalogue { kinds: kinds.into_iter().flatten().collect(), services: services.into() }
+    Catalogue::of(kinds.into_iter().flatten().collect(), services.into())
 }
 
 impl Catalogue {
-    /// A catalogue of other kinds, for tests and tools; the program's own is [`catalogue`].
+    /// A catalogue of these lines.
     #[must_use]
-    pub fn new(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
+    pub fn of(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
         Self { kinds, services }
     }
 
