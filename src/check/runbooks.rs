@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use crate::document::{Node, Parsed, ShapeRules, attach_places, check_shape, tidy};
+use crate::document::{Node, Parsed, ShapeRules, attach_places, check_shape, locate, tidy};
 use crate::estate::Estate;
 use crate::model::{Diagnostic, Direction, SourceText, did_you_mean};
 use crate::runbook::{self, Param, ParamType, PlanRequest, Runbook, plan};
@@ -21,9 +21,14 @@ pub fn runbook(source: &SourceText, estate: Option<&Estate>, catalogue: &Catalog
     }
     if let (Some(runbook), Some(estate)) = (&parsed.value, estate) {
         let planned = check_plans(source, runbook, estate, catalogue);
-        let known: Vec<String> = parsed.problems.iter().map(|problem| problem.path.clone()).collect();
-        let mut planned: Vec<Diagnostic> =
-            planned.into_iter().filter(|problem| !is_echo(&problem.path, &known)).collect();
+        let mut known: Vec<String> = parsed.problems.iter().map(|problem| problem.path.clone()).collect();
+        // The planner checks texts one by one, then `with` as a whole: that it fails then is an echo too.
+        known.extend(planned.iter().map(|problem| &problem.path).filter(|path| path.contains(".with.")).cloned());
+        let (inner, mut planned): (Vec<Diagnostic>, Vec<Diagnostic>) =
+            planned.into_iter().partition(|problem| problem.path.contains(".with."));
+        planned.retain(|problem| !is_echo(&problem.path, &known));
+        let before = &parsed.problems;
+        planned.extend(inner.into_iter().filter(|problem| before.iter().all(|known| known.path != problem.path)));
         for problem in &mut planned {
             name_key(problem, &parsed.root);
         }
@@ -143,14 +148,19 @@ fn is_echo(path: &str, known: &[String]) -> bool {
     })
 }
 
-/// The decoder names the key of `with` that it refuses: point at it.
+/// Paths that could say more: the decoder names the key of `with` that it refuses, and what is wrong with a parameter
+/// that nobody gave is wrong with its default.
 fn name_key(problem: &mut Diagnostic, root: &Node) {
-    if !problem.path.ends_with(".with") {
-        return;
-    }
-    let Some(key) = problem.message.split('`').nth(1) else { return };
+    let key = if problem.path.ends_with(".with") {
+        problem.message.split('`').nth(1)
+    } else if problem.path.starts_with("params.") {
+        Some("default")
+    } else {
+        None
+    };
+    let Some(key) = key else { return };
     let path = format!("{}.{key}", problem.path);
-    if crate::document::locate(root, &path) != crate::document::locate(root, &problem.path) {
+    if locate(root, &path) != locate(root, &problem.path) {
         problem.path = path;
     }
 }

@@ -151,6 +151,9 @@ impl<'a> ServiceChecker<'a> {
         let lone = self.sites.iter().filter(|site| self.service.node.get(&site.key).is_some()).count() == 1;
         for (site, problem) in at_sites {
             let absent = self.service.node.get(site).is_none();
+            if absent && self.has_misspelt(site) {
+                continue;
+            }
             let described = problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             let (path, message, span) = if everywhere {
                 (format!("{}.{key}", self.path), format!("`{key}` is missing"), self.service.key_span.clone())
@@ -172,6 +175,14 @@ impl<'a> ServiceChecker<'a> {
             }
             self.problems.push(problem);
         }
+    }
+
+    /// True when a table of the service is most likely meant for this site; it is reported as what it is.
+    fn has_misspelt(&self, site: &str) -> bool {
+        let tables = self.service.node.entries().iter().filter(|entry| entry.node.is_table());
+        tables
+            .filter(|entry| self.sites.iter().all(|site| site.key != entry.key))
+            .any(|entry| did_you_mean(&entry.key, [site]).is_some())
     }
 
     /// What the shape cannot say: the kind's own decoder has the last word.

@@ -84,11 +84,12 @@ pub fn parse_toml(source: &SourceText) -> Result<Node, Vec<Diagnostic>> {
         .iter()
         .map(|error| {
             let message = error.message();
-            // An unclosed quote is reported where the line ends; the rest of what the parser says there is an echo.
             let mut problem =
                 Diagnostic::error(&source.name, "", format!("not valid TOML: {message}")).at(error.span());
             if message == "duplicate key" {
                 problem = problem.hint("a key or table may be written only once; remove one of the two");
+            } else if message.contains("must be quoted") {
+                problem = problem.hint("texts, durations and percentages stand in quotes: \"15m\"");
             }
             problem
         })

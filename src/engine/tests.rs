@@ -106,7 +106,7 @@ fn catalogue() -> Arc<Catalogue> {
     let act = |name, rule| step_kind::<Scripted>(name, "acts as scripted").interrupted(rule);
     // Declared as reading, so that the direction guard does not ask hosts that these tests do not have; the undo tests
     // use `t.write` on the console, where the guard has nothing to ask.
-    Arc::new(Catalogue::new(
+    Arc::new(Catalogue::of(
         vec![
             act("t.do", Interrupted::Repeat),
             act("t.verify", Interrupted::Verify),

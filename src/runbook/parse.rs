@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Runbook;
-use crate::document::{Node, Parsed, ShapeRules, check_shape, parse_toml, tidy};
+use crate::document::{Node, Parsed, Shape, ShapeRules, check_shape, parse_toml, tidy};
 use crate::model::{Diagnostic, SourceText};
 
 /// Parses a runbook. Only its shape is checked here; `plan` checks what it means for an estate.
@@ -25,10 +25,8 @@ pub fn examine(source: &SourceText) -> Parsed<Runbook> {
     };
     let schema = Value::from(schemars::schema_for!(Runbook));
     let mut shape = check_shape(&source.name, &root, "", &(0..0), &schema, ShapeRules::default());
-    // A wrong top-level key or parameter would make every use of a parameter wrong too.
-    let hopeless = shape.problems.iter().any(|problem| !problem.path.starts_with("stages."));
     let value = match serde_json::from_value::<Runbook>(root.to_json(&shape.wrong)) {
-        Ok(runbook) if !hopeless => Some(runbook),
+        Ok(runbook) if has_all_params(&root, &runbook, &shape) => Some(runbook),
         Ok(_) => None,
         Err(error) => {
             if shape.problems.is_empty() {
@@ -39,4 +37,12 @@ pub fn examine(source: &SourceText) -> Parsed<Runbook> {
     };
     tidy(&mut shape.problems);
     Parsed { source: source.clone(), root, value, problems: shape.problems }
+}
+
+/// False when a parameter was left out, or may hide in a misspelt table: every use of it would look wrong too.
+fn has_all_params(root: &Node, runbook: &Runbook, shape: &Shape) -> bool {
+    let written = root.get("params").map_or(0, |params| params.entries().len());
+    let hidden =
+        root.entries().iter().any(|entry| entry.node.is_table() && shape.wrong.contains(&entry.key_span.start));
+    written == runbook.params.len() && !hidden
 }

@@ -53,13 +53,13 @@ pub fn catalogue() -> Catalogue {
         app::kinds(),
     ];
     let services = [elasticsearch::service(), mysql::service(), redis::service(), files::service(), app::service()];
-    Catalogue::new(kinds.into_iter().flatten().collect(), services.into())
+    Catalogue::of(kinds.into_iter().flatten().collect(), services.into())
 }
 
 impl Catalogue {
-    /// A catalogue of other kinds, for tests and tools; the program's own is [`catalogue`].
+    /// A catalogue of these lines.
     #[must_use]
-    pub fn new(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
+    pub fn of(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
         Self { kinds, services }
     }
 

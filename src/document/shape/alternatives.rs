@@ -74,8 +74,10 @@ impl<'a> Checker<'a> {
         if let Some(entry) = slot.node.entries().first() {
             let known: Vec<&str> = alternatives.iter().flat_map(|schema| self.known_keys(schema)).collect();
             if !known.is_empty() {
+                let path = format!("{}.{}", slot.path, entry.key);
+                let inner = Slot { path: &path, ..slot };
                 let message = format!("unknown key `{}`", entry.key);
-                self.error(slot, entry.key_span.clone(), message, Some(unknown_key_hint(&entry.key, &known)));
+                self.error(inner, entry.key_span.clone(), message, Some(unknown_key_hint(&entry.key, &known)));
                 return;
             }
         }

@@ -100,14 +100,14 @@ fn the_short_and_the_long_form_are_told_apart() {
     for (text, expected) in [
         (
             "password = { comand = \"x\" }",
-            "password at \"comand\": unknown key `comand` (did you mean `command`? known here: command, file, credential)",
+            "password.comand at \"comand\": unknown key `comand` (did you mean `command`? known here: command, file, credential)",
         ),
         ("password = { command = 1 }", "password.command at \"1\": must be text or a list, not a whole number"),
         (
             "password = { file = \"a\", command = \"b\" }",
             "password at \"password\": only one of `command`, `file` can be given",
         ),
-        ("how = { by = \"carrier pigeon\" }", "how at \"by\": unknown key"),
+        ("how = { by = \"carrier pigeon\" }", "how.by at \"by\": unknown key"),
     ] {
         let found = problems(&format!("name = \"a\"\n{text}"));
         assert_eq!(found.len(), 1, "{text}: {found:?}");
