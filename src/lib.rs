@@ -2,10 +2,14 @@
 //!
 //! Folders are layers and arrows go down only; `ARCHITECTURE.md` has the picture and a test holds the code to it.
 
+pub mod engine;
 pub mod estate;
+pub mod guard;
+pub mod journal;
 pub mod model;
 pub mod points;
 pub mod port;
 pub mod run;
 pub mod runbook;
 pub mod systems;
+pub mod transport;

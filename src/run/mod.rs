@@ -5,8 +5,16 @@
 
 mod command;
 mod event;
-
+mod explain;
+#[cfg(test)]
+pub(crate) mod sample;
 mod state;
+mod summary;
+mod unit;
 
 pub use command::{Answer, RunCommand};
 pub use event::{Event, EventKind, Operator, Prompt, PromptAnswer, PromptId, PromptKind, Weight};
+pub use explain::explain;
+pub use state::{IllegalTransition, PromptState, RunPhase, RunState, StageState};
+pub use summary::{RunSummary, StageSummary};
+pub use unit::{UnitInput, UnitPhase, UnitState};

@@ -1,6 +1,6 @@
 //! What a step may touch while it acts: the port, the facts of its run, and a voice. No screen, no journal.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -43,6 +43,28 @@ pub struct StepContext {
     pub voice: Voice,
     /// Set when it is to stop.
     pub cancel: CancellationToken,
+    /// The durable jobs that this attempt started or attached to; their folders are removed once it has ended well.
+    pub jobs: JobLog,
+}
+
+/// The durable jobs of one attempt.
+#[derive(Debug, Clone, Default)]
+pub struct JobLog(Arc<Mutex<Vec<(Place, JobId)>>>);
+
+impl JobLog {
+    /// Notes a job.
+    pub fn note(&self, place: &Place, job: &JobId) {
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !jobs.iter().any(|(at, have)| at == place && have == job) {
+            jobs.push((place.clone(), job.clone()));
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Place, JobId)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl StepContext {

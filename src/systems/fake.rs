@@ -55,6 +55,7 @@ impl Bench {
             service: None,
             voice,
             cancel: CancellationToken::new(),
+            jobs: crate::systems::JobLog::default(),
         };
         Self { cx, reach, ear }
     }

@@ -42,8 +42,7 @@ impl JobRun {
 /// Runs `pipeline` as the durable job `label` of this attempt and follows it to its end.
 ///
 /// Entering again with the same attempt attaches to the job that is there. A lost connection is dialled again for ten
-/// minutes while the work goes on. The job's folder is removed only by [`crate::port::Reach::job_forget`], which the
-/// engine calls when the run has ended well.
+/// minutes while the work goes on. The job's folder stays until the attempt has ended well and that is on record.
 ///
 /// # Errors
 /// `Cancelled` after the job was stopped and seen to be gone; `Unknown` when the host could not be asked any more, when
@@ -66,6 +65,7 @@ pub async fn run_job_watched(
     let job = cx.job_id(label);
     let tried = format!("run on {place}: {pipeline}");
     cx.check_cancelled(&tried)?;
+    cx.jobs.note(place, &job);
     start(cx, place, &job, pipeline, &tried).await?;
     let mut offset = 0;
     let mut tail = VecDeque::new();

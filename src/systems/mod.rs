@@ -5,11 +5,16 @@
 
 mod argv;
 mod context;
+pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
 mod job;
+#[cfg(test)]
+pub(crate) mod local;
 pub mod remote;
+pub mod rsync;
 mod step;
+pub mod tree;
 
 pub mod app;
 pub mod basic;
@@ -20,7 +25,7 @@ pub mod mysql;
 pub mod redis;
 
 pub use argv::Argv;
-pub use context::{StepContext, Voice, VoiceMessage};
+pub use context::{JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, service_kind, step_kind,
@@ -48,10 +53,16 @@ pub fn catalogue() -> Catalogue {
         app::kinds(),
     ];
     let services = [elasticsearch::service(), mysql::service(), redis::service(), files::service(), app::service()];
-    Catalogue { kinds: kinds.into_iter().flatten().collect(), services: services.into() }
+    Catalogue::of(kinds.into_iter().flatten().collect(), services.into())
 }
 
 impl Catalogue {
+    /// A catalogue of these lines.
+    #[must_use]
+    pub fn of(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
+        Self { kinds, services }
+    }
+
     /// A step kind by name.
     #[must_use]
     pub fn kind(&self, name: &str) -> Option<&KindEntry> {

@@ -1,0 +1,147 @@
+//! One attempt of one unit: guard, run with a time limit, stop when asked, say how it ended. Talks only to the
+//! dispatcher.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::guard::judge_direction;
+use crate::model::{CancelReason, DirectionRecord, Failure, FailureKind, Outcome, Skip, Span};
+use crate::systems::{Effect, Step, StepContext, StepDone, Verified, remote};
+
+/// How long a step may take to stop after it was told to. It stops what it started remotely in that time.
+const STOP_GRACE: Duration = Duration::from_secs(60);
+
+/// What the dispatcher hands to an attempt.
+pub(super) struct Attempt {
+    pub(super) step: Box<dyn Step>,
+    pub(super) cx: StepContext,
+    pub(super) timeout: Span,
+    pub(super) effect: Effect,
+    /// The epoch that the run saw when it began.
+    pub(super) epoch: Option<u64>,
+    /// True for the step kinds that create the direction record and so cannot demand one.
+    pub(super) founds_direction: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    pub(super) captures: Map<String, Value>,
+}
+
+impl Ending {
+    fn failed(failure: Failure) -> Self {
+        let outcome = match failure.kind {
+            FailureKind::Unknown => Outcome::Unknown { failure },
+            FailureKind::Cancelled => Outcome::Cancelled { by: CancelReason::OperatorNow },
+            _ => Outcome::Failed { failure },
+        };
+        Self { outcome, captures: Map::new() }
+    }
+
+    pub(super) fn done(done: StepDone) -> Self {
+        let outcome = match done.nothing_to_do {
+            Some(why) => Outcome::Skipped { why: Skip::NothingToDo(why) },
+            None if done.warnings.is_empty() => Outcome::Succeeded,
+            None => Outcome::Warned { warnings: done.warnings },
+        };
+        Self { outcome, captures: done.captures }
+    }
+}
+
+impl Attempt {
+    /// Runs the step to its ending. Never longer than its time limit and the grace to stop.
+    pub(super) async fn run(self) -> Ending {
+        if let Err(failure) = self.guard().await {
+            return Ending::failed(failure);
+        }
+        let stop = self.cx.cancel.clone();
+        let run = self.step.run(&self.cx);
+        limited(run, self.timeout, &stop, &self.cx).await.map_or_else(|ending| ending, Ending::done)
+    }
+
+    /// Looks whether an interrupted attempt had its effect.
+    pub(super) async fn verify(self) -> Result<Verified, Failure> {
+        match tokio::time::timeout(self.timeout.0, self.step.verify(&self.cx)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::new(
+                FailureKind::Unknown,
+                format!("find out what became of {}", self.cx.unit),
+                format!("no answer within {}", self.timeout),
+            )),
+        }
+    }
+
+    /// Takes the effect back.
+    pub(super) async fn undo(self) -> Outcome {
+        if let Err(failure) = self.guard().await {
+            return Ending::failed(failure).outcome;
+        }
+        let stop = CancellationToken::new();
+        let undo = self.step.undo(&self.cx);
+        limited(undo, self.timeout, &stop, &self.cx).await.map_or_else(|ending| ending, Ending::done).outcome
+    }
+
+    /// Refuses a changing step at a site whose direction record disagrees with the run.
+    async fn guard(&self) -> Result<(), Failure> {
+        if self.effect == Effect::Reads || self.founds_direction {
+            return Ok(());
+        }
+        let Ok(site) = self.cx.site() else { return Ok(()) };
+        let place = self.cx.exchange_place(site)?;
+        let path = self.cx.tree(site)?.direction_record();
+        let record: Option<DirectionRecord> = remote::get_json(&self.cx, &place, &path).await?;
+        judge_direction(site, record.as_ref(), &self.cx.direction, self.epoch)
+    }
+}
+
+/// Waits for `work` no longer than `limit`, then tells it to stop and waits for that.
+async fn limited<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+    limit: Span,
+    stop: &CancellationToken,
+    cx: &StepContext,
+) -> Result<T, Ending> {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        result = &mut work => return result.map_err(Ending::failed),
+        () = tokio::time::sleep(limit.0) => {}
+        () = stop.cancelled() => {
+            return match tokio::time::timeout(STOP_GRACE, &mut work).await {
+                Ok(result) => result.map_err(Ending::failed),
+                Err(_) => Err(Ending::failed(did_not_stop(cx))),
+            };
+        }
+    }
+    stop.cancel();
+    let failure = match tokio::time::timeout(STOP_GRACE, work).await {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(failure)) if failure.is_unknown() => return Err(Ending::failed(failure)),
+        Ok(Err(failure)) => failure,
+        Err(_) => return Err(Ending::failed(did_not_stop(cx))),
+    };
+    Err(Ending { outcome: Outcome::TimedOut { after: limit, failure }, captures: Map::new() })
+}
+
+fn did_not_stop(cx: &StepContext) -> Failure {
+    Failure::new(
+        FailureKind::Unknown,
+        format!("stop {}", cx.unit),
+        format!("it had not stopped after {}", Span(STOP_GRACE)),
+    )
+    .hint("something it started may still be running; look at the host before going on")
+}
+
+/// The pause before attempt `next`: doubles from `backoff`, five minutes at most.
+pub(super) fn pause_before(next: u32, backoff: Span) -> Span {
+    let doubled = backoff.0.saturating_mul(1 << next.saturating_sub(2).min(16));
+    Span(doubled.min(Duration::from_secs(300)))
+}
+
+/// Shares what all attempts of a run have.
+pub(super) type SharedCatalogue = Arc<crate::systems::Catalogue>;

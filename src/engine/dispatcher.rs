@@ -1,0 +1,668 @@
+//! The only `select!`: linearises everything that happens to a run, records it, and starts what `decide` allows.
+//!
+//! Intent before effect: an attempt is started only after its `UnitStarted` is durable. When the record cannot be
+//! kept, nothing new starts, what runs is waited for, and the run says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{Attempt, Ending, SharedCatalogue, pause_before};
+use super::decide::{Decision, Surroundings, decide};
+use crate::estate::Estate;
+use crate::model::{CancelReason, Failure, FailureKind, Outcome, PointId, RunId, SafeText, Span, UnitKey};
+use crate::port::{Clock, Reach, Sink, SinkError};
+use crate::run::{
+    Answer, Event, EventKind, IllegalTransition, Operator, Prompt, PromptAnswer, PromptId, PromptKind, RunCommand,
+    RunPhase, RunState, UnitPhase,
+};
+use crate::runbook::{Plan, render_value};
+use crate::systems::{Effect, JobLog, StepContext, Verified, Voice, VoiceMessage};
+
+/// The least time between two progress events of one unit.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+/// The step kind that writes the first direction record, and so cannot demand one.
+const FOUNDS_DIRECTION: &str = "exchange.prepare";
+
+/// What an engine works with.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// The world.
+    pub reach: Arc<dyn Reach>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The estate.
+    pub estate: Arc<Estate>,
+    /// The step kinds.
+    pub catalogue: SharedCatalogue,
+    /// Where events are kept.
+    pub sink: Arc<dyn Sink>,
+    /// Where events are told, after they are kept.
+    pub events: EngineEvents,
+    /// True when nobody can be asked: questions are answered with no.
+    pub unattended: bool,
+    /// Who started this process.
+    pub by: Operator,
+    /// This process, for the record.
+    pub pid: u32,
+}
+
+/// Where events are told. Never holds the run up.
+pub type EngineEvents = mpsc::UnboundedSender<Arc<Event>>;
+
+/// A run that does not exist yet.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Its id.
+    pub run: RunId,
+    /// The restore point it makes or uses.
+    pub point: PointId,
+    /// What is going to be done.
+    pub plan: Plan,
+}
+
+/// Why a run could not be carried to an ending of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The record could not be kept. Nothing was started after that.
+    #[error("the record of the run cannot be kept: {source}; nothing new was started{}", open_units(open))]
+    Record {
+        /// What went wrong.
+        source: SinkError,
+        /// What was running then, whose endings are not on record.
+        open: Vec<UnitKey>,
+    },
+    /// The history contradicts itself: a defect of the program, or a damaged journal.
+    #[error("the history of the run contradicts itself: {0}")]
+    Illegal(#[from] IllegalTransition),
+    /// A step kind of the plan is not known to this version of the program, or its parameters do not fit.
+    #[error("step {step}: {problem}")]
+    Step {
+        /// The step.
+        step: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+fn open_units(open: &[UnitKey]) -> String {
+    if open.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = open.iter().map(ToString::to_string).collect();
+    format!("; not on record is the ending of {}", names.join(", "))
+}
+
+/// Carries a plan out.
+pub struct Engine {
+    config: EngineConfig,
+    state: RunState,
+    began: Duration,
+    live: BTreeMap<UnitKey, Live>,
+    retries: BTreeMap<UnitKey, Instant>,
+    inputs: mpsc::UnboundedSender<Input>,
+    received: mpsc::UnboundedReceiver<Input>,
+    tasks: JoinSet<()>,
+    /// Output files that could not be written; said once each.
+    mute: BTreeSet<UnitKey>,
+}
+
+/// An attempt that is running.
+struct Live {
+    attempt: u32,
+    what: Doing,
+    /// Nothing until the task exists.
+    task: Option<tokio::task::Id>,
+    cancel: CancellationToken,
+    jobs: JobLog,
+    progress_told: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Running,
+    Verifying,
+    Undoing,
+}
+
+enum Input {
+    Voice(UnitKey, VoiceMessage),
+    Ended(UnitKey, Ending),
+    Verified(UnitKey, Result<Verified, Failure>),
+    Undone(UnitKey, Outcome),
+}
+
+impl Engine {
+    /// Creates a run and records that it exists.
+    ///
+    /// # Errors
+    /// When the record cannot be kept, or when a step kind is unknown.
+    pub async fn create(config: EngineConfig, new: NewRun) -> Result<Self, EngineError> {
+        let kind = EventKind::RunCreated {
+            run: new.run,
+            point: new.point,
+            digest: new.plan.digest().as_str().to_owned(),
+            plan: Box::new(new.plan),
+            by: config.by.clone(),
+        };
+        let began = config.clock.monotonic();
+        let event = Event { seq: 1, at: config.clock.now(), elapsed_ms: 0, kind };
+        let state = RunState::create(&event)?;
+        let mut engine = Self::with(config, state, began)?;
+        engine.keep(vec![event]).await?;
+        Ok(engine)
+    }
+
+    /// Takes over a run that was interrupted, from its history.
+    ///
+    /// # Errors
+    /// When the history contradicts itself, or when a step kind is unknown to this version.
+    pub fn resume(config: EngineConfig, history: &[Event]) -> Result<Self, EngineError> {
+        let state = RunState::replay(history)?;
+        let began = config.clock.monotonic();
+        Self::with(config, state, began)
+    }
+
+    fn with(config: EngineConfig, state: RunState, began: Duration) -> Result<Self, EngineError> {
+        if let Some(step) = state.plan.steps().find(|step| config.catalogue.kind(&step.uses).is_none()) {
+            let problem = format!("there is no step kind `{}` in this version of the program", step.uses);
+            return Err(EngineError::Step { step: step.key.to_string(), problem });
+        }
+        let (inputs, received) = mpsc::unbounded_channel();
+        Ok(Self {
+            config,
+            state,
+            began,
+            live: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            inputs,
+            received,
+            tasks: JoinSet::new(),
+            mute: BTreeSet::new(),
+        })
+    }
+
+    /// What is known of the run now.
+    #[must_use]
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// Carries the plan out until the run has ended.
+    ///
+    /// # Errors
+    /// [`EngineError`]: the run has no ending on record then; it can be resumed.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<RunCommand>) -> Result<RunState, EngineError> {
+        let session = EventKind::SessionStarted {
+            session: self.state.session + 1,
+            pid: self.config.pid,
+            by: self.config.by.clone(),
+        };
+        self.record(vec![session]).await?;
+        let mut commands_open = true;
+        loop {
+            self.settle().await?;
+            if matches!(self.state.phase, RunPhase::Ended(_)) && self.live.is_empty() {
+                while self.tasks.join_next().await.is_some() {}
+                return Ok(self.state);
+            }
+            let next_retry = self.retries.values().min().copied();
+            tokio::select! {
+                biased;
+                command = commands.recv(), if commands_open => match command {
+                    Some(command) => self.command(command).await?,
+                    None => commands_open = false,
+                },
+                Some(input) = self.received.recv() => self.input(input).await?,
+                () = sleep_until(next_retry), if next_retry.is_some() && self.state.phase == RunPhase::Running => self.start_retries().await?,
+                Some(task) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.task_ended(task).await?,
+            }
+        }
+    }
+
+    /// Carries out everything that may happen now.
+    async fn settle(&mut self) -> Result<(), EngineError> {
+        loop {
+            let decisions = {
+                let config = &self.config;
+                let direction = &self.state.plan.direction;
+                let titles = (config.estate.title(&direction.source), config.estate.title(&direction.target));
+                let live = &self.live;
+                let around = Surroundings {
+                    titles,
+                    unattended: config.unattended,
+                    changes: &|kind| config.catalogue.kind(kind).is_some_and(|kind| kind.effect != Effect::Reads),
+                    busy: &|unit| live.contains_key(unit),
+                };
+                decide(&self.state, &around)
+            };
+            if decisions.is_empty() {
+                return Ok(());
+            }
+            let mut went_on = false;
+            for decision in decisions {
+                went_on |= self.carry_out(decision).await?;
+            }
+            if !went_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// True when the state changed.
+    async fn carry_out(&mut self, decision: Decision) -> Result<bool, EngineError> {
+        match decision {
+            Decision::BeginStage(stage) => self.record(vec![EventKind::StageStarted { stage }]).await?,
+            Decision::EndStage(stage, outcome) => self.record(vec![EventKind::StageEnded { stage, outcome }]).await?,
+            Decision::Start { unit, attempt } => self.start(&unit, attempt).await?,
+            Decision::End { unit, outcome } => {
+                self.retries.remove(&unit);
+                let attempt = match self.state.units.get(&unit).map(|unit| (&unit.phase, unit.attempts)) {
+                    Some((UnitPhase::Interrupted, attempts)) => attempts,
+                    _ => 0,
+                };
+                self.record(vec![ended(unit, attempt, outcome, Map::new(), None)]).await?;
+            }
+            Decision::Ask { unit, kind, message, level, phrase } => {
+                #[expect(clippy::cast_possible_truncation, reason = "a run has fewer than 2^32 events")]
+                let id = PromptId(self.state.last_seq as u32 + 1);
+                let prompt = Prompt { id, unit, kind, message, level, phrase };
+                self.record(vec![EventKind::PromptOpened { prompt }]).await?;
+            }
+            Decision::BeginUndo { because } => self.record(vec![EventKind::UndoStarted { because }]).await?,
+            Decision::EndRun(outcome) => {
+                self.record(vec![EventKind::RunEnded { outcome }]).await?;
+            }
+            Decision::Verify { unit } => {
+                self.spawn(&unit, Doing::Verifying).await?;
+                return Ok(false);
+            }
+            Decision::Undo { unit } => {
+                self.spawn(&unit, Doing::Undoing).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Renders a unit's parameters, records the intent, and only then starts it.
+    async fn start(&mut self, unit: &UnitKey, attempt: u32) -> Result<(), EngineError> {
+        self.retries.remove(unit);
+        let params = match self.params(unit) {
+            Ok(params) => params,
+            Err(failure) => {
+                // Nothing was started: the unit ends as a failure of its declaration.
+                let started = EventKind::UnitStarted { unit: unit.clone(), attempt, params: Map::new() };
+                let failed = ended(unit.clone(), attempt, Outcome::Failed { failure }, Map::new(), None);
+                return self.record(vec![started, failed]).await;
+            }
+        };
+        self.record(vec![EventKind::UnitStarted { unit: unit.clone(), attempt, params }]).await?;
+        self.spawn(unit, Doing::Running).await
+    }
+
+    fn params(&self, unit: &UnitKey) -> Result<Map<String, Value>, Failure> {
+        let tried = || format!("work out the parameters of {unit}");
+        let invalid = |problem: String| Failure::new(FailureKind::Invalid, tried(), problem);
+        let step = self.state.plan.step(&unit.step).ok_or_else(|| invalid("there is no such step".to_owned()))?;
+        let direction = &self.state.plan.direction;
+        let titles = (self.config.estate.title(&direction.source), self.config.estate.title(&direction.target));
+        let scope = self.state.scope(titles, unit);
+        let mut params = Map::new();
+        for (name, value) in &step.params {
+            params.insert(name.clone(), render_value(value, &scope).map_err(|problem| invalid(problem.to_string()))?);
+        }
+        if let Some(kind) = self.config.catalogue.kind(&step.uses) {
+            kind.decode(&params).map_err(invalid)?;
+        }
+        Ok(params)
+    }
+
+    async fn spawn(&mut self, unit: &UnitKey, what: Doing) -> Result<(), EngineError> {
+        let attempt = self.state.units.get(unit).map_or(1, |unit| unit.attempts.max(1));
+        let (voice, mut said) = Voice::new();
+        let cancel = CancellationToken::new();
+        let jobs = JobLog::default();
+        let prepared = self.prepare(unit, attempt, voice, &cancel, &jobs);
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                let kind = match what {
+                    Doing::Undoing => {
+                        EventKind::UnitUndone { unit: unit.clone(), outcome: Outcome::Failed { failure } }
+                    }
+                    Doing::Running | Doing::Verifying => {
+                        ended(unit.clone(), attempt, Outcome::Unknown { failure }, Map::new(), None)
+                    }
+                };
+                return self.record(vec![kind]).await;
+            }
+        };
+        let mut live = Live { attempt, what, task: None, cancel, jobs, progress_told: None };
+        let inputs = self.inputs.clone();
+        let key = unit.clone();
+        let unit = unit.clone();
+        let task = self.tasks.spawn(async move {
+            let forward = |inputs: &mpsc::UnboundedSender<Input>, message| {
+                // Nobody listens only when the engine itself is gone.
+                drop(inputs.send(Input::Voice(unit.clone(), message)));
+            };
+            let work = async {
+                match what {
+                    Doing::Running => Input::Ended(unit.clone(), prepared.run().await),
+                    Doing::Verifying => Input::Verified(unit.clone(), prepared.verify().await),
+                    Doing::Undoing => Input::Undone(unit.clone(), prepared.undo().await),
+                }
+            };
+            tokio::pin!(work);
+            let last = loop {
+                tokio::select! {
+                    biased;
+                    Some(message) = said.recv() => forward(&inputs, message),
+                    last = &mut work => break last,
+                }
+            };
+            while let Ok(message) = said.try_recv() {
+                forward(&inputs, message);
+            }
+            drop(inputs.send(last));
+        });
+        live.task = Some(task.id());
+        self.live.insert(key, live);
+        Ok(())
+    }
+
+    /// A task that panicked is a defect of ours; what it had started is unknown, and the run says so.
+    async fn task_ended(&mut self, ended_task: Result<(tokio::task::Id, ()), JoinError>) -> Result<(), EngineError> {
+        let Err(error) = ended_task else { return Ok(()) };
+        let found = self.live.iter().find(|(_, live)| live.task == Some(error.id())).map(|(unit, _)| unit.clone());
+        let Some(unit) = found else { return Ok(()) };
+        let Some(live) = self.live.remove(&unit) else { return Ok(()) };
+        let failure =
+            Failure::new(FailureKind::Unknown, format!("run {unit}"), format!("the program itself failed: {error}"))
+                .hint("this is a defect of the program; look at what the step left behind, and report it");
+        let outcome = Outcome::Unknown { failure };
+        let kind = match live.what {
+            Doing::Undoing => EventKind::UnitUndone { unit, outcome },
+            Doing::Running | Doing::Verifying => ended(unit, live.attempt, outcome, Map::new(), None),
+        };
+        self.record(vec![kind]).await
+    }
+
+    fn prepare(
+        &self,
+        unit: &UnitKey,
+        attempt: u32,
+        voice: Voice,
+        cancel: &CancellationToken,
+        jobs: &JobLog,
+    ) -> Result<Attempt, Failure> {
+        let invalid = |problem: String| Failure::new(FailureKind::Invalid, format!("start {unit}"), problem);
+        let step = self.state.plan.step(&unit.step).ok_or_else(|| invalid("there is no such step".to_owned()))?;
+        let kind = self
+            .config
+            .catalogue
+            .kind(&step.uses)
+            .ok_or_else(|| invalid(format!("there is no step kind {}", step.uses)))?;
+        let params = self.params(unit)?;
+        let target = step.units().find(|(key, _)| key == unit).map(|(_, target)| target.clone());
+        let cx = StepContext {
+            reach: Arc::clone(&self.config.reach),
+            clock: Arc::clone(&self.config.clock),
+            estate: Arc::clone(&self.config.estate),
+            direction: self.state.plan.direction.clone(),
+            run: self.state.run.clone(),
+            point: self.state.point.clone(),
+            unit: unit.clone(),
+            attempt,
+            end: target.and_then(|target| target.end),
+            host: unit.host.clone(),
+            service: step.service.clone(),
+            voice,
+            cancel: cancel.clone(),
+            jobs: jobs.clone(),
+        };
+        Ok(Attempt {
+            step: kind.decode(&params).map_err(invalid)?,
+            cx,
+            timeout: step.timeout,
+            effect: kind.effect,
+            epoch: self.state.epoch(),
+            founds_direction: step.uses == FOUNDS_DIRECTION,
+        })
+    }
+
+    async fn input(&mut self, input: Input) -> Result<(), EngineError> {
+        match input {
+            Input::Voice(unit, message) => self.voice(unit, message).await,
+            Input::Ended(unit, ending) => self.attempt_ended(unit, ending).await,
+            Input::Verified(unit, found) => self.verified(unit, found).await,
+            Input::Undone(unit, outcome) => {
+                self.live.remove(&unit);
+                self.record(vec![EventKind::UnitUndone { unit, outcome }]).await
+            }
+        }
+    }
+
+    async fn voice(&mut self, unit: UnitKey, message: VoiceMessage) -> Result<(), EngineError> {
+        let Some(live) = self.live.get_mut(&unit) else { return Ok(()) };
+        let attempt = live.attempt;
+        match message {
+            VoiceMessage::Said(text) => self.record(vec![EventKind::UnitSaid { unit, attempt, text }]).await,
+            VoiceMessage::Progress { done, total, what } => {
+                let now = Instant::now();
+                let complete = total == Some(done);
+                if !complete && live.progress_told.is_some_and(|told| now - told < PROGRESS_INTERVAL) {
+                    return Ok(());
+                }
+                live.progress_told = Some(now);
+                let what = SafeText::line(what);
+                self.record(vec![EventKind::UnitProgress { unit, attempt, done, total, what }]).await
+            }
+            VoiceMessage::Output(bytes) => {
+                if let Err(error) = self.config.sink.output(&unit, attempt, &bytes).await
+                    && self.mute.insert(unit.clone())
+                {
+                    let text = SafeText::block(&format!("its output is not kept: {error}"));
+                    return self.record(vec![EventKind::UnitSaid { unit, attempt, text }]).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn attempt_ended(&mut self, unit: UnitKey, ending: Ending) -> Result<(), EngineError> {
+        let Some(live) = self.live.remove(&unit) else { return Ok(()) };
+        let outcome = match ending.outcome {
+            Outcome::Cancelled { .. } => {
+                Outcome::Cancelled { by: self.state.cancel.unwrap_or(CancelReason::OtherFailed) }
+            }
+            other => other,
+        };
+        let retry = self.retry_after(&unit, live.attempt, &outcome);
+        let good = outcome.is_good();
+        if let Some(pause) = retry {
+            self.retries.insert(unit.clone(), Instant::now() + pause.0);
+        }
+        self.record(vec![ended(unit, live.attempt, outcome, ending.captures, retry)]).await?;
+        if good {
+            self.forget(&live.jobs);
+        }
+        Ok(())
+    }
+
+    fn retry_after(&self, unit: &UnitKey, attempt: u32, outcome: &Outcome) -> Option<Span> {
+        let step = self.state.plan.step(&unit.step)?;
+        let failure = outcome.failure()?;
+        let again = matches!(outcome, Outcome::Failed { .. })
+            && failure.kind.is_retryable()
+            && attempt < u32::from(step.retry.attempts)
+            && self.state.cancel.is_none();
+        again.then(|| pause_before(attempt + 1, step.retry.backoff))
+    }
+
+    async fn verified(&mut self, unit: UnitKey, found: Result<Verified, Failure>) -> Result<(), EngineError> {
+        let Some(live) = self.live.remove(&unit) else { return Ok(()) };
+        match found {
+            Ok(Verified::Done(done)) => {
+                let ending = Ending::done(done);
+                self.record(vec![ended(unit, live.attempt, ending.outcome, ending.captures, None)]).await
+            }
+            Ok(Verified::NotDone) => self.start(&unit, live.attempt + 1).await,
+            Ok(Verified::CannotTell) => {
+                let failure = Failure::new(
+                    FailureKind::Unknown,
+                    format!("find out what became of {unit}"),
+                    "the program died while it ran, and it cannot be told whether it had its effect",
+                )
+                .hint("look at the host; then resume the run and say what you saw");
+                self.unknown(unit, live.attempt, failure).await
+            }
+            Err(mut failure) => {
+                failure.kind = FailureKind::Unknown;
+                self.unknown(unit, live.attempt, failure).await
+            }
+        }
+    }
+
+    /// Asks a person about a unit of unknown fate, or ends it as unknown when nobody can be asked.
+    async fn unknown(&mut self, unit: UnitKey, attempt: u32, failure: Failure) -> Result<(), EngineError> {
+        if self.config.unattended {
+            return self.record(vec![ended(unit, attempt, Outcome::Unknown { failure }, Map::new(), None)]).await;
+        }
+        let decision = Decision::Ask {
+            unit,
+            kind: PromptKind::Interrupted,
+            message: SafeText::block(&failure.to_string()),
+            level: crate::runbook::GuardLevel::Reversible,
+            phrase: None,
+        };
+        self.carry_out(decision).await.map(drop)
+    }
+
+    async fn start_retries(&mut self) -> Result<(), EngineError> {
+        let now = Instant::now();
+        let due: Vec<UnitKey> =
+            self.retries.iter().filter(|(_, at)| **at <= now).map(|(unit, _)| unit.clone()).collect();
+        for unit in due {
+            let attempt = self.state.units.get(&unit).map_or(1, |unit| unit.attempts + 1);
+            self.start(&unit, attempt).await?;
+        }
+        Ok(())
+    }
+
+    async fn command(&mut self, command: RunCommand) -> Result<(), EngineError> {
+        if matches!(self.state.phase, RunPhase::Ended(_)) {
+            return Ok(());
+        }
+        match command {
+            RunCommand::Cancel { reason, by } => {
+                let reason = escalate(self.state.cancel, reason);
+                self.record(vec![EventKind::CancelRequested { reason, by }]).await?;
+                if reason.stops_running_steps() {
+                    for live in self.live.values() {
+                        live.cancel.cancel();
+                    }
+                }
+                Ok(())
+            }
+            RunCommand::Pause { by } => self.record(vec![EventKind::Paused { by }]).await,
+            RunCommand::Continue { by } => self.record(vec![EventKind::Continued { by }]).await,
+            RunCommand::Answer(answer) => self.answer(answer).await,
+        }
+    }
+
+    /// Takes an answer, unless the question is gone, answered, or wants a phrase that was not typed.
+    async fn answer(&mut self, answer: Answer) -> Result<(), EngineError> {
+        let Some(asked) = self.state.prompts.get(&answer.prompt).filter(|asked| asked.answer.is_none()) else {
+            return Ok(());
+        };
+        let says_yes = !matches!(answer.answer, PromptAnswer::Decline);
+        if says_yes
+            && let Some(phrase) = &asked.prompt.phrase
+            && answer.typed.as_deref().map(str::trim) != Some(phrase.as_str())
+        {
+            let unit = asked.prompt.unit.clone();
+            let attempt = asked.attempt;
+            let text = SafeText::block("a confirmation was refused: what was typed is not the phrase");
+            return self.record(vec![EventKind::UnitSaid { unit, attempt, text }]).await;
+        }
+        self.record(vec![EventKind::PromptAnswered { prompt: answer.prompt, answer: answer.answer, by: answer.by }])
+            .await
+    }
+
+    /// Removes the folders of ended jobs, in the background: losing one only leaves a folder behind.
+    fn forget(&mut self, jobs: &JobLog) {
+        for (place, job) in jobs.all() {
+            let reach = Arc::clone(&self.config.reach);
+            self.tasks.spawn(async move {
+                if let Err(error) = reach.job_forget(&place, &job).await {
+                    tracing::warn!(%place, %job, %error, "the folder of an ended job was left behind");
+                }
+            });
+        }
+    }
+
+    async fn record(&mut self, kinds: Vec<EventKind>) -> Result<(), EngineError> {
+        let elapsed = self.config.clock.monotonic().saturating_sub(self.began);
+        let at = self.config.clock.now();
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let first = self.state.last_seq + 1;
+        let events: Vec<Event> = (first..).zip(kinds).map(|(seq, kind)| Event { seq, at, elapsed_ms, kind }).collect();
+        let mut next = self.state.clone();
+        for event in &events {
+            next.apply(event)?;
+        }
+        self.keep(events).await?;
+        self.state = next;
+        Ok(())
+    }
+
+    async fn keep(&mut self, events: Vec<Event>) -> Result<(), EngineError> {
+        if let Err(source) = self.config.sink.append(&events).await {
+            let open: Vec<UnitKey> = self.live.keys().cloned().collect();
+            // What runs is not stopped: killing it would only make its outcome worse. It is waited for.
+            self.retries.clear();
+            while self.tasks.join_next().await.is_some() {}
+            return Err(EngineError::Record { source, open });
+        }
+        for event in events {
+            // Nobody listening is fine: the record is what counts.
+            drop(self.config.events.send(Arc::new(event)));
+        }
+        Ok(())
+    }
+}
+
+/// A second request of the same kind is more urgent than the first.
+fn escalate(before: Option<CancelReason>, asked: CancelReason) -> CancelReason {
+    let again = match (before, asked) {
+        (Some(CancelReason::Signal), CancelReason::Signal) => CancelReason::SignalNow,
+        (Some(CancelReason::Operator), CancelReason::Operator) => CancelReason::OperatorNow,
+        _ => asked,
+    };
+    before.map_or(again, |before| before.max(again))
+}
+
+fn ended(
+    unit: UnitKey,
+    attempt: u32,
+    outcome: Outcome,
+    captures: Map<String, Value>,
+    retry_after: Option<Span>,
+) -> EventKind {
+    EventKind::UnitEnded { unit, attempt, outcome, captures, retry_after }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
