@@ -110,7 +110,7 @@ async fn flush_at_master(
     configured: &RedisEndpoint,
     database: Option<u32>,
 ) -> Result<(Leader, Flushed), Failure> {
-    let mut tries = 1;
+    let mut round = 1;
     loop {
         let leader = find(cx, configured).await?;
         cx.say(found(&leader));
@@ -120,17 +120,17 @@ async fn flush_at_master(
         // Not raced against a stop: it is one short exchange, and dropping it would leave its effect unknown.
         let replies = match cx.reach.redis(&leader.endpoint, &commands).await {
             Ok(replies) => replies,
-            Err(error) if error.kind == ReachErrorKind::Lost && tries < TRIES => {
+            Err(error) if error.kind == ReachErrorKind::Lost && round < TRIES => {
                 cx.say(format!("the answer of {} was lost; flushing twice is harmless, again", leader.endpoint));
-                tries += 1;
+                round += 1;
                 continue;
             }
             Err(error) => return Err(error.while_changing("flush Redis")),
         };
         let readonly = |reply: &RedisReply| matches!(reply, RedisReply::Error(text) if text.starts_with("READONLY"));
-        if replies.iter().any(readonly) && tries < TRIES {
+        if replies.iter().any(readonly) && round < TRIES {
             cx.say(format!("{} has become a replica; looking for its master", leader.endpoint));
-            tries += 1;
+            round += 1;
             continue;
         }
         return read_replies(&replies, &commands, &tried).map(|flushed| (leader, flushed));
