@@ -9,3 +9,4 @@ pub mod port;
 pub mod run;
 pub mod runbook;
 pub mod systems;
+pub mod transport;

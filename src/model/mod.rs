@@ -14,5 +14,5 @@ pub use amount::{ByteSize, Limit, Span};
 pub use direction::{Direction, DirectionRecord, End, Epoch};
 pub use ids::{HostName, InvalidName, PointId, RunId, ServiceName, SiteName, StageId, StepId, StepKey, UnitKey};
 pub use outcome::{CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, Skip};
-pub use secret::{Secret, SecretSource};
+pub use secret::{CommandForm, Secret, SecretSource};
 pub use text::SafeText;
