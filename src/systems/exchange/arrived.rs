@@ -17,7 +17,7 @@ use crate::points::{CompletionMarker, Counts, Manifest, compare};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
 use crate::systems::tree::{self, Excludes, Generation};
-use crate::systems::{Step, StepContext, StepDone, run_job};
+use crate::systems::{Step, StepContext, StepDone, run_job_watched};
 
 /// Proves that the restore point has arrived whole.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -191,7 +191,7 @@ async fn check_sums(cx: &StepContext, at: &At, found: &Found) -> Result<(), Fail
     let check = Pipeline::from(check.env("LC_ALL", "C")).stdin(lines);
     let mut wrong = Vec::new();
     let mut rest = Vec::new();
-    let run = crate::systems::run_job_watched(cx, &at.place, "checksums", &check, |chunk| {
+    let run = run_job_watched(cx, &at.place, "checksums", &check, |chunk| {
         rest.extend_from_slice(chunk);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(&rest.drain(..=end).collect::<Vec<_>>()).trim_end().to_owned();

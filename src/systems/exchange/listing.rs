@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn answers_of_the_host_are_read_strictly() {
-        let files = parse_seen(b"5 1700000000.5 /t/a b\n c\00 1.0 /t/d/e\0", "/t").expect("records");
+        let files = parse_seen(b"5 1700000000.5 /t/a b\n c\x000 1.0 /t/d/e\0", "/t").expect("records");
         assert_eq!(files.keys().collect::<Vec<_>>(), ["a b\n c", "d/e"]);
         for bad in [&b"5 1.0 /other/x\0"[..], b"x 1.0 /t/a\0", b"find: /t: no\0", b"5 1.0 /t/\xff\0"] {
             assert!(parse_seen(bad, "/t").is_err(), "{}", String::from_utf8_lossy(bad));

@@ -85,7 +85,7 @@ impl Seal {
     async fn parts(cx: &StepContext, at: &At, files: &Files) -> Result<BTreeMap<ServiceName, Part>, Failure> {
         let folder = format!("points/{}/parts/", cx.point);
         let mut parts = BTreeMap::new();
-        for path in files.keys().filter(|path| path.starts_with(&folder) && path.ends_with(".json")) {
+        for path in files.keys().filter(|path| path.starts_with(&folder) && path.strip_suffix(".json").is_some()) {
             let absolute = at.tree.root().join(path);
             let part: Option<Part> = get_json(cx, &at.place, &absolute).await?;
             let part = part.ok_or_else(|| {
