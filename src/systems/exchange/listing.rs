@@ -16,6 +16,16 @@ pub(super) struct Seen {
 /// Files by their path, relative to the root of the direction's tree.
 pub(super) type Files = BTreeMap<String, Seen>;
 
+/// A name for exactly these files in exactly this state: work on them may be attached to under it, work on others not.
+pub(super) fn state_name<'a>(files: &Files, paths: impl IntoIterator<Item = &'a String>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for path in paths {
+        let seen = files.get(path).map(|seen| format!("{} {}", seen.bytes, seen.time)).unwrap_or_default();
+        hasher.update(path.as_bytes()).update(&[0]).update(seen.as_bytes()).update(&[0]);
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
 /// Reads `%s %T@ %p\0` records of `find`, for paths below `root`.
 ///
 /// # Errors
@@ -243,6 +253,15 @@ mod tests {
         for (path, seen) in [("x", seen(6, "1.5")), ("x", seen(5, "1.6")), ("y", seen(5, "1.5"))] {
             assert_eq!(listing.known(path, &seen), None);
         }
+    }
+
+    #[test]
+    fn work_is_attached_to_only_for_the_same_files_in_the_same_state() {
+        let files = found(&[("a", 1), ("b", 2)]);
+        let paths = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(state_name(&files, &paths), state_name(&files.clone(), &paths));
+        assert_ne!(state_name(&files, &paths), state_name(&files, &paths[..1]));
+        assert_ne!(state_name(&files, &paths), state_name(&found(&[("a", 1), ("b", 3)]), &paths));
     }
 
     #[test]
