@@ -157,6 +157,8 @@ pub(crate) struct Site2 {
     pub(crate) tmp: TempDir,
     pub(crate) reach: Arc<LocalReach>,
     estate: Arc<Estate>,
+    /// One for all contexts: time goes on from step to step.
+    clock: Arc<FakeClock>,
 }
 
 impl Site2 {
@@ -189,7 +191,7 @@ impl Site2 {
             dead: Mutex::default(),
         };
         let estate = Arc::new(toml::from_str(&estate).expect("an estate"));
-        Self { tmp, reach: Arc::new(reach), estate }
+        Self { tmp, reach: Arc::new(reach), estate, clock: Arc::new(FakeClock::new()) }
     }
 
     /// A context of the run of `point` (which is also the run's id), prod to bcp.
@@ -198,7 +200,7 @@ impl Site2 {
             Direction { source: SiteName::new("prod").expect("a name"), target: SiteName::new("bcp").expect("a name") };
         StepContext {
             reach: self.reach.clone(),
-            clock: Arc::new(FakeClock::new()),
+            clock: self.clock.clone(),
             estate: self.estate.clone(),
             unit: UnitKey::try_from(format!("stage/{step}@{}", direction.site(end))).expect("a unit"),
             direction,

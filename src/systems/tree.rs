@@ -258,6 +258,13 @@ async fn ask<T>(
     })
 }
 
+/// A job label that no later entry of the same attempt finds again: for looks at what may have changed since, whose old
+/// answer would show the past. Work that is worth attaching to has a plain label.
+#[must_use]
+pub fn fresh(cx: &StepContext, label: &str) -> String {
+    format!("{label}-{}", cx.clock.now().as_millisecond())
+}
+
 /// Runs a pipeline that only reads as a durable job and returns all it wrote, however much that is.
 ///
 /// # Errors

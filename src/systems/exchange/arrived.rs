@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::listing::{Files, Gaps, Listing, is_volatile, repository};
+use super::listing::{Files, Gaps, Listing, is_volatile, repository, state_name};
 use super::looks::{At, Choice, newest_complete};
 use crate::estate::TransferBy;
 use crate::model::{ByteSize, Direction, Epoch, Failure, FailureKind, PointId, SafeText, Span};
@@ -17,7 +17,7 @@ use crate::points::{CompletionMarker, Counts, Manifest, compare};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
 use crate::systems::tree::{self, Excludes, Generation};
-use crate::systems::{Step, StepContext, StepDone, run_job};
+use crate::systems::{Step, StepContext, StepDone, run_job_watched};
 
 /// Proves that the restore point has arrived whole.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -107,8 +107,7 @@ impl Arrived {
         if !listed.contains_key(&names[0]) {
             return Err(not_yet(FailureKind::Mismatch, "it is incomplete: its manifest is not there", hint));
         }
-        let label = format!("sums-{round}-{}", cx.clock.now().as_millisecond());
-        let sums = at.sums(cx, &label, &names).await.map_err(Not::Yet)?;
+        let sums = at.sums(cx, &tree::fresh(cx, &format!("sums-{round}")), &names).await.map_err(Not::Yet)?;
         if sums.get(&names[0]) != Some(&marker.manifest_sha256) || sums.get(&names[1]) != Some(&marker.listing_sha256) {
             let got = "its manifest or its listing is not what the completion marker says";
             return Err(not_yet(FailureKind::Mismatch, got, hint));
@@ -117,7 +116,7 @@ impl Arrived {
             Failure::new(FailureKind::Mismatch, format!("read {name} at {site}"), problem)
                 .hint("it is as it was sealed, and cannot be read by this version of the program")
         };
-        let label = |name: &str| format!("{name}-{round}-{}", cx.clock.now().as_millisecond());
+        let label = |name: &str| tree::fresh(cx, &format!("{name}-{round}"));
         let text = at.read(cx, &label("manifest"), &at.tree.manifest(&point)).await?;
         let manifest: Manifest = serde_json::from_str(&text).map_err(|error| bad(&names[0], error.to_string()))?;
         let text = at.read(cx, &label("listing"), &at.tree.listing(&point)).await?;
@@ -189,9 +188,10 @@ async fn check_sums(cx: &StepContext, at: &At, found: &Found) -> Result<(), Fail
     let inside = format!("--chdir={}", at.root);
     let check = Command::new("env").args([&inside, "sha256sum", "--check", "--quiet", "--strict", "-"]);
     let check = Pipeline::from(check.env("LC_ALL", "C")).stdin(lines);
+    let label = format!("checksums-{}", state_name(&found.files, &found.gaps.there));
     let mut wrong = Vec::new();
     let mut rest = Vec::new();
-    let run = crate::systems::run_job_watched(cx, &at.place, "checksums", &check, |chunk| {
+    let run = run_job_watched(cx, &at.place, &label, &check, |chunk| {
         rest.extend_from_slice(chunk);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(&rest.drain(..=end).collect::<Vec<_>>()).trim_end().to_owned();

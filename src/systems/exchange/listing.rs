@@ -16,6 +16,16 @@ pub(super) struct Seen {
 /// Files by their path, relative to the root of the direction's tree.
 pub(super) type Files = BTreeMap<String, Seen>;
 
+/// A name for exactly these files in exactly this state: work on them may be attached to under it, work on others not.
+pub(super) fn state_name<'a>(files: &Files, paths: impl IntoIterator<Item = &'a String>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for path in paths {
+        let seen = files.get(path).map(|seen| format!("{} {}", seen.bytes, seen.time)).unwrap_or_default();
+        hasher.update(path.as_bytes()).update(&[0]).update(seen.as_bytes()).update(&[0]);
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
 /// Reads `%s %T@ %p\0` records of `find`, for paths below `root`.
 ///
 /// # Errors
@@ -246,8 +256,17 @@ mod tests {
     }
 
     #[test]
+    fn work_is_attached_to_only_for_the_same_files_in_the_same_state() {
+        let files = found(&[("a", 1), ("b", 2)]);
+        let paths = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(state_name(&files, &paths), state_name(&files.clone(), &paths));
+        assert_ne!(state_name(&files, &paths), state_name(&files, &paths[..1]));
+        assert_ne!(state_name(&files, &paths), state_name(&found(&[("a", 1), ("b", 3)]), &paths));
+    }
+
+    #[test]
     fn answers_of_the_host_are_read_strictly() {
-        let files = parse_seen(b"5 1700000000.5 /t/a b\n c\00 1.0 /t/d/e\0", "/t").expect("records");
+        let files = parse_seen(b"5 1700000000.5 /t/a b\n c\x000 1.0 /t/d/e\0", "/t").expect("records");
         assert_eq!(files.keys().collect::<Vec<_>>(), ["a b\n c", "d/e"]);
         for bad in [&b"5 1.0 /other/x\0"[..], b"x 1.0 /t/a\0", b"find: /t: no\0", b"5 1.0 /t/\xff\0"] {
             assert!(parse_seen(bad, "/t").is_err(), "{}", String::from_utf8_lossy(bad));

@@ -12,7 +12,7 @@ use crate::points::{CompletionMarker, Tree};
 use crate::port::{Command, Pipeline, Place};
 use crate::systems::StepContext;
 use crate::systems::remote::{get_json, path_arg};
-use crate::systems::tree::output_of;
+use crate::systems::tree::{fresh, output_of};
 
 /// Which point a step is about: an id, or `latest` for the newest complete one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -125,9 +125,7 @@ impl At {
         folders.extend(self.repositories(cx).await?.iter().map(|name| format!("{}/{name}", self.root)));
         let find = Command::new("find").args(folders).args(["-type", "f", "-printf", "%s %T@ %p\\0"]);
         let find = Pipeline::from(find.env("LC_ALL", "C"));
-        // A name of its own for each look: one from before a crash would be found again, and show the past.
-        let label = format!("look-{label}-{}", cx.clock.now().as_millisecond());
-        let output = output_of(cx, &self.place, &label, &find).await?;
+        let output = output_of(cx, &self.place, &fresh(cx, &format!("look-{label}")), &find).await?;
         let mut files = parse_seen(&output, &self.root)
             .map_err(|got| Failure::new(FailureKind::Refused, format!("run on {}: {find}", self.place), got))?;
         let own = format!("points/{point}/");

@@ -13,6 +13,7 @@ use crate::model::{Failure, FailureKind, PointId, SafeText};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
 use crate::systems::remote::{change, path_arg};
+use crate::systems::tree::fresh;
 use crate::systems::{CheckReport, Step, StepContext, StepDone, run_job};
 
 /// Removes old restore points.
@@ -130,8 +131,7 @@ impl Step for Prune {
         }
         let rm = Pipeline::from(Command::new("rm").args(["-rf", "--one-file-system", "--"]).args(folders));
         // Entered again after a crash, the list may be another one: a name of its own.
-        let label = format!("remove-{}", cx.clock.now().as_millisecond());
-        let removed = run_job(cx, &plan.at.place, &label, &rm).await?;
+        let removed = run_job(cx, &plan.at.place, &fresh(cx, "remove"), &rm).await?;
         if !removed.is_success() {
             let tried = format!("run on {}: {rm}", plan.at.place);
             return Err(Failure::new(FailureKind::Refused, tried, removed.complaint(&rm)));

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::listing::{Files, Listed, Listing};
+use super::listing::{Files, Listed, Listing, state_name};
 use super::looks::{At, newest_complete};
 use crate::model::{ByteSize, Epoch, Failure, FailureKind, SafeText, ServiceName};
 use crate::points::{CompletionMarker, Manifest, Part};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
 use crate::systems::remote::{get_json, look, path_arg, put_file};
-use crate::systems::tree::Generation;
+use crate::systems::tree::{Generation, fresh};
 use crate::systems::{Step, StepContext, StepDone, run_job};
 
 /// Seals the restore point.
@@ -85,7 +85,7 @@ impl Seal {
     async fn parts(cx: &StepContext, at: &At, files: &Files) -> Result<BTreeMap<ServiceName, Part>, Failure> {
         let folder = format!("points/{}/parts/", cx.point);
         let mut parts = BTreeMap::new();
-        for path in files.keys().filter(|path| path.starts_with(&folder) && path.ends_with(".json")) {
+        for path in files.keys().filter(|path| path.starts_with(&folder) && path.strip_suffix(".json").is_some()) {
             let absolute = at.tree.root().join(path);
             let part: Option<Part> = get_json(cx, &at.place, &absolute).await?;
             let part = part.ok_or_else(|| {
@@ -187,9 +187,12 @@ impl Step for Seal {
             return Err(Failure::new(FailureKind::Mismatch, tried(), got).hint("the mount is sick: look at its server"));
         }
         let before = Self::listing_before(cx, &at).await?;
-        let (mut sums, unknown) = known_sums(&files, &parts, &before);
+        let (mut sums, mut unknown) = known_sums(&files, &parts, &before);
         cx.say(format!("{} files, checksums of {} are to be computed", files.len(), unknown.len()));
-        sums.extend(at.sums(cx, "sums", &unknown).await?);
+        // The manifest is written anew by each entry; the rest may be hashed already, by the one before a crash.
+        unknown.retain(|path| *path != own);
+        sums.extend(at.sums(cx, &format!("sums-{}", state_name(&files, &unknown)), &unknown).await?);
+        sums.extend(at.sums(cx, &fresh(cx, "sum-manifest"), std::slice::from_ref(&own)).await?);
         let after = at.files(cx, "after", &cx.point).await?;
         if let Some(path) = first_change(&files, &after) {
             let got = format!("{path} changed while the checksums were computed");
@@ -211,10 +214,8 @@ impl Step for Seal {
         }
         let listed = format!("points/{}/LISTING", cx.point);
         // Of what is there now, not of what was to be written.
-        let mut sums =
-            at.sums(cx, &format!("marker-{}", cx.clock.now().as_millisecond()), &[own.clone(), listed.clone()]).await?;
-        let read_back =
-            at.read(cx, &format!("listing-{}", cx.clock.now().as_millisecond()), &at.tree.listing(&cx.point)).await?;
+        let mut sums = at.sums(cx, &fresh(cx, "marker"), &[own.clone(), listed.clone()]).await?;
+        let read_back = at.read(cx, &fresh(cx, "listing"), &at.tree.listing(&cx.point)).await?;
         if Listing::parse(&read_back).as_ref() != Ok(&listing) {
             let got = "LISTING does not read back as it was written";
             return Err(Failure::new(FailureKind::Mismatch, tried(), got).hint("the mount is sick: look at its server"));

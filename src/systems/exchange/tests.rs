@@ -357,3 +357,23 @@ async fn pruning_removes_points_with_their_generations_and_nothing_else() {
     bench.record(2, "bcp");
     assert_eq!(prune("c", 1).await.expect_err("the wrong way round").kind, FailureKind::Rule);
 }
+
+#[tokio::test]
+async fn a_seal_that_is_entered_again_after_a_crash_is_as_good_as_the_first() {
+    let bench = bench(&transfer(""));
+    bench.record(1, "prod");
+    stores(&bench, "p-1", 1);
+    bench.write("prod/exchange/prod-to-bcp/search-search/index.latest", "00000001");
+    // The program dies before the marker is written: here, the disk refuses it.
+    bench.program("mv", "#!/bin/sh\ncase \"$*\" in *COMPLETE) exit 1;; *) exec /bin/mv \"$@\";; esac\n");
+    let failure = at(&bench, End::Source, "p-1", "seal", "exchange.seal", json!({})).await.expect_err("no marker");
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert_eq!(marker(&bench, "prod", "p-1"), None);
+    std::fs::remove_file(bench.path("bin/mv")).expect("the script");
+    // Meanwhile a file got other content of the same length; the jobs of the first entry are still known.
+    bench.write("prod/exchange/prod-to-bcp/search-search/snap-1.dat", "SNAPSHOT");
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    drop(at(&bench, End::Source, "p-1", "seal", "exchange.seal", json!({})).await.expect("sealed"));
+    drop(sent(&bench, "p-1", "send").await);
+    drop(arrived(&bench, "p-1", "arrive").await.expect("every checksum is of what is there"));
+}

@@ -19,7 +19,7 @@ use crate::port::{Command, Place};
 use crate::systems::epoch::{describe, require_direction};
 use crate::systems::remote::{get_json, look, make_folder, path_arg};
 use crate::systems::rsync::{self, Copied, Copy, has_attributes, parse_version};
-use crate::systems::tree::Generation;
+use crate::systems::tree::{Generation, fresh};
 use crate::systems::{Step, StepContext, StepDone};
 
 /// Copies the restore point to the other site.
@@ -240,7 +240,7 @@ impl Transfer {
     /// How much a search repository would lose at the target, against what it may.
     async fn limit_deletions(&self, cx: &StepContext, place: &Place, task: Task) -> Result<Task, Failure> {
         let look = Copy { dry_run: true, delete: Some(0), ..task.copy.clone() };
-        let stats = rsync::run(cx, place, &format!("look-{}", task.label), &look).await?.stats;
+        let stats = rsync::run(cx, place, &fresh(cx, &format!("look-{}", task.label)), &look).await?.stats;
         let limit = self.max_delete.unwrap_or(Limit::Percent(50));
         let allowed = limit.of(stats.present_before());
         if stats.deleted > allowed {

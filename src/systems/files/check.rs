@@ -26,11 +26,10 @@ struct Held {
 
 async fn held(cx: &StepContext, settings: &Settings, place: &Place) -> Result<Held, Failure> {
     let mut held = Held { files: 0, bytes: 0, lines: Vec::new() };
-    // Jobs of a check must not be found again by a later one: what they counted is of the past then.
-    let now = cx.clock.now().as_millisecond();
     for (index, path) in settings.paths.iter().enumerate() {
         ensure_mounted(cx, place, path, settings, false).await?;
-        let counts = tree::count(cx, place, &format!("count-{index}-{now}"), path, &settings.exclude).await?;
+        let counts =
+            tree::count(cx, place, &tree::fresh(cx, &format!("count-{index}")), path, &settings.exclude).await?;
         let (files, bytes) = (exactly(&counts, "files"), exactly(&counts, "bytes"));
         held.files += files;
         held.bytes += bytes;

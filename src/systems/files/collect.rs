@@ -159,7 +159,7 @@ impl Collecting<'_> {
             delete: Some(0),
             ..self.ability.copy(self.settings, path, &against)?
         };
-        let stats = rsync::run(cx, &self.place, &format!("survey-{index}"), &look).await?.stats;
+        let stats = rsync::run(cx, &self.place, &tree::fresh(self.cx, &format!("survey-{index}")), &look).await?.stats;
         if let Some((previous, _)) = before
             && !self.step.accept_deletions
         {

@@ -16,7 +16,7 @@ use crate::port::Place;
 use crate::systems::epoch::require_direction;
 use crate::systems::remote::{ensure_space, get_json, load_part};
 use crate::systems::rsync::{self, Copy, Stats};
-use crate::systems::tree::{Generation, exactly};
+use crate::systems::tree::{Generation, exactly, fresh};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
 
 /// Brings the folders of a restore point back.
@@ -133,7 +133,7 @@ impl Restore {
         // The very first copy goes into an empty folder, which only the marker can tell from an unmounted one.
         ensure_mounted(cx, place, &pair.to, settings, true).await?;
         let copy = Copy { dry_run: true, ..self.copy(cx, settings, place, pair, 0).await? };
-        let stats = rsync::run(cx, place, label, &copy).await?.stats;
+        let stats = rsync::run(cx, place, &fresh(cx, label), &copy).await?.stats;
         let limit = settings.limit(cx);
         Ok(Planned { allowed: limit.of(stats.present_before()), stats, limit })
     }
@@ -210,10 +210,9 @@ impl Step for Restore {
         }
         let source = source(cx, &settings, point).await?;
         let mut report = CheckReport::live();
-        let now = cx.clock.now().as_millisecond();
         for place in settings.places(cx)? {
             for (index, pair) in source.pairs.iter().enumerate() {
-                let label = format!("check-{}-{index}-{now}", host_label(&place));
+                let label = format!("check-{}-{index}", host_label(&place));
                 let planned = self.plan(cx, &settings, &place, pair, &label).await?;
                 ensure_whole(&source.part, pair, planned.stats)?;
                 if planned.stats.deleted > 0 || planned.stats.transferred > 0 {

@@ -33,7 +33,10 @@ async fn explain(cx: &StepContext, settings: &Settings, place: &Place, source: &
         let Ok(ability) = ability(cx, place, settings).await else { continue };
         let Ok(copy) = ability.copy(settings, &pair.from, &pair.to) else { continue };
         let look = Copy { dry_run: true, itemize: true, delete: Some(0), ..copy };
-        let Ok(found) = rsync::run(cx, place, &format!("{label}-explain-{index}"), &look).await else { continue };
+        let Ok(found) = rsync::run(cx, place, &tree::fresh(cx, &format!("{label}-explain-{index}")), &look).await
+        else {
+            continue;
+        };
         text.extend(found.said.iter().take(NAMED).cloned());
         if found.said.len() > NAMED {
             text.push(format!("… and {} more in {}", found.said.len() - NAMED, pair.to.display()));
@@ -64,7 +67,7 @@ impl Step for Verify {
             let mut found = Counts::new();
             for (index, pair) in source.pairs.iter().enumerate() {
                 let deep = source.part.counts.get(&pair.item).is_some_and(|counts| counts.contains_key("content"));
-                let label = format!("{number}-{index}");
+                let label = tree::fresh(cx, &format!("{number}-{index}"));
                 let counts = tree::measure(cx, place, &label, &pair.to, &settings.exclude, deep).await?;
                 files += exactly(&counts, "files");
                 bytes += exactly(&counts, "bytes");
