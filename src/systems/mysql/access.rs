@@ -43,8 +43,8 @@ impl Access {
         let host = match &settings.seat {
             Seat::Leader(service) => Some(leader(cx, service, site).await?),
             Seat::Host(host) => Some(known_host(cx, site, host)?),
-            Seat::First if settings.via == Via::Ssh => Some(first_host(cx, site)?),
-            Seat::First => None,
+            Seat::First if settings.via == Via::Port => None,
+            Seat::First => Some(first_host(cx, site)?),
         };
         let password = match &settings.password {
             Some(source) => {
@@ -54,27 +54,18 @@ impl Access {
             None => None,
         };
         let address = address(cx, site, &settings, host.as_ref())?;
-        let (through, place) = match settings.via {
-            Via::Ssh => {
-                let host = host.clone().map_or_else(|| first_host(cx, site), Ok)?;
-                (Some((site.clone(), host.clone())), Place::Host(site.clone(), host))
-            }
-            Via::Tunnel => {
-                if !cx.estate.hosts_with_role(site, None).any(|(_, host)| host.local) {
-                    return Err(Failure::new(
-                        FailureKind::Invalid,
-                        format!("run dump and restore programs for {site} on this machine"),
-                        "with `via = \"tunnel\"` they write to and read from the exchange tree here, but no host of the site is this machine",
-                    )
-                    .hint(format!("if this machine mounts the exchange tree of {site}, declare it as a host with `local = true`; else use `via = \"ssh\"` or `via = \"port\"`")));
-                }
-                (None, Place::Console)
-            }
-            Via::Port => (None, cx.exchange_place(site)?),
+        let through = host.clone().filter(|_| settings.via != Via::Port).map(|host| (site.clone(), host));
+        let place = match (settings.via, &host) {
+            (Via::Ssh, Some(host)) => Place::Host(site.clone(), host.clone()),
+            (Via::Tunnel, _) => console(cx, site)?,
+            (Via::Ssh, None) | (Via::Port, _) => cx.exchange_place(site)?,
         };
-        let endpoint =
-            SqlEndpoint { address: address.clone(), through, user: settings.user.clone(), password, database: None };
-        Ok(Self { site: site.clone(), settings, host, endpoint, place, address })
+        let programs_address = match settings.tunnel_port {
+            Some(port) => SqlAddress::Tcp("127.0.0.1".to_owned(), port),
+            None => address.clone(),
+        };
+        let endpoint = SqlEndpoint { address, through, user: settings.user.clone(), password, database: None };
+        Ok(Self { site: site.clone(), settings, host, endpoint, place, address: programs_address })
     }
 
     /// The password.
@@ -136,6 +127,21 @@ impl Access {
             Err(error) => Err(error.while_reading(format!("{what} ({} at {})", self.endpoint.user, self.site))),
         }
     }
+}
+
+/// This machine, if the site says that it belongs to it.
+fn console(cx: &StepContext, site: &SiteName) -> Result<Place, Failure> {
+    if cx.estate.hosts_with_role(site, None).any(|(_, host)| host.local) {
+        return Ok(Place::Console);
+    }
+    Err(Failure::new(
+        FailureKind::Invalid,
+        format!("run dump and restore programs for {site} on this machine"),
+        "with `via = \"tunnel\"` they write to and read from the exchange tree here, but no host of the site is this machine",
+    )
+    .hint(format!(
+        "if this machine mounts the exchange tree of {site}, declare it as a host with `local = true`; else use `via = \"ssh\"` or `via = \"port\"`"
+    )))
 }
 
 fn known_host(cx: &StepContext, site: &SiteName, host: &HostName) -> Result<HostName, Failure> {

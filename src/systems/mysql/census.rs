@@ -65,6 +65,8 @@ pub struct Census {
     pub definers: BTreeSet<String>,
     /// The collations in use.
     pub collations: BTreeSet<String>,
+    /// How many columns are generated from others.
+    pub generated: u64,
 }
 
 /// The kinds of objects beside tables.
@@ -99,6 +101,10 @@ fn statements(databases: &[&str]) -> Vec<SqlStatement> {
         defined("routines", "routine_schema"),
         defined("triggers", "trigger_schema"),
         defined("events", "event_schema"),
+        one(format!(
+            "SELECT COUNT(*) AS number_of FROM information_schema.columns WHERE table_schema IN ({marks}) \
+             AND (extra LIKE '%STORED GENERATED%' OR extra LIKE '%VIRTUAL GENERATED%')"
+        )),
     ]
 }
 
@@ -114,7 +120,7 @@ impl Census {
 
     fn read(answers: &[SqlRows]) -> Self {
         let mut census = Self::default();
-        let [schemata, tables, columns, views, routines, triggers, events] = answers else {
+        let [schemata, tables, columns, views, routines, triggers, events, generated] = answers else {
             return census;
         };
         let text =
@@ -157,6 +163,7 @@ impl Census {
                 census.definers.insert(text(rows, row, "defined_by"));
             }
         }
+        census.generated = number(generated, 0, "number_of");
         census.tables.sort_by(|a, b| a.key.cmp(&b.key));
         census
     }
@@ -291,6 +298,7 @@ mod tests {
             rows(&defined, &[&["shop", "root@localhost", "2"], &["shop", "app@%", "1"]]),
             rows(&defined, &[]),
             rows(&defined, &[]),
+            rows(&["number_of"], &[&["2"]]),
         ]
     }
 
@@ -302,7 +310,7 @@ mod tests {
         assert_eq!(census.dumped().len(), 3);
         assert_eq!((census.estimate(), census.bytes(), census.data()), (21, 132, 111));
         assert_eq!(census.definers.iter().map(String::as_str).collect::<Vec<_>>(), ["app@%", "root@localhost"]);
-        assert_eq!(census.collations.len(), 3);
+        assert_eq!((census.collations.len(), census.generated), (3, 2));
         let rows = exactly(&[(("shop".to_owned(), "users".to_owned()), 7)].into());
         let counts = census.counts(&rows);
         assert_eq!(counts["table shop.users"]["rows"], Measure::Exactly(7));

@@ -8,8 +8,9 @@ use super::access::Access;
 use super::census::Census;
 use super::details::Source;
 use super::findings::Findings;
-use super::judge::{Scene, Waived, as_source, as_target, distinct};
+use super::judge::{Scene, as_source};
 use super::server::Server;
+use super::target::{Waived, as_target, distinct};
 use crate::model::{End, Failure, SafeText};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
 

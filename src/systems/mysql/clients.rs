@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Access;
-use super::server::{Flavour, Version};
+use super::server::{Flavour, Version, WHO};
 use crate::model::{Failure, FailureKind, Secret};
 use crate::port::{Arg, Command, Exit, Pipeline, Place, SqlAddress};
 use crate::systems::StepContext;
@@ -349,6 +349,13 @@ pub fn load_pipeline(
             // A new session would have lost what the dump set at its beginning.
             "--skip-reconnect",
         ]))
+        .secret_file(option_file(access))
+}
+
+/// Lets the client program ask the server which one it is.
+#[must_use]
+pub fn who_pipeline(access: &Access, client: &Program) -> Pipeline {
+    Pipeline::from(connected(client, access).args(["--batch", "--skip-column-names", "--execute", WHO]))
         .secret_file(option_file(access))
 }
 

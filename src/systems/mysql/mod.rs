@@ -19,6 +19,7 @@ mod restore;
 mod server;
 mod settings;
 mod tally;
+mod target;
 mod verify;
 
 use super::{Effect, KindEntry, service_kind, step_kind};

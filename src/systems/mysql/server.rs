@@ -84,6 +84,24 @@ pub enum Sameness {
 }
 
 impl Identity {
+    fn of(variables: &BTreeMap<String, String>, started: i64) -> Self {
+        let part = |name: &str| variables.get(name).map_or("", String::as_str);
+        Self {
+            uuid: variables.get("server_uuid").filter(|uuid| !uuid.is_empty()).cloned(),
+            seat: format!("{}:{} {} id {}", part("hostname"), part("port"), part("datadir"), part("server_id")),
+            started,
+        }
+    }
+
+    /// True when `said`, the answer of a client program to [`WHO`], comes from this very server.
+    #[must_use]
+    pub fn answers(&self, said: &str) -> bool {
+        let pairs = said.lines().filter_map(|line| line.split_once('\t'));
+        let variables = pairs.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        let other = Self::of(&variables, self.started);
+        (&other.uuid, &other.seat) == (&self.uuid, &self.seat)
+    }
+
     /// Compares two looks at about the same time, or of a server that was not restarted in between.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Sameness {
@@ -127,6 +145,10 @@ pub struct Server {
     pub position: Option<String>,
 }
 
+/// Asks a server which one it is.
+pub const WHO: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('hostname', 'port', 'datadir', 'server_id', \
+     'server_uuid')";
+
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'read_only', \
      'super_read_only', 'hostname', 'port', 'datadir', 'server_id', 'server_uuid', 'lower_case_table_names', \
      'max_allowed_packet', 'event_scheduler', 'log_bin', 'log_bin_trust_function_creators', 'gtid_executed', \
@@ -166,25 +188,19 @@ impl Server {
         let version_text = text("version")?;
         let uptime: i64 = pairs(answers.get(1)?).get("uptime")?.parse().ok()?;
         let now = i64::try_from(answers.get(2)?.get(0, "now_is")?.number()?).ok()?;
-        let part = |name: &str| text(name).unwrap_or_default();
-        let seat = format!("{}:{} {} id {}", part("hostname"), part("port"), part("datadir"), part("server_id"));
-        let flavour = Flavour::of(&format!("{version_text} {}", part("version_comment")));
+        let flavour = Flavour::of(&format!("{version_text} {}", text("version_comment").unwrap_or_default()));
         let position = text(if flavour == Flavour::Mariadb { "gtid_binlog_pos" } else { "gtid_executed" });
         Some(Self {
             flavour,
             version: Version::of(&version_text),
-            identity: Identity {
-                uuid: text("server_uuid").filter(|uuid| !uuid.is_empty()),
-                seat,
-                started: now - uptime,
-            },
+            identity: Identity::of(&variables, now - uptime),
             read_only: on("read_only") || on("super_read_only"),
             events_run: on("event_scheduler"),
             logs: on("log_bin"),
             trusts_functions: on("log_bin_trust_function_creators"),
             lower_case: number("lower_case_table_names"),
             max_packet: number("max_allowed_packet"),
-            data_folder: part("datadir"),
+            data_folder: text("datadir").unwrap_or_default(),
             position: position.map(|text| text.replace('\n', "")).filter(|text| !text.is_empty()),
             version_text,
         })
@@ -309,6 +325,14 @@ mod tests {
         ] {
             assert_eq!(a.compare(&b), sameness, "{a:?} {b:?}");
         }
+    }
+
+    #[test]
+    fn a_client_program_s_answer_is_compared() {
+        let own = Identity { uuid: None, seat: "db1:3306 /d/ id 1".to_owned(), started: 5 };
+        assert!(own.answers("datadir\t/d/\nhostname\tdb1\nport\t3306\nserver_id\t1\n"));
+        assert!(!own.answers("datadir\t/d/\nhostname\tdb2\nport\t3306\nserver_id\t1\n"));
+        assert!(!own.answers(""));
     }
 
     #[test]

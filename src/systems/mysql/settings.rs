@@ -25,6 +25,8 @@ pub struct Settings {
     pub seat: Seat,
     /// Where the server listens.
     pub listens: Listens,
+    /// With a tunnel: the port of this machine that it begins at.
+    pub tunnel_port: Option<u16>,
     /// The folder of the client programs.
     pub client_folder: Option<PathBuf>,
     /// An option file that is read before our own options.
@@ -58,8 +60,9 @@ pub enum Via {
     /// Statements go through the SSH connection of the server's host; dump and restore programs run on that host.
     #[default]
     Ssh,
-    /// Through a tunnel that something else keeps open and that ends at `address`:`port` of this machine. Dump and
-    /// restore programs run on this machine, which must mount the site's exchange tree.
+    /// Statements as with `ssh`; dump and restore programs run on this machine, which must mount the site's exchange
+    /// tree. They reach the server through a tunnel that something else keeps open (`tunnel_port`): it must outlive
+    /// this program, as they do. Without `tunnel_port` they connect to `address` and `port` themselves.
     Tunnel,
     /// Straight to the SQL port. Dump and restore programs run where the site's exchange tree is mounted.
     Port,
@@ -95,6 +98,9 @@ struct SettingsForm {
     /// The server's Unix socket on that host, in place of address and port.
     #[serde(default)]
     socket: Option<String>,
+    /// With `tunnel`: the port of this machine that the tunnel begins at.
+    #[serde(default)]
+    tunnel_port: Option<u16>,
     /// The folder of the client programs (`mariadb-dump`, `mysql` …) where they are run, when they are not on the PATH.
     #[serde(default)]
     client_folder: Option<PathBuf>,
@@ -129,6 +135,12 @@ impl TryFrom<SettingsForm> for Settings {
                 absolute(what, path.to_str().unwrap_or_default())?;
             }
         }
+        if form.tunnel_port.is_some() && form.via != Via::Tunnel {
+            return Err("`tunnel_port` means something with `via = \"tunnel\"` only".to_owned());
+        }
+        if form.socket.is_some() && form.via == Via::Tunnel && form.tunnel_port.is_none() {
+            return Err("with `socket`, a tunnel needs `tunnel_port`".to_owned());
+        }
         let listens = match (form.socket, form.address, form.port) {
             (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
                 return Err("`socket` stands in place of `address` and `port`: write one or the other".to_owned());
@@ -144,11 +156,6 @@ impl TryFrom<SettingsForm> for Settings {
         };
         let seat = match (form.leader, form.host) {
             (Some(_), Some(_)) => return Err("write either `leader` or `host`, not both".to_owned()),
-            (Some(_), _) | (_, Some(_)) if form.via == Via::Tunnel => {
-                return Err(
-                    "a tunnel ends at one server: `leader` and `host` mean nothing with `via = \"tunnel\"`".to_owned()
-                );
-            }
             (Some(leader), None) => Seat::Leader(leader),
             (None, Some(host)) => Seat::Host(host),
             (None, None) => Seat::First,
@@ -160,6 +167,7 @@ impl TryFrom<SettingsForm> for Settings {
             via: form.via,
             seat,
             listens,
+            tunnel_port: form.tunnel_port,
             client_folder: form.client_folder,
             option_file: form.option_file,
         })
@@ -256,7 +264,8 @@ mod tests {
             (json!({ "databases": ["a`b"] }), "not a database name"),
             (json!({ "user": "" }), "user"),
             (json!({ "leader": "app", "host": "db1" }), "not both"),
-            (json!({ "via": "tunnel", "leader": "app" }), "tunnel"),
+            (json!({ "tunnel_port": 1 }), "tunnel"),
+            (json!({ "via": "tunnel", "socket": "/s" }), "tunnel_port"),
             (json!({ "socket": "/s", "port": 1 }), "one or the other"),
             (json!({ "socket": "/s", "via": "port" }), "not a socket"),
             (json!({ "socket": "s" }), "absolute"),
