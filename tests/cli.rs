@@ -211,8 +211,8 @@ fn a_runbook_file_replaces_the_shipped_one_of_its_name() {
     assert!(replaced.contains(&"runbooks/replicate.toml".to_owned()), "{replaced:?}");
     assert_eq!(replaced.len(), shipped.len(), "{replaced:?}");
     home.write("other/replicate.toml", COLLECT);
-    let named = names(&home, &["--runbook-dir", "other"]);
-    assert!(named.contains(&"other/replicate.toml".to_owned()), "{named:?}");
+    let other = names(&home, &["--runbook-dir", "other"]);
+    assert!(other.contains(&"other/replicate.toml".to_owned()), "{other:?}");
     let unknown = home.run(&["check", "replicat"]);
     assert!(unknown.code == 2 && unknown.err.contains("did you mean `replicate`?"), "{}", unknown.err);
 }
@@ -245,7 +245,7 @@ fn the_estate_is_found_where_the_help_says() {
 fn files_that_others_could_have_changed_are_refused() {
     let home = Home::with_estate();
     let set = |name: &str, mode| {
-        fs::set_permissions(home.path().join(name), fs::Permissions::from_mode(mode)).expect("a mode")
+        fs::set_permissions(home.path().join(name), fs::Permissions::from_mode(mode)).expect("a mode");
     };
     set("estate.toml", 0o620);
     let warned = home.run(&["check", "collect"]);
