@@ -14,5 +14,6 @@ pub mod points;
 pub mod port;
 pub mod run;
 pub mod runbook;
+pub mod session;
 pub mod systems;
 pub mod transport;

@@ -11,7 +11,8 @@ pub fn choices(prompt: &Prompt) -> String {
         (PromptKind::Confirm, None) => "type `y` to go on, `no` to stop".to_owned(),
         (PromptKind::Failed, _) => "type `retry`, `skip WHY` to go on without it, or `stop`".to_owned(),
         (PromptKind::Interrupted, _) => {
-            "look at the host, then type `done WHAT-YOU-SAW` if it had its effect, `retry` to do it again, or `stop`".to_owned()
+            "look at the host, then type `done WHAT-YOU-SAW` if it had its effect, `retry` to do it again, or `stop`"
+                .to_owned()
         }
     }
 }
@@ -24,7 +25,9 @@ pub fn read_answer(prompt: &Prompt, line: &str) -> Option<(PromptAnswer, Option<
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let comment = SafeText::line(rest.trim());
     let answer = match (prompt.kind, word) {
-        (PromptKind::Confirm, "n" | "no") | (PromptKind::Failed | PromptKind::Interrupted, "stop" | "no") => PromptAnswer::Decline,
+        (PromptKind::Confirm, "n" | "no") | (PromptKind::Failed | PromptKind::Interrupted, "stop" | "no") => {
+            PromptAnswer::Decline
+        }
         (PromptKind::Confirm, _) => {
             let yes = match &prompt.phrase {
                 Some(phrase) => line == phrase.as_str(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use super::{check, completions, init, kinds, schema};
+use super::{check, completions, doctor, init, kinds, plan, resume, run, runs, schema, status};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -56,6 +56,18 @@ pub enum Command {
     Schema(schema::SchemaArgs),
     /// List the kinds of steps and services, or explain one
     Kinds(kinds::KindsArgs),
+    /// Show what a runbook would do, read from the live sites; changes nothing
+    Plan(plan::PlanArgs),
+    /// Carry a runbook out
+    Run(run::RunArgs),
+    /// Take up a run that was interrupted or ended badly, where it stopped
+    Resume(resume::ResumeArgs),
+    /// List runs, show one, print what its steps printed
+    Runs(runs::RunsArgs),
+    /// Show which way the direction goes, what runs, and how old the last good copy is
+    Status(status::StatusArgs),
+    /// Find what this machine and every host lack
+    Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }

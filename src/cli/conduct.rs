@@ -111,9 +111,9 @@ pub(super) fn terminal_lines() -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel(16);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines() {
-            match line {
-                Ok(line) if sender.blocking_send(line).is_ok() => {}
-                _ => return,
+            let Ok(line) = line else { return };
+            if sender.blocking_send(line).is_err() {
+                return;
             }
         }
     });

@@ -27,6 +27,14 @@ pub enum NoDirection {
     Invalid(String),
 }
 
+impl std::fmt::Display for NoDirection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Invalid(why) => f.write_str(why),
+        }
+    }
+}
+
 /// Asks both sites side by side for their direction records.
 pub async fn ask_sites(reach: &dyn Reach, estate: &Estate) -> Vec<(SiteName, SiteSays)> {
     let asked = estate.sites.keys().map(|site| async move { (site.clone(), ask_site(reach, estate, site).await) });
@@ -50,7 +58,9 @@ async fn ask_site(reach: &dyn Reach, estate: &Estate, site: &SiteName) -> SiteSa
     match reach.exec(&Place::Host(site.clone(), host.clone()), &read, Duration::from_secs(15)).await {
         Ok(output) if output.is_success() => serde_json::from_slice(&output.stdout)
             .map_or_else(|error| SiteSays::Unknown(format!("{path} is damaged: {error}")), SiteSays::Record),
-        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("No such file or directory") => SiteSays::Nothing,
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("No such file or directory") => {
+            SiteSays::Nothing
+        }
         Ok(output) => SiteSays::Unknown(output.complaint(&read)),
         Err(error) => SiteSays::Unknown(error.to_string()),
     }

@@ -109,8 +109,11 @@ impl Looker {
                     Checked::Simulated => "simulated",
                     Checked::CannotKnow => "cannot know",
                 };
-                preview.findings =
-                    report.findings.into_iter().map(|found| PreviewFinding { bad: found.bad, text: found.text }).collect();
+                preview.findings = report
+                    .findings
+                    .into_iter()
+                    .map(|found| PreviewFinding { bad: found.bad, text: found.text })
+                    .collect();
                 preview.losses = report.losses;
             }
             Ok(Err(failure)) => {
@@ -136,7 +139,9 @@ impl Looker {
             .with("host", unit.host.as_ref().map(ToString::to_string));
         step.params
             .iter()
-            .map(|(name, value)| Ok((name.clone(), render_value(value, &scope).map_err(|problem| problem.to_string())?)))
+            .map(|(name, value)| {
+                Ok((name.clone(), render_value(value, &scope).map_err(|problem| problem.to_string())?))
+            })
             .collect()
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::folder::{self, trouble};
 use super::listing::{self, FindError, RunListing};
-use super::lock::{self, EstateLock, Holder, LockError};
+use super::lock::{self, EstateLock, EstateUse, Holder, LockError};
 use super::reader::RunReader;
 use super::retention::Retention;
 use super::run::RunJournal;
@@ -33,7 +33,7 @@ impl Store {
     pub fn open(state: &Path, estate: &SiteName) -> Result<Self, SinkError> {
         folder::private_folder(state)?;
         // Links above the state directory are the administrator's affair; below it there are none.
-        let state = state.canonicalize().map_err(|error| trouble("find", state, error))?;
+        let state = state.canonicalize().map_err(|error| trouble("find", state, &error))?;
         let estate = state.join(estate.as_str());
         folder::private_folder(&estate)?;
         folder::private_folder(&estate.join("runs"))?;
@@ -64,11 +64,11 @@ impl Store {
         EstateLock::acquire(&self.estate.join("lock"), holder)
     }
 
-    /// Who acts on the estate now: nothing when nobody does, `Some(None)` when somebody does who has not said who.
+    /// Who acts on the estate from this machine now.
     ///
     /// # Errors
     /// When the lock file cannot be read.
-    pub fn lock_holder(&self) -> Result<Option<Option<Holder>>, SinkError> {
+    pub fn lock_holder(&self) -> Result<EstateUse, SinkError> {
         lock::holder(&self.estate.join("lock"))
     }
 
@@ -110,7 +110,7 @@ impl Store {
     /// When the folder of the runs cannot be read.
     pub fn run_ids(&self) -> Result<Vec<RunId>, SinkError> {
         let folder = self.runs();
-        let unreadable = |error| trouble("list the runs in", &folder, error);
+        let unreadable = |error| trouble("list the runs in", &folder, &error);
         let mut runs = Vec::new();
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
@@ -163,17 +163,17 @@ impl Store {
         // Nobody takes it up again while it is being renamed.
         let _lock = lock::hold_run(&folder)?;
         let doomed = self.runs().join(format!("{DOOMED}{run}"));
-        fs::rename(&folder, &doomed).map_err(|error| trouble("remove", &folder, error))
+        fs::rename(&folder, &doomed).map_err(|error| trouble("remove", &folder, &error))
     }
 
     /// Removes what was doomed, now or by a process that did not get to it.
     fn sweep(&self) -> Result<(), SinkError> {
         let folder = self.runs();
-        let unreadable = |error| trouble("list the runs in", &folder, error);
+        let unreadable = |error| trouble("list the runs in", &folder, &error);
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             if entry.file_name().to_string_lossy().starts_with(DOOMED) {
-                fs::remove_dir_all(entry.path()).map_err(|error| trouble("remove", &entry.path(), error))?;
+                fs::remove_dir_all(entry.path()).map_err(|error| trouble("remove", &entry.path(), &error))?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! For tests: a world of one machine. Every host is a folder-less name for this machine, commands really run, jobs run
+//! For tests: a world of one machine. Every host is just a name for this machine, commands really run, jobs run
 //! to their end when they are started and are remembered by name.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,11 +23,14 @@ use crate::port::{
     Reach, ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
 };
 
+/// What an ended job wrote, and how it ended.
+type EndedJob = (Vec<u8>, Vec<Exit>);
+
 /// This machine as every host.
 pub(crate) struct LocalReach {
     /// A folder that stands before everything else in `PATH`, for programs that a test replaces.
     bin: PathBuf,
-    jobs: Mutex<BTreeMap<(Place, JobId), (Vec<u8>, Vec<Exit>)>>,
+    jobs: Mutex<BTreeMap<(Place, JobId), EndedJob>>,
     /// What was run, as previews show it.
     pub(crate) ran: Mutex<Vec<String>>,
     /// Sites that cannot be reached.
@@ -77,7 +80,7 @@ impl LocalReach {
                 drop(stdin.write_all(&input).await);
                 drop(stdin);
             };
-            let (_, a, b) = tokio::join!(feed, stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
+            let ((), a, b) = tokio::join!(feed, stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
             a.and(b).expect("its output");
             let status = child.wait().await.expect("its ending");
             exits.push(Exit::Code(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))));

@@ -16,6 +16,9 @@ pub mod rsync;
 mod step;
 pub mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub mod app;
 pub mod basic;
 pub mod elasticsearch;

@@ -321,15 +321,12 @@ pub async fn run(cx: &StepContext, place: &Place, label: &str, copy: &Copy) -> R
         Ended::Failed { kind, meaning, hint } => {
             let complaints: Vec<&str> = lines.iter().map(String::as_str).filter(|line| is_complaint(line)).collect();
             let more = complaints.len().saturating_sub(8);
-            let mut got = format!("{exit}: {meaning}");
-            for line in complaints.iter().take(8) {
-                got.push('\n');
-                got.push_str(line);
-            }
+            let mut got = vec![format!("{exit}: {meaning}")];
+            got.extend(complaints.iter().take(8).map(|&line| line.to_owned()));
             if more > 0 {
-                got.push_str(&format!("\n… and {more} more messages, see the output of the step"));
+                got.push(format!("… and {more} more messages, see the output of the step"));
             }
-            let failure = Failure::new(kind, tried(), got);
+            let failure = Failure::new(kind, tried(), got.join("\n"));
             return Err(match hint {
                 Some(hint) => failure.hint(hint),
                 None => failure,

@@ -6,12 +6,17 @@
 
 mod clock;
 mod conversation;
+mod http;
 mod job;
 mod known;
 mod local;
+mod redis;
+mod secret;
 mod shell;
+mod sql;
 mod ssh;
 mod ssh_config;
+mod tunnel;
 mod world;
 
 pub use clock::SystemClock;

@@ -13,16 +13,19 @@ use tokio::sync::Semaphore;
 
 use super::clock::fresh_word;
 use super::conversation::Said;
+use super::http::Http;
 use super::known::HostFacts;
+use super::secret::Secrets;
 use super::shell::{Script, read_codes};
-use super::ssh::{Common, SshHost};
+use super::ssh::{Common, Remote, SshHost};
 use super::ssh_config::{config_text, connect_timeout, host_arguments};
-use super::{job, local};
+use super::tunnel::{self, Door};
+use super::{job, local, redis, sql};
 use crate::estate::Estate;
 use crate::model::{HostName, Secret, SecretSource, SiteName};
 use crate::port::{
     ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach, ReachError,
-    ReachErrorKind, RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
+    ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint, SqlRows, SqlStatement,
 };
 
 /// How many connections are made at once. Servers drop logins at random beyond ten.
@@ -66,6 +69,9 @@ pub struct World {
     estate: Arc<Estate>,
     hosts: BTreeMap<(SiteName, HostName), Way>,
     local_jobs: String,
+    runtime: PathBuf,
+    http: Http,
+    secrets: Secrets,
 }
 
 /// How a host is reached.
@@ -130,7 +136,14 @@ impl World {
         let jobs = options.state_dir.join("jobs");
         let jobs = jobs.to_str().filter(|text| text.starts_with('/') && !text.contains('\0'));
         let jobs = jobs.ok_or_else(|| denied(&options.state_dir, "it must be an absolute path in UTF-8".to_owned()))?;
-        Ok(Self { local_jobs: super::shell::quote(jobs), estate, hosts })
+        Ok(Self {
+            local_jobs: super::shell::quote(jobs),
+            runtime: options.runtime_dir,
+            http: Http::default(),
+            secrets: Secrets::new(options.credentials_dir, options.secret_env),
+            estate,
+            hosts,
+        })
     }
 
     /// Connects to all hosts, a few at a time, so that the first step does not wait. What cannot be reached now is
@@ -165,6 +178,18 @@ impl World {
             Some(Way::Wrong(wrong)) => Err(refused(wrong.clone())),
             None => Err(refused(format!("estate {} has no such host", self.estate.name))),
         }
+    }
+
+    /// The host whose SSH connection carries a session; nothing for a direct one, which is also the way from a host that
+    /// is this machine.
+    fn carrier(&self, through: Option<&(SiteName, HostName)>) -> Result<Option<&Arc<SshHost>>, ReachError> {
+        let Some((site, host)) = through else {
+            return Ok(None);
+        };
+        Ok(match self.target(&Place::Host(site.clone(), host.clone()))? {
+            Target::Local => None,
+            Target::Ssh(host) => Some(host),
+        })
     }
 
     async fn run(&self, place: &Place, script: &Script, limit: Duration) -> Result<Said, ReachError> {
@@ -266,20 +291,34 @@ impl Reach for World {
         understood(place, &said, |_| Some(()))
     }
 
-    async fn http(&self, _request: &HttpRequest) -> Result<HttpResponse, ReachError> {
-        Err(ReachError::new(ReachErrorKind::Denied, "", "later"))
+    async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
+        self.http.send(request).await
     }
 
-    async fn sql(&self, _endpoint: &SqlEndpoint, _statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
-        Err(ReachError::new(ReachErrorKind::Denied, "", "later"))
+    async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
+        let Some(host) = self.carrier(endpoint.through.as_ref())? else {
+            return sql::run(&endpoint.address, endpoint, statements).await;
+        };
+        let remote = match &endpoint.address {
+            SqlAddress::Tcp(address, port) => Remote::Tcp(address.clone(), *port),
+            SqlAddress::Socket(path) => Remote::Unix(path.clone()),
+        };
+        let stream = tunnel::connect(Some(host), &remote).await?;
+        let door = match tunnel::door(stream, &remote, &self.runtime).await? {
+            Door::Port(port) => SqlAddress::Tcp("127.0.0.1".to_owned(), port),
+            Door::Socket(path) => SqlAddress::Socket(path),
+        };
+        sql::run(&door, endpoint, statements).await
     }
 
-    async fn secret(&self, _source: &SecretSource) -> Result<Secret, ReachError> {
-        Err(ReachError::new(ReachErrorKind::Denied, "", "later"))
+    async fn secret(&self, source: &SecretSource) -> Result<Secret, ReachError> {
+        self.secrets.get(source).await
     }
 
-    async fn redis(&self, _endpoint: &RedisEndpoint, _commands: &[Vec<String>]) -> Result<Vec<RedisReply>, ReachError> {
-        Err(ReachError::new(ReachErrorKind::Denied, "", "later"))
+    async fn redis(&self, endpoint: &RedisEndpoint, commands: &[Vec<String>]) -> Result<Vec<RedisReply>, ReachError> {
+        let host = self.carrier(endpoint.through.as_ref())?;
+        let stream = tunnel::connect(host, &Remote::Tcp(endpoint.address.clone(), endpoint.port)).await?;
+        redis::send(stream, endpoint, commands).await
     }
 }
 

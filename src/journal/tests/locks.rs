@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use super::{another_process, run, store};
-use crate::journal::{Holder, LockError};
+use crate::journal::{EstateUse, Holder, LockError};
 use crate::model::SafeText;
 
 fn holder(id: &str) -> Holder {
@@ -54,21 +54,21 @@ fn end(mut process: Child) {
 fn one_process_acts_on_an_estate() {
     let state = tempfile::tempdir().expect("a folder");
     let store = store(state.path());
-    assert_eq!(store.lock_holder(), Ok(None));
+    assert_eq!(store.lock_holder(), Ok(EstateUse::Free));
     let process = held_elsewhere("hold the estate", state.path());
     let Err(LockError::Held(Some(who))) = store.lock(&holder("r8")) else { panic!("not refused") };
     assert_eq!((who.run.as_str(), who.pid), ("r7", process.id()));
     let said = LockError::Held(Some(who.clone())).to_string();
     assert!(said.contains("run r7, started by ops@app1, process "), "{said}");
     assert!(said.contains("on app1, since 2026-03-01T03:15:00Z"), "{said}");
-    assert_eq!(store.lock_holder(), Ok(Some(Some(*who))));
+    assert_eq!(store.lock_holder(), Ok(EstateUse::By(who)));
     end(process);
     // What the killed process left in the file is not believed.
-    assert_eq!(store.lock_holder(), Ok(None));
+    assert_eq!(store.lock_holder(), Ok(EstateUse::Free));
     let lock = store.lock(&holder("r8")).expect("free again");
-    assert_eq!(store.lock_holder().expect("readable").flatten().map(|who| who.run), Some(run("r8")));
+    assert_eq!(store.lock_holder(), Ok(EstateUse::By(Box::new(holder("r8")))));
     drop(lock);
-    assert_eq!(store.lock_holder(), Ok(None));
+    assert_eq!(store.lock_holder(), Ok(EstateUse::Free));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_is_written_in_the_file_locks_nothing_and_is_not_trusted() {
     let lock = store.lock(&holder("r4")).expect("nobody holds it");
     for left_over in [serde_json::to_string(&gone).expect("JSON"), "not JSON".to_owned(), String::new()] {
         std::fs::write(&path, left_over).expect("written");
-        assert_eq!(store.lock_holder(), Ok(Some(None)));
+        assert_eq!(store.lock_holder(), Ok(EstateUse::BySomebody));
         let Err(refused) = store.lock(&holder("r5")) else { panic!("not refused") };
         assert_eq!(refused, LockError::Held(None));
         assert!(refused.to_string().contains("has not said who"), "{refused}");

@@ -1,5 +1,7 @@
 //! What the journal promises, proved on real files, with real processes that are really killed.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "processes started by a test talk to it")]
+
 mod crash;
 mod damage;
 mod locks;

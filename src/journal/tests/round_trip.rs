@@ -152,15 +152,15 @@ fn chatter_is_not_waited_for_and_not_lost() {
     let (store, id) = (store(state.path()), run("r1"));
     let journal = store.create_run(&id).expect("a journal");
     let key = "restore/index@bcp";
-    let story = (0..500).fold(Story::begun().start(key), |story, n| story.progress(key, n, None, "rows"));
+    let all = (0..500).fold(Story::begun().start(key), |story, n| story.progress(key, n, None, "rows")).events;
     runtime().block_on(async {
-        for event in &story.events {
+        for event in &all {
             journal.append(std::slice::from_ref(event)).await.expect("kept");
         }
-        assert_eq!(journal.history(0, 10_000).await.expect("read"), story.events);
+        assert_eq!(journal.history(0, 10_000).await.expect("read"), all);
     });
     drop(journal);
-    assert_eq!(store.open_run(&id).expect("a reader").events().expect("intact"), story.events);
+    assert_eq!(store.open_run(&id).expect("a reader").events().expect("intact"), all);
 }
 
 #[test]

@@ -210,8 +210,8 @@ pub(super) async fn ensure_mounted(
     }
     let Some(marker) = &settings.marker else { return Ok(()) };
     let marker = path_arg(&path.join(marker))?;
-    let test = Pipeline::from(Command::new("test").args(["-e", &marker]));
-    let output = cx.reach.exec(place, &test, LOOK).await.map_err(|error| error.while_reading(&tried))?;
+    let exists = Pipeline::from(Command::new("test").args(["-e", &marker]));
+    let output = cx.reach.exec(place, &exists, LOOK).await.map_err(|error| error.while_reading(&tried))?;
     if output.is_success() {
         return Ok(());
     }
@@ -233,4 +233,4 @@ async fn mounted_on(cx: &StepContext, place: &Place, path: &str) -> String {
 }
 
 /// How long a short look may take.
-pub(super) const LOOK: std::time::Duration = std::time::Duration::from_secs(60);
+pub(super) const LOOK: std::time::Duration = std::time::Duration::from_mins(1);

@@ -8,7 +8,7 @@ use crate::model::{End, Failure, FailureKind};
 use crate::points::{Measure, Part};
 use crate::systems::fake::decode;
 use crate::systems::local::Site2;
-use crate::systems::{Step, StepContext, StepDone};
+use crate::systems::{StepContext, StepDone};
 
 const SERVICE: &str = r#"
     [services.assets]
@@ -117,7 +117,7 @@ async fn generations_share_what_did_not_change_and_keep_what_did() {
     assert!(counted.began <= counted.ended);
 
     bench.write("prod/srv/d0/f0", "changed");
-    collect(&bench, "p-2").await.expect("the second generation");
+    collect(&bench, "p-2").await.map(drop).expect("the second generation");
     let second = generation(&bench, "prod", "p-2");
     let inode = |path: PathBuf| std::fs::metadata(path).expect("a file").ino();
     assert_eq!(inode(first.join("0/d1/f1")), inode(second.join("0/d1/f1")));
@@ -131,7 +131,7 @@ async fn generations_share_what_did_not_change_and_keep_what_did() {
 #[tokio::test]
 async fn an_emptied_source_never_becomes_a_generation() {
     let bench = bench();
-    collect(&bench, "p-1").await.expect("the first generation");
+    collect(&bench, "p-1").await.map(drop).expect("the first generation");
     for number in 0..3 {
         std::fs::remove_dir_all(bench.path(&format!("prod/srv/d{number}"))).expect("a folder");
     }
@@ -142,7 +142,7 @@ async fn an_emptied_source_never_becomes_a_generation() {
     assert_eq!(bench.times_run(&["rsync", "progress2", "p-2.partial"]), 0, "nothing was copied");
 
     let cx = bench.cx(End::Source, "p-2", "again");
-    run(&cx, "files.collect", json!({ "accept_deletions": true })).await.expect("a person said yes");
+    run(&cx, "files.collect", json!({ "accept_deletions": true })).await.map(drop).expect("a person said yes");
     assert!(generation(&bench, "prod", "p-2").exists());
 }
 
@@ -155,7 +155,7 @@ async fn a_new_attempt_links_to_the_leftovers_and_does_not_write_into_them() {
     let inode = std::fs::metadata(&leftover).expect("a leftover").ino();
     std::fs::remove_file(bench.path("bin/mv")).expect("the script");
     let cx = StepContext { attempt: 2, ..bench.cx(End::Source, "p-1", "collect") };
-    run(&cx, "files.collect", json!({})).await.expect("the second attempt");
+    run(&cx, "files.collect", json!({})).await.map(drop).expect("the second attempt");
     let made = generation(&bench, "prod", "p-1");
     assert_eq!(std::fs::metadata(made.join("0/d1/f1")).expect("a file").ino(), inode);
     assert!(!leftover.exists());
@@ -196,11 +196,11 @@ async fn a_site_that_is_not_active_is_not_collected() {
 #[tokio::test]
 async fn entering_again_counts_what_is_there_and_copies_nothing() {
     let bench = bench();
-    collect(&bench, "p-1").await.expect("a generation");
+    collect(&bench, "p-1").await.map(drop).expect("a generation");
     let before = part(&bench, "prod", "p-1");
     let copies = bench.times_run(&["rsync", "progress2"]);
     bench.write("prod/srv/later", "x");
-    collect(&bench, "p-1").await.expect("the same generation");
+    collect(&bench, "p-1").await.map(drop).expect("the same generation");
     let after = part(&bench, "prod", "p-1");
     assert_eq!((&after.counts, after.began), (&before.counts, before.began));
     assert_eq!(bench.times_run(&["rsync", "progress2"]), copies);
@@ -209,7 +209,7 @@ async fn entering_again_counts_what_is_there_and_copies_nothing() {
 #[tokio::test]
 async fn a_generation_comes_back_and_is_proved_equal() {
     let bench = bench();
-    collect(&bench, "p-1").await.expect("a generation");
+    collect(&bench, "p-1").await.map(drop).expect("a generation");
     arrive(&bench, "p-1");
     bench.write("bcp/srv/kept.tmp", "excluded files stay");
     let cx = bench.cx(End::Target, "p-1", "restore");
@@ -236,7 +236,7 @@ async fn a_generation_comes_back_and_is_proved_equal() {
 #[tokio::test]
 async fn a_restore_that_would_delete_too_much_changes_nothing_anywhere() {
     let bench = bench();
-    collect(&bench, "p-1").await.expect("a generation");
+    collect(&bench, "p-1").await.map(drop).expect("a generation");
     arrive(&bench, "p-1");
     // The second folder is the one that has too much: the first must not be touched either.
     for number in 0..5 {
@@ -254,7 +254,7 @@ async fn a_restore_that_would_delete_too_much_changes_nothing_anywhere() {
 #[tokio::test]
 async fn a_restore_needs_a_complete_point_a_whole_generation_and_a_mounted_target() {
     let bench = bench();
-    collect(&bench, "p-1").await.expect("a generation");
+    collect(&bench, "p-1").await.map(drop).expect("a generation");
     let restore = |step: &'static str| {
         let cx = bench.cx(End::Target, "p-1", step);
         async move { run(&cx, "files.restore", json!({})).await.expect_err("a refusal") }
@@ -283,12 +283,12 @@ async fn hosts_of_a_role_each_get_their_copy() {
     bench.write("prod/conf/.here", "");
     bench.write("bcp/srv/.here", "");
     bench.write("bcp/conf/.here", "");
-    collect(&bench, "p-1").await.expect("a generation");
+    collect(&bench, "p-1").await.map(drop).expect("a generation");
     arrive(&bench, "p-1");
     let runs = |host: &str| bench.times_run(&[&format!("bcp:{host} $ "), "rsync", "progress2"]);
-    run(&bench.cx(End::Target, "p-1", "all"), "files.restore", json!({})).await.expect("a restore");
+    run(&bench.cx(End::Target, "p-1", "all"), "files.restore", json!({})).await.map(drop).expect("a restore");
     assert_eq!((runs("app1"), runs("app2")), (2, 2));
     let one = Site2::on(bench.cx(End::Target, "p-1", "one"), "app2");
-    run(&one, "files.restore", json!({})).await.expect("a restore");
+    run(&one, "files.restore", json!({})).await.map(drop).expect("a restore");
     assert_eq!((runs("app1"), runs("app2")), (2, 4));
 }

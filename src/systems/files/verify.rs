@@ -28,21 +28,18 @@ const NAMED: usize = 10;
 
 /// Names some of the paths that differ. Only an explanation: when it cannot be had, the finding stands without it.
 async fn explain(cx: &StepContext, settings: &Settings, place: &Place, source: &Source, label: &str) -> String {
-    let mut text = String::new();
+    let mut text = vec![String::new()];
     for (index, pair) in source.pairs.iter().enumerate() {
         let Ok(ability) = ability(cx, place, settings).await else { continue };
         let Ok(copy) = ability.copy(settings, &pair.from, &pair.to) else { continue };
         let look = Copy { dry_run: true, itemize: true, delete: Some(0), ..copy };
         let Ok(found) = rsync::run(cx, place, &format!("{label}-explain-{index}"), &look).await else { continue };
-        for line in found.said.iter().take(NAMED) {
-            text.push('\n');
-            text.push_str(line);
-        }
+        text.extend(found.said.iter().take(NAMED).cloned());
         if found.said.len() > NAMED {
-            text.push_str(&format!("\n… and {} more in {}", found.said.len() - NAMED, pair.to.display()));
+            text.push(format!("… and {} more in {}", found.said.len() - NAMED, pair.to.display()));
         }
     }
-    text
+    text.join("\n")
 }
 
 #[async_trait]

@@ -110,30 +110,46 @@ async fn flush_at_master(
     configured: &RedisEndpoint,
     database: Option<u32>,
 ) -> Result<(Leader, Flushed), Failure> {
-    let mut tries = 1;
+    let mut round = 1;
     loop {
         let leader = find(cx, configured).await?;
         cx.say(found(&leader));
         let tried = format!("flush {}", leader.endpoint);
         cx.check_cancelled(&tried)?;
+        if let Some(database) = database {
+            has_database(cx, &leader.endpoint, database).await?;
+        }
         let commands = flush_commands(&leader.info, database);
         // Not raced against a stop: it is one short exchange, and dropping it would leave its effect unknown.
         let replies = match cx.reach.redis(&leader.endpoint, &commands).await {
             Ok(replies) => replies,
-            Err(error) if error.kind == ReachErrorKind::Lost && tries < TRIES => {
+            Err(error) if error.kind == ReachErrorKind::Lost && round < TRIES => {
                 cx.say(format!("the answer of {} was lost; flushing twice is harmless, again", leader.endpoint));
-                tries += 1;
+                round += 1;
                 continue;
             }
             Err(error) => return Err(error.while_changing("flush Redis")),
         };
         let readonly = |reply: &RedisReply| matches!(reply, RedisReply::Error(text) if text.starts_with("READONLY"));
-        if replies.iter().any(readonly) && tries < TRIES {
+        if replies.iter().any(readonly) && round < TRIES {
             cx.say(format!("{} has become a replica; looking for its master", leader.endpoint));
-            tries += 1;
+            round += 1;
             continue;
         }
         return read_replies(&replies, &commands, &tried).map(|flushed| (leader, flushed));
+    }
+}
+
+/// Makes sure that the server has the database. A flush behind a refused `SELECT` would empty database 0: the port promises
+/// not to send it, and this is the second lock on the same door.
+async fn has_database(cx: &StepContext, master: &RedisEndpoint, database: u32) -> Result<(), Failure> {
+    let select = command(&["SELECT", &database.to_string()]);
+    let tried = format!("select database {database}");
+    let replies = cx.reach.redis(master, &[select]).await.map_err(|error| error.while_reading(&tried))?;
+    match replies.as_slice() {
+        [RedisReply::Status(word)] if word == "OK" => Ok(()),
+        [RedisReply::Error(message)] => Err(refused(&format!("{tried} at {master}"), message)),
+        other => Err(Failure::new(FailureKind::Refused, format!("{tried} at {master}"), format!("answer {other:?}"))),
     }
 }
 

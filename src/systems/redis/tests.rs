@@ -209,12 +209,31 @@ async fn roles_that_change_at_the_last_moment_are_looked_at_again() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_flushed_behind_a_refused_select() {
-    let bench = bench(&CACHE.replace("kind", "database = 5\nkind"));
-    bench.reach.on("10.0.2.31:6379> INFO", Answer::redis(&[info(MASTER)]));
-    bench.reach.on("> SELECT 5; INFO; FLUSHDB ASYNC; INFO", Answer::redis(&[error("ERR DB index is out of range")]));
-    let failure = fails(&bench).await;
+    let refusal = || Answer::redis(&[error("ERR DB index is out of range")]);
+    let services = CACHE.replace("kind", "database = 5\nkind");
+    let absent = bench(&services);
+    absent.reach.on("> INFO", Answer::redis(&[info(MASTER)])).on("> SELECT 5", refusal());
+    let failure = fails(&absent).await;
+    assert_eq!((failure.kind, absent.reach.count("FLUSH")), (FailureKind::Invalid, 0));
+    // Between the look and the flush another server has taken the address.
+    let swapped = bench(&services);
+    swapped.reach.on("> INFO", Answer::redis(&[info(MASTER)])).on("> SELECT 5", Answer::redis(&[ok()]));
+    swapped.reach.on("> SELECT 5; INFO; FLUSHDB ASYNC; INFO", refusal());
+    let failure = fails(&swapped).await;
     assert_eq!(failure.kind, FailureKind::Invalid);
     assert!(failure.tried.as_str().contains("SELECT 5"), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_configured_database_is_flushed_and_counted() {
+    let bench = bench(&CACHE.replace("kind", "database = 5\nkind"));
+    let after = flushed(1200, 1200, "db0:keys=200,expires=0,avg_ttl=0\r\n");
+    bench.reach.on("> INFO", Answer::redis(&[info(MASTER)])).on("> SELECT 5", Answer::redis(&[ok()]));
+    bench.reach.on("FLUSHDB ASYNC", Answer::redis(&[ok(), info(MASTER), ok(), info(&after)]));
+    bench.reach.always("> INFO", Answer::redis(&[info(&after)]));
+    let done = works(&bench).await;
+    assert_eq!((&done.captures["keys_removed"], &done.captures["keys_now"]), (&json!(3), &json!(0)));
+    assert_eq!(bench.reach.count("FLUSHALL"), 0);
 }
 
 #[tokio::test(start_paused = true)]

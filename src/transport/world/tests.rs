@@ -89,7 +89,8 @@ fn is_alive(pid: &str) -> bool {
 #[tokio::test]
 async fn every_member_has_its_exit_code() {
     let lab = lab();
-    let output = lab.exec(Pipeline::from(sh("echo a; exit 3")).pipe(sh("cat; exit 0")).pipe(sh("cat; kill -9 $$"))).await;
+    let output =
+        lab.exec(Pipeline::from(sh("echo a; exit 3")).pipe(sh("cat; exit 0")).pipe(sh("cat; kill -9 $$"))).await;
     assert_eq!(output.exits, [Exit::Code(3), Exit::Code(0), Exit::Code(137)]);
     assert_eq!(output.stdout, b"a\n");
     let missing = lab.exec(Command::new("no-such-program-here")).await;
@@ -136,9 +137,11 @@ async fn files_are_read_and_written_with_the_asked_mode() {
 async fn secret_files_are_closed_to_others_and_gone_afterwards() {
     let lab = lab();
     let secret = "first line\npass'word $x\n";
-    let look = Pipeline::from(sh("stat -c '%a %n' \"${1#--file=}\"; cat \"${1#--file=}\"").arg("sh").arg(
-        Arg::SecretFile { before: "--file=".into(), index: 0 },
-    ))
+    let look = Pipeline::from(
+        sh("stat -c '%a %n' \"${1#--file=}\"; cat \"${1#--file=}\"")
+            .arg("sh")
+            .arg(Arg::SecretFile { before: "--file=".into(), index: 0 }),
+    )
     .secret_file(Secret::new(secret.into()))
     .stdin("x");
     let output = lab.exec(look).await;
@@ -201,8 +204,7 @@ async fn places_that_cannot_work_are_refused() {
 #[test]
 fn a_runtime_folder_that_others_can_enter_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let estate: Arc<Estate> =
-        Arc::new(toml::from_str("name = \"t\"\nactive = \"a\"\n[sites]\n").expect("an estate"));
+    let estate: Arc<Estate> = Arc::new(toml::from_str("name = \"t\"\nactive = \"a\"\n[sites]\n").expect("an estate"));
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
     let error = World::new(Arc::clone(&estate), WorldOptions::new(folder.path(), "/s")).expect_err("open to others");
     assert!(error.hint.unwrap_or_default().contains("chmod 700"));

@@ -1,0 +1,538 @@
+//! `elasticsearch.snapshot`: takes a snapshot of the source's indices, follows it to its end, counts, and keeps what a
+//! restore must know in the restore point.
+//!
+//! A snapshot is recognised as this run's own by its metadata (or, before 7.3, by its name, which is the point's), so
+//! that a lost answer or a crash never takes a second one and never adopts a stranger's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::answers::{Running, Snapshot, Snapshots};
+use super::ask::Ask;
+use super::client::{Client, Identity};
+use super::companions::Companions;
+use super::details::{Copied, CopiedIndex, DOCUMENTS, item};
+use super::indices::{self, Index, Table};
+use super::pattern::Pattern;
+use super::repository::{self, Role, Wanted};
+use super::rules;
+use crate::model::{ByteSize, Epoch, Failure, FailureKind, SafeText, ServiceName};
+use crate::points::{Measure, Part};
+use crate::systems::{CheckReport, Step, StepContext, StepDone, Verified, remote};
+
+/// How long a cluster may stay silent before the outcome is called unknown. The snapshot goes on meanwhile.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest pause between two looks.
+const POLL: Duration = Duration::from_secs(3);
+
+/// Takes a snapshot of the service's indices into the direction's repository.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TakeSnapshot {
+    /// The indices, in place of those the estate names: names and `*` patterns separated by commas, `-name` leaves out.
+    #[serde(default)]
+    indices: Option<Pattern>,
+    /// The name of the snapshot; the id of the restore point when left out.
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// What was there before the snapshot began. Kept beside the point, because a run that crashed while the snapshot was
+/// taken could not count it any more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Before {
+    run: String,
+    #[serde(with = "stamp")]
+    began: jiff::Timestamp,
+    indices: BTreeMap<String, CopiedIndex>,
+    documents: BTreeMap<String, u64>,
+}
+
+mod stamp {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(at: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(at)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<jiff::Timestamp, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// Everything that is known before anything is changed.
+struct Ready<'a> {
+    cx: &'a StepContext,
+    service: ServiceName,
+    client: Client,
+    identity: Identity,
+    repository: Wanted,
+    pattern: Pattern,
+}
+
+/// What a snapshot of a name is to this run.
+#[derive(Debug, PartialEq)]
+enum Found {
+    Absent,
+    /// This run's own, running or whole.
+    Ours(Box<Snapshot>),
+    /// This run's own, and not whole.
+    Broken(Box<Snapshot>),
+    Stranger(Box<Snapshot>),
+}
+
+#[async_trait]
+impl Step for TakeSnapshot {
+    async fn preview(&self, cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
+        let ready = self.ready(cx).await?;
+        let table = Table::fetch(&ready.client).await?;
+        let meant = ready.meant(&table)?;
+        let names: Vec<&str> = meant.keys().map(|name| name.as_str()).collect();
+        let dialect = ready.identity.dialect;
+        let name = self.name(cx, 1)?;
+        let asks = [
+            ready.repository.ask(dialect),
+            Ask::create_snapshot(dialect, &ready.repository.name, &name, &names, &metadata(cx, None)),
+            Ask::running_snapshots(Some(&ready.repository.name)),
+            Ask::snapshot(&ready.repository.name, &name),
+        ];
+        Ok(asks.iter().map(|ask| SafeText::line(&ready.client.shown(ask))).collect())
+    }
+
+    async fn check(&self, cx: &StepContext) -> Result<CheckReport, Failure> {
+        let ready = self.ready(cx).await?;
+        let mut report = CheckReport::live();
+        let registered = repository::registered(&ready.client).await?;
+        let tried = format!("use repository {} at {}", ready.repository.name, ready.client.site);
+        ready.repository.judge(&registered).map_err(|objection| objection.failure(&tried))?;
+        if let Some(warning) = ready.other_end().await? {
+            report = report.bad(warning);
+        }
+        let table = Table::fetch(&ready.client).await?;
+        let meant = ready.meant(&table)?;
+        for name in closed(&table, &ready.pattern) {
+            report = report.bad(format!("index {name} is closed and will not be in the snapshot"));
+        }
+        let at = &ready.repository.location;
+        Ok(report.good(format!("{} indices at {} go into a snapshot at {at}", meant.len(), ready.client.site)))
+    }
+
+    async fn run(&self, cx: &StepContext) -> Result<StepDone, Failure> {
+        let ready = self.ready(cx).await?;
+        for attempt in 1..=cx.attempt {
+            let name = self.name(cx, attempt)?;
+            match ready.look(&name).await? {
+                Found::Absent => return ready.take(&name).await,
+                Found::Ours(snapshot) => {
+                    cx.say(format!("snapshot {name} of this run is there already ({}), following it", snapshot.state));
+                    return ready.follow_and_keep(&name, Vec::new()).await;
+                }
+                Found::Broken(snapshot) if attempt == cx.attempt => return Err(ready.broken(&snapshot)),
+                Found::Broken(snapshot) => {
+                    cx.say(format!("snapshot {name} of an earlier attempt is {}, leaving it alone", snapshot.state));
+                }
+                Found::Stranger(snapshot) => return Err(ready.stranger(&snapshot)),
+            }
+        }
+        Err(Failure::new(FailureKind::Invalid, "take a snapshot", "the attempt has no number"))
+    }
+
+    async fn verify(&self, cx: &StepContext) -> Result<Verified, Failure> {
+        let ready = self.ready(cx).await?;
+        for attempt in (1..=cx.attempt).rev() {
+            if let Found::Ours(_) = ready.look(&self.name(cx, attempt)?).await? {
+                return self.run(cx).await.map(Verified::Done);
+            }
+        }
+        Ok(Verified::NotDone)
+    }
+}
+
+impl TakeSnapshot {
+    async fn ready<'a>(&self, cx: &'a StepContext) -> Result<Ready<'a>, Failure> {
+        let service = cx.service_name()?.clone();
+        let client = Client::new(cx, &service, cx.site()?).await?;
+        let identity = client.identify().await?;
+        let repository = Wanted::new(cx, &client, &service, Role::Writer)?;
+        let pattern = self.indices.clone().unwrap_or_else(|| client.settings.indices.clone());
+        Ok(Ready { cx, service, client, identity, repository, pattern })
+    }
+
+    /// The name that an attempt uses. A later one takes another, so that what a failed one left is not touched.
+    fn name(&self, cx: &StepContext, attempt: u32) -> Result<String, Failure> {
+        let base = self.name.clone().unwrap_or_else(|| cx.point.as_str().to_lowercase());
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+        if base.is_empty() || base.starts_with(['_', '-', '.']) || !base.chars().all(legal) {
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                format!("name a snapshot `{base}`"),
+                "it is not a legal name",
+            )
+            .hint("use lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or digit"));
+        }
+        Ok(if attempt <= 1 { base } else { format!("{base}-{attempt}") })
+    }
+}
+
+fn metadata(cx: &StepContext, epoch: Option<Epoch>) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    metadata.insert("run".into(), json!(cx.run));
+    metadata.insert("point".into(), json!(cx.point));
+    metadata.insert("from".into(), json!(cx.direction.source));
+    if let Some(epoch) = epoch {
+        metadata.insert("epoch".into(), json!(epoch.0.to_string()));
+    }
+    metadata
+}
+
+fn closed<'a>(table: &'a Table, pattern: &'a Pattern) -> impl Iterator<Item = &'a String> {
+    table.meant(pattern).filter(|(_, index)| !index.open).map(|(name, _)| name)
+}
+
+impl Ready<'_> {
+    /// The open indices that are meant.
+    fn meant<'a>(&'a self, table: &'a Table) -> Result<BTreeMap<&'a String, &'a Index>, Failure> {
+        let tried = format!("choose the indices of {} at {}", self.pattern, self.client.site);
+        let streams: Vec<&str> =
+            table.data_streams.iter().map(String::as_str).filter(|name| self.pattern.matches(name)).collect();
+        if !streams.is_empty() {
+            return Err(Failure::new(
+                FailureKind::Rule,
+                tried,
+                format!("these are data streams, which are not copied: {}", streams.join(", ")),
+            )
+            .hint(format!("leave them out on purpose, for example `indices = \"{},-{}\"`", self.pattern, streams[0])));
+        }
+        let meant: BTreeMap<_, _> = table.meant(&self.pattern).filter(|(_, index)| index.open).collect();
+        if meant.is_empty() {
+            return Err(Failure::new(FailureKind::Rule, tried, "no open index matches: an empty copy is no copy")
+                .hint("look whether this is the right cluster, and at `indices` in the estate and in the runbook"));
+        }
+        Ok(meant)
+    }
+
+    /// Looks at the cluster at the other end. Returns what a person should know about it.
+    async fn other_end(&self) -> Result<Option<String>, Failure> {
+        let peer = rules::peer(self.cx, &self.service, &self.client.site, &self.identity).await?;
+        rules::one_writer(self.cx, &self.service, &peer).await
+    }
+
+    async fn fetch(&self, name: &str) -> Result<Option<Snapshot>, Failure> {
+        let tried = format!("look at snapshot {name}");
+        let answer = self.client.read(&Ask::snapshot(&self.repository.name, name), &tried).await?;
+        if answer.error().is_missing() {
+            return Ok(None);
+        }
+        Ok(answer.decode::<Snapshots>(&tried)?.named(name))
+    }
+
+    async fn look(&self, name: &str) -> Result<Found, Failure> {
+        Ok(self.fetch(name).await?.map_or(Found::Absent, |snapshot| self.whose(snapshot)))
+    }
+
+    fn whose(&self, snapshot: Snapshot) -> Found {
+        let said = |key: &str| snapshot.metadata.as_ref()?.get(key)?.as_str().map(str::to_owned);
+        let ours = if self.identity.dialect.snapshot_metadata() {
+            said("run").as_deref() == Some(self.cx.run.as_str())
+                && said("point").as_deref() == Some(self.cx.point.as_str())
+        } else {
+            // Without metadata only the name can tell, and only the point's is nobody else's.
+            snapshot.snapshot.starts_with(&self.cx.point.as_str().to_lowercase())
+        };
+        let snapshot = Box::new(snapshot);
+        match (ours, snapshot.state.as_str()) {
+            (false, _) => Found::Stranger(snapshot),
+            (true, "IN_PROGRESS" | "SUCCESS") => Found::Ours(snapshot),
+            (true, _) => Found::Broken(snapshot),
+        }
+    }
+
+    fn tried(&self, name: &str) -> String {
+        format!("take snapshot {name} in repository {} at {}", self.repository.name, self.client.url())
+    }
+
+    fn stranger(&self, snapshot: &Snapshot) -> Failure {
+        let got = format!(
+            "a snapshot of that name is there ({}, uuid {}), and this run did not make it",
+            snapshot.state, snapshot.uuid
+        );
+        Failure::new(FailureKind::Rule, self.tried(&snapshot.snapshot), got)
+            .hint("give the step another `name`, or none: the restore point's id is used then")
+    }
+
+    fn broken(&self, snapshot: &Snapshot) -> Failure {
+        let mut got = format!(
+            "it ended as {}: {} of {} shards are not in it",
+            snapshot.state, snapshot.shards.failed, snapshot.shards.total
+        );
+        if let Some(reason) = &snapshot.reason {
+            got.push_str("\n");
+            got.push_str(reason);
+        }
+        for failed in snapshot.failures.iter().take(20) {
+            got.push_str(&format!("\n{}[{}]: {}", failed.index, failed.shard_id, failed.reason));
+        }
+        if snapshot.failures.len() > 20 {
+            got.push_str(&format!("\nand {} more", snapshot.failures.len() - 20));
+        }
+        Failure::new(FailureKind::Refused, self.tried(&snapshot.snapshot), got)
+            .hint("nothing was deleted; see to those shards (GET /_cluster/health?level=shards), then run again")
+    }
+
+    fn before_path(&self) -> Result<std::path::PathBuf, Failure> {
+        let folder = self.cx.tree(&self.client.site)?.point(&self.cx.point);
+        Ok(folder.join(format!("{}.before.json", self.service)))
+    }
+
+    /// Begins the snapshot and follows it.
+    async fn take(&self, name: &str) -> Result<StepDone, Failure> {
+        let (cx, dialect) = (self.cx, self.identity.dialect);
+        let record = rules::direction(cx, &self.client.site).await?;
+        let warnings = self.other_end().await?.into_iter().collect();
+        let table = Table::fetch(&self.client).await?;
+        let meant = self.meant(&table)?;
+        let names: Vec<&str> = meant.keys().map(|name| name.as_str()).collect();
+        let documents = indices::count(&self.client, &names).await?;
+        let before = Before {
+            run: cx.run.to_string(),
+            began: cx.clock.now(),
+            indices: meant
+                .iter()
+                .map(|(name, index)| ((*name).clone(), CopiedIndex::new(index, Some(index))))
+                .collect(),
+            documents,
+        };
+        repository::make_folder(cx, &self.client.site, &self.service).await?;
+        if self.repository.ensure(&self.client, dialect).await? {
+            cx.say(format!("registered repository {} at {}", self.repository.name, self.repository.location));
+        }
+        let json = serde_json::to_vec_pretty(&before)
+            .map_err(|error| Failure::new(FailureKind::Invalid, "write the counts", error.to_string()))?;
+        let place = cx.exchange_place(&self.client.site)?;
+        remote::put_file(cx, &place, &self.before_path()?, &json).await?;
+
+        let tried = self.tried(name);
+        cx.check_cancelled(&tried)?;
+        let metadata = metadata(cx, record.map(|record| record.epoch));
+        let ask = Ask::create_snapshot(dialect, &self.repository.name, name, &names, &metadata);
+        match self.client.change(&ask, &tried).await {
+            Ok(answer) if answer.is_success() => {}
+            Ok(answer) => {
+                // A request that was sent twice on the way, or a stranger: look whose it is.
+                let taken = answer.status == 400 && answer.error().reason.contains("same name already exists");
+                match if taken { self.look(name).await? } else { Found::Absent } {
+                    Found::Ours(_) => {}
+                    Found::Stranger(snapshot) | Found::Broken(snapshot) => return Err(self.stranger(&snapshot)),
+                    Found::Absent if answer.error().kind == "index_not_found_exception" => {
+                        let gone = answer.refusal(&tried);
+                        return Err(Failure { kind: FailureKind::Busy, ..gone }
+                            .hint("an index was deleted between listing and snapshot; the next attempt lists anew"));
+                    }
+                    Found::Absent => return Err(answer.refusal(&tried)),
+                }
+            }
+            Err(failure) if failure.is_unknown() => self.find_lost(name, failure).await?,
+            Err(failure) => return Err(failure),
+        }
+        cx.say(format!("snapshot {name} of {} indices has begun", names.len()));
+        self.follow_and_keep(name, warnings).await
+    }
+
+    /// After a lost answer: whether the snapshot began all the same.
+    async fn find_lost(&self, name: &str, lost: Failure) -> Result<(), Failure> {
+        self.cx.say("the answer was lost; looking whether the snapshot began");
+        for pause in [1, 2, 4, 8, 15] {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            match self.look(name).await {
+                Ok(Found::Ours(_)) => return Ok(()),
+                Ok(Found::Stranger(snapshot) | Found::Broken(snapshot)) => return Err(self.stranger(&snapshot)),
+                Ok(Found::Absent) | Err(_) => {}
+            }
+        }
+        Err(lost.hint(format!(
+            "it may still begin: look at GET {}/_snapshot/{}/{name}, then resume the run",
+            self.client.url(),
+            self.repository.name
+        )))
+    }
+
+    async fn follow_and_keep(&self, name: &str, warnings: Vec<String>) -> Result<StepDone, Failure> {
+        let snapshot = self.follow(name).await?;
+        self.keep(&snapshot, warnings).await
+    }
+
+    /// Waits for the end of a snapshot that has begun.
+    async fn follow(&self, name: &str) -> Result<Snapshot, Failure> {
+        let cx = self.cx;
+        let tried = self.tried(name);
+        let mut silent_since: Option<tokio::time::Instant> = None;
+        let mut pause = Duration::from_millis(200);
+        loop {
+            if cx.cancel.is_cancelled() {
+                return Err(self.stop(name).await);
+            }
+            match self.poll(name).await {
+                Ok(Some(snapshot)) if snapshot.state == "IN_PROGRESS" => silent_since = None,
+                Ok(Some(snapshot)) if snapshot.state == "SUCCESS" && snapshot.shards.failed == 0 => {
+                    return Ok(snapshot);
+                }
+                Ok(Some(snapshot)) => return Err(self.broken(&snapshot)),
+                Ok(None) => {
+                    return Err(Failure::new(
+                        FailureKind::Refused,
+                        tried,
+                        "it vanished while it ran: somebody deleted it",
+                    )
+                    .hint("find out who deletes snapshots of this repository, then run again"));
+                }
+                Err(failure) => {
+                    let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
+                    if since.elapsed() > PATIENCE {
+                        return Err(Failure::new(FailureKind::Unknown, tried, failure.got.as_str()).hint(
+                            "the snapshot may still be running there; when the cluster answers again, resume the run",
+                        ));
+                    }
+                    cx.say(format!("{} does not answer ({}); asking again", self.client.site, failure.got.as_str()));
+                }
+            }
+            tokio::select! {
+                biased;
+                () = cx.cancel.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 3 / 2).min(POLL);
+        }
+    }
+
+    /// One look: progress while it runs, else the snapshot.
+    async fn poll(&self, name: &str) -> Result<Option<Snapshot>, Failure> {
+        let ask = Ask::running_snapshots(Some(&self.repository.name));
+        let running: Running = self.client.fetch(&ask, "follow the snapshot").await?;
+        if let Some(running) = running.snapshots.iter().find(|running| running.snapshot == name) {
+            let (done, total, what) = running.progress();
+            self.cx.progress(done, Some(total), what);
+        }
+        self.fetch(name).await
+    }
+
+    /// Stops the snapshot and sees that it is gone.
+    async fn stop(&self, name: &str) -> Failure {
+        self.cx.say(format!("stopping snapshot {name}"));
+        let tried = self.tried(name);
+        // A deletion waits until the nodes have stopped; whatever it answers, only looking tells.
+        let ask = Ask::delete_snapshot(self.identity.dialect, &self.repository.name, name);
+        let deletion = self.client.change(&ask, &tried).await;
+        for pause in [0, 1, 2, 5, 10, 20] {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            match self.fetch(name).await {
+                Ok(None) => return Failure::new(FailureKind::Cancelled, tried, "asked to stop; the snapshot is gone"),
+                Ok(Some(_)) | Err(_) => {}
+            }
+        }
+        let said = match deletion {
+            Ok(answer) if answer.is_success() => "the deletion was accepted".to_owned(),
+            Ok(answer) => answer.error().to_string(),
+            Err(failure) => failure.got.to_string(),
+        };
+        Failure::new(FailureKind::Unknown, tried, format!("asked to stop, but the snapshot is still there: {said}"))
+            .hint(format!("DELETE {}/_snapshot/{}/{name}", self.client.url(), self.repository.name))
+    }
+
+    /// Counts, and writes the part.
+    async fn keep(&self, snapshot: &Snapshot, mut warnings: Vec<String>) -> Result<StepDone, Failure> {
+        let cx = self.cx;
+        let place = cx.exchange_place(&self.client.site)?;
+        let before: Option<Before> = remote::get_json(cx, &place, &self.before_path()?).await?;
+        let before = before.filter(|before| before.run == cx.run.as_str()).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("keep snapshot {} in the restore point", snapshot.snapshot),
+                "what was counted before it began is not on the exchange tree any more",
+            )
+            .hint("the snapshot is whole, but nobody could prove it after a restore; run again")
+        })?;
+        let missing: Vec<&str> =
+            before.indices.keys().filter(|name| !snapshot.indices.contains(name)).map(String::as_str).collect();
+        if !missing.is_empty() {
+            return Err(Failure::new(
+                FailureKind::Mismatch,
+                self.tried(&snapshot.snapshot),
+                format!("the server calls it complete, but these indices are not in it: {}", missing.join(", ")),
+            ));
+        }
+        let table = Table::fetch(&self.client).await?;
+        let open = |name: &&str| table.indices.get(*name).is_some_and(|index| index.open);
+        let names: Vec<&str> = before.indices.keys().map(String::as_str).filter(open).collect();
+        let after = indices::count(&self.client, &names).await?;
+        let mut counts = crate::points::Counts::new();
+        for (name, &documents) in &before.documents {
+            let measure = if let Some(&after) = after.get(name) {
+                Measure::before_and_after(documents, after)
+            } else {
+                warnings.push(format!("index {name} was deleted or closed while the snapshot was taken"));
+                Measure::Between { low: 0, high: documents }
+            };
+            counts.entry(item(name)).or_default().insert(DOCUMENTS.to_owned(), measure);
+        }
+        let total: u64 = before.documents.values().sum();
+        let closed: Vec<String> = closed(&table, &self.pattern).cloned().collect();
+        warnings.extend(closed.iter().map(|name| format!("index {name} is closed and not in the snapshot")));
+        let present: BTreeMap<_, _> =
+            table.indices.iter().filter(|(name, _)| before.indices.contains_key(*name)).collect();
+        let companions = Companions::all(&self.client, self.identity.dialect).await?.of(&present);
+        let bytes = indices::store_bytes(&self.client, &names).await?;
+        let copied_indices = before.indices.iter().map(|(name, was)| {
+            let now = table.indices.get(name).map(|index| &index.aliases);
+            let steady = now.is_some_and(|now| was.aliases.as_ref() == Some(now));
+            let aliases = if steady { was.aliases.clone() } else { None };
+            (name.clone(), CopiedIndex { aliases, ..was.clone() })
+        });
+        let copied = Copied {
+            repository: self.repository.name.clone(),
+            snapshot: snapshot.snapshot.clone(),
+            uuid: snapshot.uuid.clone(),
+            cluster_uuid: self.identity.cluster_uuid.clone(),
+            dialect: self.identity.dialect,
+            pattern: self.pattern.clone(),
+            indices: copied_indices.collect(),
+            companions,
+            closed,
+            bytes,
+        };
+        let details = serde_json::to_value(&copied)
+            .map_err(|error| Failure::new(FailureKind::Invalid, "write the part", error.to_string()))?;
+        let part = Part {
+            service: self.service.clone(),
+            kind: "elasticsearch".into(),
+            version: self.identity.dialect.to_string(),
+            began: before.began,
+            ended: cx.clock.now(),
+            artifacts: Vec::new(),
+            counts,
+            details,
+        };
+        remote::save_part(cx, &self.client.site, &part).await?;
+        cx.say(format!(
+            "snapshot {} holds {} indices, {total} documents, {}",
+            snapshot.snapshot,
+            before.indices.len(),
+            ByteSize(bytes)
+        ));
+        let done = StepDone::new()
+            .capture("repository", self.repository.name.as_str())
+            .capture("snapshot", snapshot.snapshot.as_str())
+            .capture("uuid", snapshot.uuid.as_str())
+            .capture("indices", before.indices.len())
+            .capture("documents", total)
+            .capture("bytes", bytes);
+        Ok(warnings.into_iter().fold(done, StepDone::warn))
+    }
+}
+
+#[cfg(test)]
+mod tests;
