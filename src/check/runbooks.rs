@@ -138,20 +138,25 @@ fn depends_on_stand_in(runbook: &Runbook, problem: &Diagnostic, params: &BTreeMa
     params.keys().any(|name| text.contains(&format!("params.{name}")))
 }
 
+/// True for the path of all parameters of a step.
+fn is_with(path: &str) -> bool {
+    path.strip_suffix(".with").is_some()
+}
+
 /// True when something at this place, or around it, was reported already.
 fn is_echo(path: &str, known: &[String]) -> bool {
     known.iter().any(|known| {
         let (outer, inner) = if path.len() >= known.len() { (known.as_str(), path) } else { (path, known.as_str()) };
         let nested = inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
         // A problem inside `with` makes the decoder refuse the whole of it.
-        nested && (path.len() >= known.len() || path.ends_with(".with"))
+        nested && (path.len() >= known.len() || is_with(path))
     })
 }
 
 /// Paths that could say more: the decoder names the key of `with` that it refuses, and what is wrong with a parameter
 /// that nobody gave is wrong with its default.
 fn name_key(problem: &mut Diagnostic, root: &Node) {
-    let key = if problem.path.ends_with(".with") {
+    let key = if is_with(&problem.path) {
         problem.message.split('`').nth(1)
     } else if problem.path.starts_with("params.") {
         Some("default")

@@ -18,7 +18,8 @@ pub fn estate_schema(catalogue: &Catalogue) -> Value {
         let at_site = format!("{}_at_site", kind.name);
         let mut properties =
             Map::from_iter([("kind".to_owned(), json!({ "const": kind.name, "description": kind.summary }))]);
-        properties.extend(settings.get("properties").and_then(Value::as_object).cloned().unwrap_or_default());
+        let known = settings.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        properties.extend(known.into_iter().filter(|(name, _)| name != "kind"));
         kinds.push(json!({
             "type": "object",
             "description": kind.summary,

@@ -59,7 +59,7 @@ pub(super) fn run(app: &mut App, args: &CheckArgs) -> Result<Exit, CliError> {
             ""
         };
         let name = crate::model::SafeText::line(&estate.source.name);
-        write!(app.io.out, "{text}{name} and {}: {found}{skipped}\n", amount(files.len(), "runbook"))?;
+        writeln!(app.io.out, "{text}{name} and {}: {found}{skipped}", amount(files.len(), "runbook"))?;
     }
     app.io.out.flush()?;
     Ok(if errors > 0 { Exit::Invalid } else { Exit::Done })

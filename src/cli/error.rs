@@ -87,10 +87,9 @@ impl CliError {
     pub(super) fn print(&self, io: &mut Io) -> Exit {
         if !self.quiet {
             let (bold, plain) = if io.colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
-            let mut text = format!("{}{bold}error{plain}: {}\n", self.excerpts, self.message);
-            for hint in &self.hints {
-                text.push_str(&format!("  next: {hint}\n"));
-            }
+            let hints: Vec<String> = self.hints.iter().map(|hint| format!("  next: {hint}\n")).collect();
+            let hints = hints.concat();
+            let text = format!("{}{bold}error{plain}: {}\n{hints}", self.excerpts, self.message);
             // Nobody is left to be told when this fails.
             drop(io.err.write_all(text.as_bytes()));
         }

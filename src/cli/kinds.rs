@@ -43,9 +43,8 @@ pub(super) fn run(app: &mut App, args: &KindsArgs) -> Result<Exit, CliError> {
     } else if wanted.is_some() {
         let mut text = String::new();
         for kind in services {
-            text.push_str(&format!("{}: {}\n(a kind of service)\n", kind.name, kind.summary));
-            text.push_str(&parameters("settings", &Value::from(kind.schema()), app.io.width));
-            text.push('\n');
+            let settings = parameters("settings", &Value::from(kind.schema()), app.io.width);
+            text.push_str(&[kind.name, ": ", kind.summary, "\n(a kind of service)\n", &settings, "\n"].concat());
         }
         match steps[..] {
             [] => {}
@@ -120,7 +119,7 @@ fn parameters(title: &str, schema: &Value, width: usize) -> String {
     }
     let required: Vec<&str> =
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let mut text = format!("{title}\n");
+    let mut lines = vec![title.to_owned()];
     for (name, property) in &properties {
         let need = if required.contains(&name.as_str()) {
             "required".to_owned()
@@ -130,14 +129,13 @@ fn parameters(title: &str, schema: &Value, width: usize) -> String {
                 Some(default) => format!("default {default}"),
             }
         };
-        text.push_str(&format!("  {name}  ({}, {need})\n", type_of(schema, property, 0)));
+        lines.push(format!("  {name}  ({}, {need})", type_of(schema, property, 0)));
         let own = property.get("description").and_then(Value::as_str);
         let described = own.or_else(|| resolve(schema, property).get("description").and_then(Value::as_str));
-        for line in wrap(described.unwrap_or_default(), width.saturating_sub(6)) {
-            text.push_str(&format!("      {line}\n"));
-        }
+        let described = wrap(described.unwrap_or_default(), width.saturating_sub(6));
+        lines.extend(described.into_iter().map(|line| format!("      {line}")));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {

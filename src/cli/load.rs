@@ -83,7 +83,7 @@ pub fn read_text(app: &App, path: &Path) -> Result<(SourceText, Vec<Diagnostic>)
     let name = path.to_string_lossy().into_owned();
     let text = String::from_utf8(bytes).map_err(|problem| {
         let valid = problem.utf8_error().valid_up_to();
-        let line = problem.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = memchr::memchr_iter(b'\n', &problem.as_bytes()[..valid]).count() + 1;
         CliError::invalid(format!("{shown}:{line}: not UTF-8 text")).hint("save the file as UTF-8")
     })?;
     let problems = distrust(&name, &metadata, &app.places.current.join(path));

@@ -80,7 +80,7 @@ pub struct Ssh {
     /// The ssh configuration file to read in place of the user's own; jump hosts belong there.
     #[serde(default)]
     pub config: Option<PathBuf>,
-    /// The known_hosts file. Host keys are always checked strictly. The user's own file is used when left out.
+    /// The `known_hosts` file. Host keys are always checked strictly. The user's own file is used when left out.
     #[serde(default)]
     pub known_hosts: Option<PathBuf>,
     /// How long to wait for a connection.
@@ -148,7 +148,7 @@ pub enum TransferBy {
     /// By rsync over SSH, from host to host.
     #[default]
     Rsync,
-    /// By the storage itself (SnapMirror and the like) or another tool: we only wait for the completion marker.
+    /// By the storage itself (`SnapMirror` and the like) or another tool: we only wait for the completion marker.
     Storage,
     /// Both sites mount the same storage: nothing to copy.
     Shared,

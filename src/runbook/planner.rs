@@ -257,10 +257,10 @@ impl Planner<'_> {
         let absent = self.check_service(step, path, facts);
         let targets = self.targets(step, path);
         self.check_limits(step, path, facts);
-        for text in step.when.iter() {
+        if let Some(text) = &step.when {
             self.check_text(&format!("{path}.when"), text, true, known);
         }
-        for text in step.confirm.iter() {
+        if let Some(text) = &step.confirm {
             self.check_text(&format!("{path}.confirm.message"), &text.message, false, known);
         }
         self.check_params(step, path, scope, known);

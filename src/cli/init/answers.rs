@@ -149,3 +149,57 @@ fn site_of<'a>(pair: &'a mut [SiteAnswers; 2], name: &str) -> Result<&'a mut Sit
         .find(|site| site.name == name)
         .ok_or_else(|| CliError::invalid(format!("there is no site `{name}`")).hint(known))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: InitArgs,
+    }
+
+    fn answer(arguments: &[&str], typed: &'static str) -> Result<Answers, CliError> {
+        let mut io = Io {
+            input: Box::new(typed.as_bytes()),
+            out: Box::new(std::io::sink()),
+            err: Box::new(std::io::sink()),
+            is_interactive: true,
+            is_terminal: true,
+            width: 80,
+            colour: false,
+        };
+        let line = Line::try_parse_from(["init"].iter().chain(arguments)).expect("good arguments");
+        collect(&mut io, line.args)
+    }
+
+    #[test]
+    fn questions_fill_what_options_leave_open() {
+        let given = ["--name", "web", "--exchange", "/mnt/y", "--database", "crm"];
+        let typed = "one\ntwo\napp1=10.0.0.1\nmain=local\n\n/srv/files\n";
+        let answers = answer(&given, typed).expect("an estate");
+        assert_eq!((answers.name.as_str(), answers.exchange.as_str()), ("web", "/mnt/y"));
+        assert_eq!([&answers.sites[0].name, &answers.sites[1].name], ["one", "two"]);
+        assert_eq!((answers.databases, answers.files), (vec!["crm".to_owned()], vec!["/srv/files".to_owned()]));
+    }
+
+    #[test]
+    fn answers_are_taken_in_the_order_of_the_questions() {
+        let typed = "\n\ndr\n/mnt/x\napp1=10.0.0.1 app2=10.0.0.2\nmain=local\nhttp://a:9200, http://b:9200\nhttp://c:9200\nshop\n\n";
+        let answers = answer(&[], typed).expect("an estate");
+        assert_eq!((answers.name.as_str(), answers.exchange.as_str()), ("shop", "/mnt/x"));
+        assert_eq!([&answers.sites[0].name, &answers.sites[1].name], ["prod", "dr"]);
+        assert_eq!(answers.sites[0].hosts.len(), 2);
+        assert_eq!(answers.sites[1].hosts, [("main".to_owned(), "local".to_owned())]);
+        assert_eq!(answers.sites[0].search, ["http://a:9200", "http://b:9200"]);
+        assert_eq!((answers.databases, answers.files), (vec!["shop".to_owned()], Vec::new()));
+    }
+
+    #[test]
+    fn an_input_that_ends_writes_nothing() {
+        assert!(answer(&[], "shop\nprod\n").is_err());
+    }
+}

@@ -4,9 +4,19 @@ use super::answers::{Answers, SiteAnswers};
 
 /// The file.
 pub(super) fn render(answers: &Answers) -> String {
-    let mut text = String::new();
     let [active, standby] = &answers.sites;
-    text.push_str(&format!(
+    let parts = [
+        head(&answers.name, &active.name),
+        site_table(active, &answers.exchange),
+        site_table(standby, &answers.exchange),
+        services(answers),
+        TAIL.to_owned(),
+    ];
+    parts.concat()
+}
+
+fn head(name: &str, active: &str) -> String {
+    format!(
         "\
 # The estate: two sites that run the same application, one active and one standby.
 # `changeover check` finds what is wrong here; `changeover schema estate` helps editors.
@@ -15,15 +25,12 @@ name = {}
 # Which site is active before the first run. From then on the direction record at both sites decides.
 active = {}
 ",
-        quoted(&answers.name),
-        quoted(&active.name),
-    ));
-    for site in [active, standby] {
-        text.push_str(&site_table(site, &answers.exchange));
-    }
-    text.push_str(&services(answers));
-    text.push_str(
-        "
+        quoted(name),
+        quoted(active),
+    )
+}
+
+const TAIL: &str = "
 [objectives]
 # The most that may be lost, and the longest that a failover may take.
 rpo = \"15m\"
@@ -33,51 +40,73 @@ rto = \"30m\"
 # Changeover waits for the completion marker), or \"shared\" (both sites mount the same storage).
 # [transfer]
 # by = \"rsync\"
-# from = \"source\"                      # who starts rsync: the source pushes, or the target pulls
+# from = \"source\"       # who starts rsync: the source pushes, or the target pulls
 # bandwidth = \"50m\"
 
 # [policy]
-# keep_points = 48                     # restore points per direction
-# max_delete = \"5%\"                    # refuse to delete more than this share of a tree
+# keep_points = 48      # restore points per direction
+# max_delete = \"5%\"     # refuse to delete more than this share of a tree
 # min_free_percent = 10
 
 # [ssh]
-# config = \"/etc/changeover/ssh_config\"  # jump hosts belong there
+# config = \"/etc/changeover/ssh_config\"   # jump hosts belong there
 # connect_timeout = \"10s\"
-",
-    );
-    text
-}
+";
 
 fn site_table(site: &SiteAnswers, exchange: &str) -> String {
-    let mut text = format!(
+    let hosts = site.hosts.iter().map(|(name, address)| {
+        let at = if address == "local" { "local = true".to_owned() } else { format!("address = {}", quoted(address)) };
+        format!("hosts.{} = {{ {at}, roles = [\"app\"] }}\n", key(name))
+    });
+    format!(
         "
 [sites.{}]
 # title = \"…\"   # the name for people
 # The shared mount, as the hosts of this site see it.
 exchange = {}
-",
+{}",
         key(&site.name),
         quoted(exchange),
-    );
-    for (name, address) in &site.hosts {
-        let at = if address == "local" { "local = true".to_owned() } else { format!("address = {}", quoted(address)) };
-        text.push_str(&format!("hosts.{} = {{ {at}, roles = [\"app\"] }}\n", key(name)));
-    }
-    text
+        hosts.collect::<String>(),
+    )
 }
 
 fn services(answers: &Answers) -> String {
-    let mut text = String::new();
-    if answers.sites.iter().any(|site| !site.search.is_empty()) {
-        text.push_str("\n[services.search]\nkind = \"elasticsearch\"\n");
-        for site in answers.sites.iter().filter(|site| !site.search.is_empty()) {
-            text.push_str(&format!("{}.urls = {}\n", key(&site.name), list(&site.search)));
-        }
+    let parts = [search(answers), database(answers), files(answers)].concat();
+    if !parts.is_empty() {
+        return parts;
     }
-    if !answers.databases.is_empty() {
-        text.push_str(&format!(
-            "
+    "
+# What is copied: `changeover kinds` lists the kinds of services.
+# [services.db]
+# kind = \"mysql\"
+"
+    .to_owned()
+}
+
+fn search(answers: &Answers) -> String {
+    let nodes: Vec<String> = answers
+        .sites
+        .iter()
+        .filter(|site| !site.search.is_empty())
+        .map(|site| format!("{}.urls = {}\n", key(&site.name), list(&site.search)))
+        .collect();
+    if nodes.is_empty() {
+        return String::new();
+    }
+    format!("\n[services.search]\nkind = \"elasticsearch\"\n{}", nodes.concat())
+}
+
+fn database(answers: &Answers) -> String {
+    if answers.databases.is_empty() {
+        return String::new();
+    }
+    let hosts = answers.sites.iter().map(|site| {
+        let host = site.hosts.first().map_or("", |(name, _)| name);
+        format!("{} = {{ via = \"ssh\", host = {} }}\n", key(&site.name), quoted(host))
+    });
+    format!(
+        "
 [services.db]
 kind = \"mysql\"
 databases = {}
@@ -85,31 +114,18 @@ user = \"changeover\"
 # Never the password itself: where it is. Also {{ file = \"/etc/changeover/db.secret\" }} or {{ credential = \"db\" }}.
 password = {{ command = {} }}
 # Over SSH, at this host of each site.
-",
-            list(&answers.databases),
-            quoted(&format!("pass show {}/db", answers.name)),
-        ));
-        for site in &answers.sites {
-            let host = site.hosts.first().map_or("", |(name, _)| name);
-            text.push_str(&format!("{} = {{ via = \"ssh\", host = {} }}\n", key(&site.name), quoted(host)));
-        }
+{}",
+        list(&answers.databases),
+        quoted(&format!("pass show {}/db", answers.name)),
+        hosts.collect::<String>(),
+    )
+}
+
+fn files(answers: &Answers) -> String {
+    if answers.files.is_empty() {
+        return String::new();
     }
-    if !answers.files.is_empty() {
-        text.push_str(&format!(
-            "\n[services.assets]\nkind = \"files\"\npaths = {}\nmax_delete = \"5%\"\n",
-            list(&answers.files)
-        ));
-    }
-    if text.is_empty() {
-        text.push_str(
-            "
-# What is copied: `changeover kinds` lists the kinds of services.
-# [services.db]
-# kind = \"mysql\"
-",
-        );
-    }
-    text
+    format!("\n[services.assets]\nkind = \"files\"\npaths = {}\nmax_delete = \"5%\"\n", list(&answers.files))
 }
 
 /// A TOML string.
