@@ -18,7 +18,7 @@ use changeover::port::{
 use changeover::transport::{World, WorldOptions};
 
 /// Far more than anything here takes, also on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const ADDRESS: &str = "127.9.7.1";
 
 /// A site with one host, `app1`, that is an SSH server of our own.

@@ -46,8 +46,7 @@ enum RunsCommand {
         /// The run: its id, the beginning of it, or `latest`
         #[arg(default_value = "latest")]
         run: String,
-        /// Only this step, by id or as `stage/step`
-        #[arg(long)]
+        /// Only this step or unit: `dump`, `sql-dump/dump` or `sql-dump/dump@prod`
         step: Option<String>,
         /// Print the bytes as they came; refused when they would go to a terminal
         #[arg(long)]

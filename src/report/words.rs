@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{
     ByteSize, CancelReason, Failure, NotRun, Outcome, RunOutcome, SafeText, Skip, Span, StageId, UnitKey,
 };
-use crate::run::{Event, EventKind, Operator, PromptAnswer, PromptKind, RunState};
+use crate::run::{Event, EventKind, Operator, PromptAnswer, PromptKind, RunState, choices};
 use crate::style::Mark;
 
 /// What is said about an event.
@@ -69,7 +69,8 @@ pub(super) fn tell(event: &Event, state: &RunState) -> Option<Told> {
                 PromptKind::Failed => "it failed: ",
                 PromptKind::Interrupted => "it was interrupted: ",
             };
-            told(Mark::Ask, "ASK", prompt.unit.to_string(), format!("{why}{}", prompt.message))
+            let text = format!("{why}{}\n{}", prompt.message, choices(prompt));
+            told(Mark::Ask, "ASK", prompt.unit.to_string(), text)
         }
         EventKind::PromptAnswered { prompt, answer, by } => {
             let about = state.prompts.get(prompt).map_or_else(run, |asked| asked.prompt.unit.to_string());
