@@ -98,7 +98,7 @@ impl Listener for Bars {
                 self.redraw(unit, event.at, state);
             }
             EventKind::UnitSaid { unit, .. } | EventKind::UnitProgress { unit, .. } => {
-                self.redraw(unit, event.at, state)
+                self.redraw(unit, event.at, state);
             }
             // What the page at the end says.
             EventKind::RunEnded { .. } => {}

@@ -1,12 +1,16 @@
 //! What people read, word for word: one made-up run for each way a run can end, in every mode.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+mod screen;
 
-use indicatif::{ProgressDrawTarget, TermLike};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use indicatif::ProgressDrawTarget;
 use jiff::SignedDuration;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
+
+use screen::Screen;
 
 use super::{Advice, Bars, Json, Listener, Plain, ending};
 use crate::model::{CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, SafeText, Span, StepKey};
@@ -315,75 +319,6 @@ fn a_closed_pipe_silences_the_listener_and_nothing_else() {
     let failures = Arc::new(Mutex::new(0));
     tell(&mut Plain::new(Closed(7, Arc::clone(&failures))), &success());
     assert_eq!(*failures.lock().expect("unpoisoned"), 1, "it kept on writing");
-}
-
-/// A terminal as a list of lines.
-#[derive(Debug, Clone)]
-struct Screen {
-    held: Arc<Mutex<(Vec<String>, usize)>>,
-    width: u16,
-}
-
-impl Screen {
-    fn new(width: u16) -> Self {
-        Self { held: Arc::new(Mutex::new((vec![String::new()], 0))), width }
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Vec<String>, &mut usize) -> T) -> T {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let (lines, row) = &mut *held;
-        act(lines, row)
-    }
-
-    fn text(&self) -> String {
-        self.with(|lines, _| lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n"))
-    }
-}
-
-impl TermLike for Screen {
-    fn width(&self) -> u16 {
-        self.width
-    }
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.with(|_, row| *row = row.saturating_sub(n));
-        Ok(())
-    }
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.with(|lines, row| {
-            *row += n;
-            lines.resize(lines.len().max(*row + 1), String::new());
-        });
-        Ok(())
-    }
-    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.write_str(text)?;
-        self.move_cursor_down(1)
-    }
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        for c in text.chars() {
-            let full = self.with(|lines, row| lines[*row].width() >= usize::from(self.width));
-            if c == '\n' || full {
-                self.move_cursor_down(1)?;
-            }
-            if !c.is_control() {
-                self.with(|lines, row| lines[*row].push(c));
-            }
-        }
-        Ok(())
-    }
-    fn clear_line(&self) -> io::Result<()> {
-        self.with(|lines, row| lines[*row].clear());
-        Ok(())
-    }
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 fn bars(width: u16) -> (Bars, Screen) {

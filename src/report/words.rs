@@ -30,8 +30,7 @@ pub(super) fn tell(event: &Event, state: &RunState) -> Option<Told> {
             let (title, direction) = (&state.plan.title, &state.plan.direction);
             told(Mark::Note, "RUN", id.to_string(), format!("{title} ({direction}), by {}", person(by)))
         }
-        EventKind::SessionStarted { session: 1, .. } => None,
-        EventKind::SessionStarted { session, by, .. } => {
+        EventKind::SessionStarted { session, by, .. } if *session > 1 => {
             told(Mark::Note, "RESUMED", run(), format!("session {session}, by {}", person(by)))
         }
         EventKind::StageStarted { stage } => told(Mark::Note, "STAGE", stage.to_string(), stage_title(state, stage)),
@@ -98,7 +97,7 @@ pub(super) fn tell(event: &Event, state: &RunState) -> Option<Told> {
             run(),
             "something that only a newer version of the program can show".to_owned(),
         ),
-        EventKind::UnitProgress { .. } => None,
+        EventKind::UnitProgress { .. } | EventKind::SessionStarted { .. } => None,
     }
 }
 
@@ -137,7 +136,7 @@ fn ending_word(outcome: &Outcome) -> &'static str {
 fn reason(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Succeeded => String::new(),
-        Outcome::Warned { warnings } => warnings.iter().map(|text| format!("\n{text}")).collect(),
+        Outcome::Warned { warnings } => warnings.iter().flat_map(|text| ["\n", text.as_str()]).collect(),
         Outcome::Skipped { why: Skip::When(expression) } => format!(": `{expression}` is not true"),
         Outcome::Skipped { why: Skip::Operator { by, comment } } => format!(": {comment} ({by})"),
         Outcome::Skipped { why: Skip::NothingToDo(text) } => format!(": {text}"),
@@ -210,12 +209,12 @@ fn step_title(state: &RunState, unit: &UnitKey) -> String {
     state.plan.step(&unit.step).map_or_else(String::new, |step| step.title.clone())
 }
 
-fn stage_title(state: &RunState, stage: &StageId) -> String {
-    state.plan.stage(stage).map_or_else(String::new, |stage| stage.title.clone())
+fn stage_title(state: &RunState, id: &StageId) -> String {
+    state.plan.stage(id).map_or_else(String::new, |stage| stage.title.clone())
 }
 
-fn stage_time(state: &RunState, stage: &StageId) -> String {
-    let times = state.stages.get(stage).and_then(|stage| Some((stage.started?, stage.ended.as_ref()?.0)));
+fn stage_time(state: &RunState, id: &StageId) -> String {
+    let times = state.stages.get(id).and_then(|stage| Some((stage.started?, stage.ended.as_ref()?.0)));
     let took = times.and_then(|(from, to)| Duration::try_from(to.duration_since(from)).ok());
     took.map_or_else(String::new, |took| format!(" in {}", Span(took)))
 }
