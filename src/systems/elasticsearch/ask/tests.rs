@@ -49,7 +49,7 @@ fn names_are_encoded_and_portioned() {
 
 #[test]
 fn our_patience_outlasts_the_servers() {
-    let server = Duration::from_secs(60);
+    let server = Duration::from_mins(1);
     for ask in [
         Ask::register(OPENSEARCH, "r", &json!({})),
         Ask::delete_snapshot(OPENSEARCH, "r", "s"),

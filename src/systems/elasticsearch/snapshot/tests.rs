@@ -184,19 +184,20 @@ async fn only_our_own_snapshot_is_adopted() {
 
 #[test]
 fn whose_a_snapshot_is() {
+    type IsRight = fn(&Found) -> bool;
     let (run, point) = (RunId::new("r1").expect("a run"), PointId::new(POINT).expect("a point"));
-    let ours = |found: &Found| matches!(found, Found::Ours(_));
-    let broken = |found: &Found| matches!(found, Found::Broken(_));
-    let stranger = |found: &Found| matches!(found, Found::Stranger(_));
-    let verdicts: [(&str, &str, &str, bool, &dyn Fn(&Found) -> bool); 7] = [
-        ("SUCCESS", "r1", POINT, true, &ours),
-        ("IN_PROGRESS", "r1", POINT, true, &ours),
-        ("PARTIAL", "r1", POINT, true, &broken),
-        ("SUCCESS", "r2", POINT, true, &stranger),
-        ("SUCCESS", "r1", "nightly", true, &ours),
+    let ours: IsRight = |found: &Found| matches!(found, Found::Ours(_));
+    let broken: IsRight = |found: &Found| matches!(found, Found::Broken(_));
+    let stranger: IsRight = |found: &Found| matches!(found, Found::Stranger(_));
+    let verdicts: [(&str, &str, &str, bool, IsRight); 7] = [
+        ("SUCCESS", "r1", POINT, true, ours),
+        ("IN_PROGRESS", "r1", POINT, true, ours),
+        ("PARTIAL", "r1", POINT, true, broken),
+        ("SUCCESS", "r2", POINT, true, stranger),
+        ("SUCCESS", "r1", "nightly", true, ours),
         // Before 7.3 there is no metadata.
-        ("SUCCESS", "r2", POINT, false, &ours),
-        ("SUCCESS", "r1", "nightly", false, &stranger),
+        ("SUCCESS", "r2", POINT, false, ours),
+        ("SUCCESS", "r1", "nightly", false, stranger),
     ];
     for (state, by, name, has_metadata, is_right) in verdicts {
         let mut value = snapshot(state, by)["snapshots"][0].clone();
