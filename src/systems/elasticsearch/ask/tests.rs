@@ -1,3 +1,5 @@
+//! Requests as each version understands them.
+
 use super::super::dialect::{Flavour, Version};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! What makes a cluster fit, in tables and against scripted clusters.
+
 use super::super::fake::{bench, changes, error, health, step, usual};
 use super::*;
 use crate::port::ReachErrorKind;

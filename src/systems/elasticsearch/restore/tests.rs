@@ -1,3 +1,5 @@
+//! The restore step against scripted clusters: order, refusals before anything is touched, waiting, stopping.
+
 use super::super::fake::{
     Files, LOCATION, POINT, REPOSITORY, accepted, acknowledged, bench, changes, count, error, indices,
     missing_snapshot, repository, snapshot, step, usual,
