@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 /// Who may import whom. The same table is in `ARCHITECTURE.md`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("estate", &["model"]),
-    ("runbook", &["model", "estate"]),
+    ("document", &["model"]),
+    ("estate", &["model", "document"]),
+    ("runbook", &["model", "document", "estate"]),
     ("run", &["model", "runbook"]),
     ("port", &["model", "run"]),
     ("points", &["model", "port"]),
@@ -20,11 +21,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["model", "estate", "port"]),
     ("style", &[]),
     ("report", &["model", "runbook", "run", "style"]),
-    ("check", &["model", "estate", "runbook", "systems"]),
+    ("check", &["model", "document", "estate", "runbook", "systems"]),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
+    assert!(folder.is_dir(), "there is no layer {}", folder.display());
     for entry in fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable entry").path();
         if path.is_dir() {
@@ -89,6 +91,7 @@ fn every_file_says_what_it_is_responsible_for() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let silent: Vec<PathBuf> = rust_files(&source)
         .into_iter()
+        .filter(|file| file.file_name().is_some_and(|name| name != "tests.rs"))
         .filter(|file| !fs::read_to_string(file).expect("a readable file").starts_with("//!"))
         .collect();
     assert!(silent.is_empty(), "files without a head comment: {silent:?}");
@@ -101,7 +104,7 @@ fn rooms_do_not_know_each_other() {
     let rooms: Vec<String> = fs::read_dir(&systems)
         .expect("a readable folder")
         .map(|entry| entry.expect("a readable entry").path())
-        .filter(|path| path.is_dir())
+        .filter(|path| path.join("mod.rs").is_file())
         .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
         .collect();
     assert!(rooms.len() >= 7, "{rooms:?}");

@@ -74,13 +74,13 @@ pub struct Host {
 }
 
 /// How hosts are reached by SSH.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ssh {
     /// The ssh configuration file to read in place of the user's own; jump hosts belong there.
     #[serde(default)]
     pub config: Option<PathBuf>,
-    /// The known_hosts file. Host keys are always checked strictly. The user's own file is used when left out.
+    /// The `known_hosts` file. Host keys are always checked strictly. The user's own file is used when left out.
     #[serde(default)]
     pub known_hosts: Option<PathBuf>,
     /// How long to wait for a connection.
@@ -92,6 +92,13 @@ impl Ssh {
     #[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
     fn default_connect_timeout() -> Option<Span> {
         Some(Span::seconds(10))
+    }
+}
+
+impl Default for Ssh {
+    /// The same as an empty `[ssh]` table.
+    fn default() -> Self {
+        Self { config: None, known_hosts: None, connect_timeout: Self::default_connect_timeout() }
     }
 }
 
@@ -141,7 +148,7 @@ pub enum TransferBy {
     /// By rsync over SSH, from host to host.
     #[default]
     Rsync,
-    /// By the storage itself (SnapMirror and the like) or another tool: we only wait for the completion marker.
+    /// By the storage itself (`SnapMirror` and the like) or another tool: we only wait for the completion marker.
     Storage,
     /// Both sites mount the same storage: nothing to copy.
     Shared,

@@ -4,5 +4,8 @@
 //! settings of a kind mean: those are decoded by the kind's own room in `systems`.
 
 mod file;
+mod parse;
+mod rules;
 
 pub use file::{Estate, Host, Objectives, Policy, Service, Site, Ssh, Transfer, TransferBy, TransferFrom};
+pub use parse::{examine, parse};

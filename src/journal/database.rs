@@ -112,7 +112,7 @@ fn check_format(database: &Connection, path: &Path, run: &RunId) -> Result<(), S
             .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
             .map_err(|error| explain("read the journal", path, &error, Access::Read))
     };
-    let refuse = |got: String| Err(folder::trouble("read the journal", path, got));
+    let refuse = |got: String| Err(folder::trouble("read the journal", path, &got));
     if number("application_id")? != APPLICATION {
         return refuse("it is not a journal, or it was never begun".to_owned());
     }
@@ -198,7 +198,7 @@ pub(super) fn explain(tried: &str, path: &Path, error: &rusqlite::Error, access:
         _ => None,
     };
     match reason {
-        Some(reason) => folder::trouble(tried, path, format!("{reason}: {error}")),
-        None => folder::trouble(tried, path, error),
+        Some(reason) => folder::trouble(tried, path, &format!("{reason}: {error}")),
+        None => folder::trouble(tried, path, &error),
     }
 }

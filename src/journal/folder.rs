@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use crate::port::SinkError;
 
 /// A [`SinkError`] about a path.
-pub(super) fn trouble(tried: &str, path: &Path, got: impl ToString) -> SinkError {
+pub(super) fn trouble(tried: &str, path: &Path, got: &(impl ToString + ?Sized)) -> SinkError {
     SinkError { tried: format!("{tried} {}", path.display()), got: got.to_string() }
 }
 
@@ -23,13 +23,13 @@ pub(super) fn private_folder(path: &Path) -> Result<(), SinkError> {
         Ok(()) => check_folder(path),
         // A dangling link or a plain file of that name: the check says which.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_folder(path),
-        Err(error) => Err(trouble("create the folder", path, error)),
+        Err(error) => Err(trouble("create the folder", path, &error)),
     }
 }
 
 /// Makes the folder, which must not exist yet.
 pub(super) fn new_folder(path: &Path) -> Result<(), SinkError> {
-    DirBuilder::new().mode(0o700).create(path).map_err(|error| trouble("create the folder", path, error))?;
+    DirBuilder::new().mode(0o700).create(path).map_err(|error| trouble("create the folder", path, &error))?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 
@@ -38,8 +38,8 @@ pub(super) fn new_folder(path: &Path) -> Result<(), SinkError> {
 /// One that others may only read is closed; one that others may write to is refused, because what is in it may be
 /// theirs.
 pub(super) fn check_folder(path: &Path) -> Result<(), SinkError> {
-    let refuse = |got: String| Err(trouble("use the folder", path, got));
-    let found = fs::symlink_metadata(path).map_err(|error| trouble("look at the folder", path, error))?;
+    let refuse = |got: String| Err(trouble("use the folder", path, &got));
+    let found = fs::symlink_metadata(path).map_err(|error| trouble("look at the folder", path, &error))?;
     let us = nix::unistd::geteuid().as_raw();
     let mode = found.mode() & 0o7777;
     if found.is_symlink() {
@@ -56,7 +56,7 @@ pub(super) fn check_folder(path: &Path) -> Result<(), SinkError> {
     }
     if mode & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-            .map_err(|error| trouble("close to others the folder", path, error))?;
+            .map_err(|error| trouble("close to others the folder", path, &error))?;
     }
     Ok(())
 }
@@ -65,14 +65,14 @@ pub(super) fn check_folder(path: &Path) -> Result<(), SinkError> {
 pub(super) fn new_file(path: &Path) -> Result<File, SinkError> {
     private(OpenOptions::new().write(true).create_new(true))
         .open(path)
-        .map_err(|error| trouble("create the file", path, error))
+        .map_err(|error| trouble("create the file", path, &error))
 }
 
 /// Opens a file to read and write, and makes it, 0600, when it is missing.
 pub(super) fn open_file(path: &Path) -> Result<File, SinkError> {
     private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
         .open(path)
-        .map_err(|error| trouble("open the file", path, error))
+        .map_err(|error| trouble("open the file", path, &error))
 }
 
 /// Opens a file to append to, and makes it, 0600, when it is missing.
@@ -86,7 +86,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 
 /// Makes the names in a folder survive a power cut.
 pub(super) fn sync_folder(path: &Path) -> Result<(), SinkError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| trouble("sync the folder", path, error))
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| trouble("sync the folder", path, &error))
 }
 
 /// What the operating system says to a small write in the folder now: `SQLite` keeps the error number to itself.
@@ -95,7 +95,7 @@ pub(super) fn probe_write(folder: &Path) -> Option<io::Error> {
     let path = folder.join(".probe");
     let written =
         private(OpenOptions::new().write(true).create(true).truncate(true)).open(&path).and_then(|mut file| {
-            io::Write::write_all(&mut file, &[0; 64 * 1024])?;
+            io::Write::write_all(&mut file, &vec![0; 64 * 1024])?;
             file.sync_all()
         });
     // The probe holds nothing; leaving it behind is harmless and the next probe reuses it.

@@ -75,7 +75,7 @@ impl EstateLock {
             file.rewind()?;
             file.write_all(serde_json::to_string(holder)?.as_bytes())
         };
-        write().map_err(|error| trouble("write the holder to", path, error))?;
+        write().map_err(|error| trouble("write the holder to", path, &error))?;
         Ok(Self { file })
     }
 }
@@ -87,13 +87,27 @@ impl Drop for EstateLock {
     }
 }
 
-/// Who holds the lock now. `Ok(None)` when nobody does.
-pub(super) fn holder(path: &Path) -> Result<Option<Option<Holder>>, SinkError> {
+/// Whether an estate is being acted on from this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EstateUse {
+    /// Nobody acts on it.
+    Free,
+    /// This one does.
+    By(Box<Holder>),
+    /// Somebody does who has not said who it is.
+    BySomebody,
+}
+
+/// Who holds the lock now.
+pub(super) fn holder(path: &Path) -> Result<EstateUse, SinkError> {
     if !path.exists() {
-        return Ok(None);
+        return Ok(EstateUse::Free);
     }
     let mut file = open_file(path)?;
-    Ok(if is_held(&file, path)? { Some(read_holder(&mut file)) } else { None })
+    if !is_held(&file, path)? {
+        return Ok(EstateUse::Free);
+    }
+    Ok(read_holder(&mut file).map_or(EstateUse::BySomebody, |holder| EstateUse::By(Box::new(holder))))
 }
 
 /// Takes the lock of a run for the process that writes it.
@@ -125,7 +139,7 @@ fn hold(file: &File, path: &Path) -> Result<bool, SinkError> {
         match file.try_lock() {
             Ok(()) => return Ok(true),
             Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
-            Err(TryLockError::Error(error)) => return Err(trouble("lock", path, error)),
+            Err(TryLockError::Error(error)) => return Err(trouble("lock", path, &error)),
         }
     }
     Ok(false)
@@ -133,9 +147,9 @@ fn hold(file: &File, path: &Path) -> Result<bool, SinkError> {
 
 fn is_held(file: &File, path: &Path) -> Result<bool, SinkError> {
     match file.try_lock_shared() {
-        Ok(()) => file.unlock().map(|()| false).map_err(|error| trouble("unlock", path, error)),
+        Ok(()) => file.unlock().map(|()| false).map_err(|error| trouble("unlock", path, &error)),
         Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(trouble("look at the lock", path, error)),
+        Err(TryLockError::Error(error)) => Err(trouble("look at the lock", path, &error)),
     }
 }
 

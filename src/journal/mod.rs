@@ -24,9 +24,12 @@ mod run;
 mod store;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use chain::Head;
 pub use listing::{FindError, RunFacts, RunListing};
-pub use lock::{EstateLock, Holder, LockError};
+pub use lock::{EstateLock, EstateUse, Holder, LockError};
 pub use reader::{Reading, RunReader};
 pub use retention::Retention;
 pub use run::RunJournal;

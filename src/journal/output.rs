@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
@@ -38,15 +38,15 @@ enum Order {
 pub(super) struct Outputs {
     orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
-    /// The first error of each file that has not been told yet.
-    trouble: Arc<Mutex<Vec<SinkError>>>,
+    /// The first error of each file, until it has been told.
+    trouble: Arc<Mutex<HashMap<PathBuf, SinkError>>>,
 }
 
 impl Outputs {
     pub(super) fn start(folder: &Path) -> Result<Self, SinkError> {
         let (orders, mut receiver) = mpsc::channel(WAITING);
-        let trouble_list = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&trouble_list);
+        let untold = Arc::new(Mutex::new(HashMap::new()));
+        let told = Arc::clone(&untold);
         let thread = std::thread::Builder::new()
             .name("output".to_owned())
             .spawn(move || {
@@ -55,8 +55,8 @@ impl Outputs {
                     match order {
                         Order::Write(path, bytes) => {
                             if let Err(error) = files.append(&path, &bytes) {
-                                let error = trouble("keep output in", &path, error);
-                                told.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+                                let error = trouble("keep output in", &path, &error);
+                                told.lock().unwrap_or_else(PoisonError::into_inner).insert(path, error);
                             }
                         }
                         // Whoever asked may be gone.
@@ -64,14 +64,15 @@ impl Outputs {
                     }
                 }
             })
-            .map_err(|error| trouble("start a thread for output in", folder, error))?;
-        Ok(Self { orders: Some(orders), thread: Some(thread), trouble: trouble_list })
+            .map_err(|error| trouble("start a thread for output in", folder, &error))?;
+        Ok(Self { orders: Some(orders), thread: Some(thread), trouble: untold })
     }
 
-    /// Hands bytes to the thread. An error is that of an earlier write, told once for each file.
+    /// Hands bytes to the thread. An error is that of an earlier write to the file, told once.
     pub(super) async fn append(&self, path: PathBuf, bytes: &[u8]) -> Result<(), SinkError> {
+        let told = self.untold().remove(&path).map_or(Ok(()), Err);
         self.order(Order::Write(path, bytes.to_vec())).await?;
-        self.told()
+        told
     }
 
     /// Returns when everything handed over so far has been written, or could not be.
@@ -79,11 +80,12 @@ impl Outputs {
         let (done, wait) = oneshot::channel();
         self.order(Order::Flush(done)).await?;
         wait.await.map_err(|_| Self::gone())?;
-        self.told()
+        let told = self.untold().drain().map(|(_, error)| error).next();
+        told.map_or(Ok(()), Err)
     }
 
-    fn told(&self) -> Result<(), SinkError> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).pop().map_or(Ok(()), Err)
+    fn untold(&self) -> MutexGuard<'_, HashMap<PathBuf, SinkError>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn order(&self, order: Order) -> Result<(), SinkError> {

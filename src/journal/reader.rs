@@ -157,6 +157,6 @@ impl RunReader {
     }
 
     fn damage(&self, what: &str) -> SinkError {
-        trouble("read the journal", &self.folder.join(database::FILE), what)
+        trouble("read the journal", &self.folder.join(database::FILE), &what)
     }
 }

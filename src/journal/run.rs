@@ -56,7 +56,7 @@ impl RunJournal {
         head: Head,
         lock: File,
     ) -> Result<Self, SinkError> {
-        let writer = Writer::start(database, folder.join(database::FILE), head)?;
+        let writer = Writer::start(database, &folder.join(database::FILE), head)?;
         let outputs = Outputs::start(&folder)?;
         Ok(Self { run, folder, writer, outputs, _lock: lock })
     }

@@ -7,13 +7,17 @@ use jiff::Timestamp;
 
 use super::folder::{self, trouble};
 use super::listing::{self, FindError, RunListing};
-use super::lock::{self, EstateLock, Holder, LockError};
+use super::lock::{self, EstateLock, EstateUse, Holder, LockError};
 use super::reader::RunReader;
 use super::retention::Retention;
 use super::run::RunJournal;
 use crate::model::{RunId, SiteName};
 use crate::port::{Archive, RunRecord, SinkError};
 use crate::run::Event;
+
+/// How the folder of a run begins that is being removed: no run id begins like this, so a removal that is cut short
+/// leaves no half run in the list.
+const DOOMED: &str = ".removed-";
 
 /// Where the runs of one estate are kept.
 #[derive(Debug, Clone)]
@@ -29,7 +33,7 @@ impl Store {
     pub fn open(state: &Path, estate: &SiteName) -> Result<Self, SinkError> {
         folder::private_folder(state)?;
         // Links above the state directory are the administrator's affair; below it there are none.
-        let state = state.canonicalize().map_err(|error| trouble("find", state, error))?;
+        let state = state.canonicalize().map_err(|error| trouble("find", state, &error))?;
         let estate = state.join(estate.as_str());
         folder::private_folder(&estate)?;
         folder::private_folder(&estate.join("runs"))?;
@@ -60,11 +64,11 @@ impl Store {
         EstateLock::acquire(&self.estate.join("lock"), holder)
     }
 
-    /// Who acts on the estate now: nothing when nobody does, `Some(None)` when somebody does who has not said who.
+    /// Who acts on the estate from this machine now.
     ///
     /// # Errors
     /// When the lock file cannot be read.
-    pub fn lock_holder(&self) -> Result<Option<Option<Holder>>, SinkError> {
+    pub fn lock_holder(&self) -> Result<EstateUse, SinkError> {
         lock::holder(&self.estate.join("lock"))
     }
 
@@ -106,7 +110,7 @@ impl Store {
     /// When the folder of the runs cannot be read.
     pub fn run_ids(&self) -> Result<Vec<RunId>, SinkError> {
         let folder = self.runs();
-        let unreadable = |error| trouble("list the runs in", &folder, error);
+        let unreadable = |error| trouble("list the runs in", &folder, &error);
         let mut runs = Vec::new();
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
@@ -147,19 +151,32 @@ impl Store {
     pub fn prune(&self, rule: &Retention, now: Timestamp) -> Result<Vec<RunId>, SinkError> {
         let runs = rule.forgettable(&self.list()?, now);
         for run in &runs {
-            self.remove(run)?;
+            self.doom(run)?;
         }
+        self.sweep()?;
         Ok(runs)
     }
 
-    fn remove(&self, run: &RunId) -> Result<(), SinkError> {
+    /// Takes a run out of the list, for [`Store::sweep`] to remove.
+    fn doom(&self, run: &RunId) -> Result<(), SinkError> {
         let folder = self.folder_of(run);
-        // Nobody takes it up again while it is being removed.
+        // Nobody takes it up again while it is being renamed.
         let _lock = lock::hold_run(&folder)?;
-        // A name that is no run id, so that a removal cut short leaves no half run in the list.
-        let doomed = self.runs().join(format!(".removed-{run}"));
-        fs::rename(&folder, &doomed).map_err(|error| trouble("remove", &folder, error))?;
-        fs::remove_dir_all(&doomed).map_err(|error| trouble("remove", &doomed, error))
+        let doomed = self.runs().join(format!("{DOOMED}{run}"));
+        fs::rename(&folder, &doomed).map_err(|error| trouble("remove", &folder, &error))
+    }
+
+    /// Removes what was doomed, now or by a process that did not get to it.
+    fn sweep(&self) -> Result<(), SinkError> {
+        let folder = self.runs();
+        let unreadable = |error| trouble("list the runs in", &folder, &error);
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            if entry.file_name().to_string_lossy().starts_with(DOOMED) {
+                fs::remove_dir_all(entry.path()).map_err(|error| trouble("remove", &entry.path(), &error))?;
+            }
+        }
+        Ok(())
     }
 }
 

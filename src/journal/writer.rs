@@ -4,7 +4,7 @@
 //! caller. What waits while a group is being written becomes the next group. Chatter is acknowledged at once and
 //! written with the next fact, or after a tenth of a second.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -40,14 +40,21 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on a journal whose last event is `head`.
-    pub(super) fn start(database: Connection, path: PathBuf, head: Head) -> Result<Self, SinkError> {
+    pub(super) fn start(database: Connection, path: &Path, head: Head) -> Result<Self, SinkError> {
         let (orders, receiver) = mpsc::channel();
-        let book =
-            Book { database, path: path.clone(), head, pending: Vec::new(), since: None, unchecked: 0, poison: None };
+        let book = Book {
+            database,
+            path: path.to_owned(),
+            head,
+            pending: Vec::new(),
+            since: None,
+            unchecked: 0,
+            poison: None,
+        };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || book.serve(&receiver))
-            .map_err(|error| super::folder::trouble("start a thread for the journal", &path, error))?;
+            .map_err(|error| super::folder::trouble("start a thread for the journal", path, &error))?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
@@ -147,7 +154,7 @@ impl Book {
         let mut head = self.head;
         let mut rows = Vec::with_capacity(events.len());
         for event in events {
-            let row = chain::seal(event, head).map_err(|got| super::folder::trouble("append to", &self.path, got))?;
+            let row = chain::seal(event, head).map_err(|got| super::folder::trouble("append to", &self.path, &got))?;
             head = Head { seq: row.seq, hash: row.hash };
             rows.push(row);
         }

@@ -6,10 +6,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The written form of a [`Span`] as a regular expression, for the JSON Schemas.
+pub const SPAN_PATTERN: &str = "^ *([0-9]+ *(ms|s|m|h|d) *)+$";
+
 /// A length of time, written `500ms`, `90s`, `15m`, `2h`, `1d` or joined as `1h30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("pattern" = SPAN_PATTERN))]
 pub struct Span(pub Duration);
 
 impl Span {
@@ -119,8 +122,12 @@ pub enum Limit {
 #[serde(untagged)]
 enum LimitForm {
     Number(u64),
+    #[schemars(extend("pattern" = LIMIT_PATTERN))]
     Text(String),
 }
+
+/// The written form of a [`Limit`] as a regular expression, for the JSON Schemas.
+pub const LIMIT_PATTERN: &str = "^[0-9]+ *%?$";
 
 impl Limit {
     /// How many of `present` are allowed, rounded up, so that one of three is within 5 %... of nothing less than one.

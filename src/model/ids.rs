@@ -17,6 +17,9 @@ pub struct InvalidName {
     text: String,
 }
 
+/// The rule for names as a regular expression, for the JSON Schemas.
+pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
+
 fn check_name(what: &'static str, text: &str) -> Result<(), InvalidName> {
     let mut chars = text.chars();
     let starts_well = chars.next().is_some_and(|c| c.is_ascii_alphanumeric());
@@ -33,7 +36,7 @@ macro_rules! names {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
-        #[schemars(with = "String")]
+        #[schemars(with = "String", extend("pattern" = NAME_PATTERN))]
         pub struct $name(String);
 
         impl $name {

@@ -4,15 +4,19 @@
 //! another layer of the program.
 
 mod amount;
+mod diagnostic;
 mod direction;
 mod ids;
 mod outcome;
 mod secret;
 mod text;
 
-pub use amount::{ByteSize, Limit, Span};
+pub use amount::{ByteSize, LIMIT_PATTERN, Limit, SPAN_PATTERN, Span};
+pub use diagnostic::{Diagnostic, Severity, SourceText, did_you_mean};
 pub use direction::{Direction, DirectionRecord, End, Epoch};
-pub use ids::{HostName, InvalidName, PointId, RunId, ServiceName, SiteName, StageId, StepId, StepKey, UnitKey};
+pub use ids::{
+    HostName, InvalidName, NAME_PATTERN, PointId, RunId, ServiceName, SiteName, StageId, StepId, StepKey, UnitKey,
+};
 pub use outcome::{CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, Skip};
-pub use secret::{Secret, SecretSource};
+pub use secret::{CommandForm, Secret, SecretSource};
 pub use text::SafeText;

@@ -359,7 +359,11 @@ impl Reach for FakeReach {
     }
 
     async fn redis(&self, endpoint: &RedisEndpoint, commands: &[Vec<String>]) -> Result<Vec<RedisReply>, ReachError> {
-        expect_answer!(self, Call::Redis(endpoint.clone(), commands.to_vec()), Redis)
+        let mut replies = expect_answer!(self, Call::Redis(endpoint.clone(), commands.to_vec()), Redis)?;
+        if let Some(refused) = replies.iter().position(|reply| matches!(reply, RedisReply::Error(_))) {
+            replies.truncate(refused + 1);
+        }
+        Ok(replies)
     }
 }
 

@@ -84,7 +84,8 @@ pub trait Reach: Send + Sync {
     /// `Denied` when the source is missing, empty, or readable by others than its owner.
     async fn secret(&self, source: &SecretSource) -> Result<Secret, ReachError>;
 
-    /// Sends commands one after the other on one connection. Error replies are `Ok`.
+    /// Sends commands one after the other on one connection, stopping after the first error reply. Error replies are
+    /// `Ok`; the commands behind one were not sent, so that a flush never follows a refused `SELECT`.
     ///
     /// # Errors
     /// When the server cannot be reached or the connection breaks.

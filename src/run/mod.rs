@@ -6,6 +6,8 @@
 mod command;
 mod event;
 mod explain;
+#[cfg(test)]
+pub(crate) mod sample;
 mod state;
 mod summary;
 mod unit;

@@ -174,7 +174,7 @@ pub struct Confirm {
 /// How hard it is to say yes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u8", into = "u8")]
-#[schemars(with = "u8")]
+#[schemars(with = "u8", extend("maximum" = 4))]
 pub enum GuardLevel {
     /// Only looks.
     Look,

@@ -3,7 +3,6 @@
 //! Pure: text and an estate in, a plan or diagnostics out. It knows step kinds by name only; what a kind means is asked
 //! through [`Kinds`], which the catalogue in `systems` implements.
 
-mod diagnostic;
 mod file;
 mod parse;
 mod plan;
@@ -11,11 +10,11 @@ mod planner;
 mod shipped;
 mod template;
 
-pub use diagnostic::{Diagnostic, Severity, did_you_mean};
+pub use crate::model::{Diagnostic, Severity, SourceText, did_you_mean};
 pub use file::{
     Confirm, Each, GuardLevel, Interrupted, Mode, OnFailure, Param, ParamType, Retry, Runbook, Stage, Step,
 };
-pub use parse::{SourceText, parse};
+pub use parse::{examine, parse};
 pub use plan::{Plan, PlanDigest, PlannedStage, PlannedStep, PlannedTarget};
 pub use planner::{KindFacts, Kinds, PlanRequest, plan};
 pub use shipped::{SHIPPED, shipped};

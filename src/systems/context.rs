@@ -188,6 +188,19 @@ impl StepContext {
         Failure::new(FailureKind::Cancelled, doing, "asked to stop")
     }
 
+    /// Waits for `work`, unless asked to stop first; `work` is then dropped. For work that only looks: dropping does not
+    /// stop what a host was asked to do.
+    ///
+    /// # Errors
+    /// When the step was asked to stop.
+    pub async fn unless_cancelled<T>(&self, doing: &str, work: impl Future<Output = T> + Send) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Self::cancelled_while(doing)),
+            found = work => Ok(found),
+        }
+    }
+
     /// Waits, unless asked to stop.
     ///
     /// # Errors

@@ -3,12 +3,21 @@
 //! A room holds its system's small client, its probes and its steps, and knows nothing of other rooms. To add a system:
 //! add a folder, its line in [`catalogue`], an example runbook and a lab server.
 
+mod argv;
 mod context;
+pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
 mod job;
+#[cfg(test)]
+pub(crate) mod local;
 pub mod remote;
+pub mod rsync;
 mod step;
+pub mod tree;
+
+#[cfg(test)]
+mod tests;
 
 pub mod app;
 pub mod basic;
@@ -18,6 +27,7 @@ pub mod files;
 pub mod mysql;
 pub mod redis;
 
+pub use argv::Argv;
 pub use context::{JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{

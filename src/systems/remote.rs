@@ -66,13 +66,23 @@ pub async fn put_file(cx: &StepContext, place: &Place, path: &Path, content: &[u
     let path_text = path_arg(path)?;
     let partial = format!("{path_text}.partial-{}", cx.run);
     if let Some(parent) = path.parent() {
-        change(cx, place, &Command::new("mkdir").args(["-p", "-m", "2775", &path_arg(parent)?]).into()).await?;
+        make_folder(cx, place, parent).await?;
     }
     let write = Pipeline::from(Command::new("cat")).stdin(content).to_file(&partial).umask(0o002);
     change(cx, place, &write).await?;
     change(cx, place, &Command::new("sync").arg(&partial).into()).await?;
     change(cx, place, &Command::new("mv").args(["-f", &partial, &path_text]).into()).await?;
     Ok(())
+}
+
+/// Creates a folder and its missing parents, open to the group: several users of one group share an exchange tree.
+///
+/// # Errors
+/// As [`change`].
+pub async fn make_folder(cx: &StepContext, place: &Place, path: &Path) -> Result<(), Failure> {
+    // `-m` is only for the last folder; those above it follow the umask.
+    let mkdir = Command::new("mkdir").args(["-p", "-m", "2775", &path_arg(path)?]);
+    change(cx, place, &Pipeline::from(mkdir).umask(0o002)).await.map(drop)
 }
 
 /// Reads a file of a host; nothing when it is not there.

@@ -1,7 +1,32 @@
-//! What is wrong with a file: severity, where, what, and what to do. Knows nothing of colours.
+//! Files as texts, and what is wrong with them: severity, where, what, and what to do. Knows nothing of colours.
 
 use std::fmt;
 use std::ops::Range;
+
+/// A file that was read: its name as the user knows it, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// The name for messages.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+impl SourceText {
+    /// Line and column of a byte, both counted from 1; columns are characters. An offset past the end or inside a
+    /// character counts as the next place before it.
+    #[must_use]
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let mut end = offset.min(self.text.len());
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let before = &self.text[..end];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +121,14 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_counted_from_one_in_characters() {
+        let source = SourceText { name: "x".to_owned(), text: "a = 1\nü = 2\n".to_owned() };
+        for (offset, place) in [(0, (1, 1)), (4, (1, 5)), (6, (2, 1)), (7, (2, 1)), (8, (2, 2)), (99, (3, 1))] {
+            assert_eq!(source.line_column(offset), place, "{offset}");
+        }
+    }
 
     #[test]
     fn near_words_are_suggested_and_far_ones_are_not() {

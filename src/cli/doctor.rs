@@ -1,0 +1,147 @@
+//! `changeover doctor`: what this machine and every host lack, in one look. Changes nothing.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::json;
+
+use super::live::Live;
+use super::{App, CliError, Exit};
+use crate::model::{SafeText, SiteName};
+use crate::port::{Clock as _, Command, Pipeline, Place, Reach};
+
+/// The arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A program that hosts may need, and what for.
+struct Tool {
+    /// Any one of these will do.
+    names: &'static [&'static str],
+    /// What it is needed for.
+    purpose: &'static str,
+    /// The service kind that needs it; nothing when every host does.
+    service: Option<&'static str>,
+    /// False for what only makes things faster.
+    required: bool,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { names: &["sh"], purpose: "running anything", service: None, required: true },
+    Tool { names: &["setsid"], purpose: "work that outlives the connection", service: None, required: true },
+    Tool { names: &["sha256sum"], purpose: "checksums", service: None, required: true },
+    Tool { names: &["rsync"], purpose: "copying trees", service: Some("files"), required: true },
+    Tool { names: &["mariadb-dump", "mysqldump"], purpose: "SQL dumps", service: Some("mysql"), required: true },
+    Tool { names: &["mariadb", "mysql"], purpose: "SQL restores", service: Some("mysql"), required: true },
+    Tool { names: &["zstd", "pigz", "gzip"], purpose: "compression", service: Some("mysql"), required: true },
+    Tool { names: &["zstd"], purpose: "the fastest compression", service: Some("mysql"), required: false },
+];
+
+/// What was found of one place.
+struct Found {
+    place: String,
+    problems: Vec<SafeText>,
+    advice: Vec<SafeText>,
+}
+
+pub(super) fn run(app: &mut App, args: &DoctorArgs) -> Result<Exit, CliError> {
+    let live = Live::open(app, "doctor")?;
+    let found = super::block_on(async {
+        live.world.preconnect().await;
+        let sites = live.record.estate.sites.iter();
+        let hosts = sites.flat_map(|(site, facts)| facts.hosts.keys().map(move |host| (site, host)));
+        let looks = hosts.map(|(site, host)| examine(&live, site, Place::Host(site.clone(), host.clone())));
+        let mut found = vec![examine_machine()];
+        found.extend(join_all(looks).await);
+        live.world.close().await;
+        Ok(found)
+    })?;
+    let bad = found.iter().any(|found| !found.problems.is_empty());
+    if args.json {
+        let rows: Vec<_> = found
+            .iter()
+            .map(|found| json!({ "place": found.place, "problems": found.problems, "advice": found.advice }))
+            .collect();
+        writeln!(app.io.out, "{:#}", json!(rows))?;
+    } else {
+        for found in &found {
+            let verdict = if found.problems.is_empty() { "fine" } else { "LACKS" };
+            writeln!(app.io.out, "{:<20} {verdict}", found.place)?;
+            for text in &found.problems {
+                writeln!(app.io.out, "  ! {text}")?;
+            }
+            for text in &found.advice {
+                writeln!(app.io.out, "  - {text}")?;
+            }
+        }
+    }
+    Ok(if bad { Exit::Failed } else { Exit::Done })
+}
+
+fn examine_machine() -> Found {
+    let mut found = Found { place: "this machine".to_owned(), problems: Vec::new(), advice: Vec::new() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    if !has("ssh") {
+        found.problems.push("there is no `ssh` on the PATH: install the OpenSSH client".into());
+    }
+    found
+}
+
+async fn examine(live: &Live, site: &SiteName, place: Place) -> Found {
+    let mut found = Found { place: place.to_string(), problems: Vec::new(), advice: Vec::new() };
+    let patience = Duration::from_secs(20);
+    let before = live.clock.now();
+    let date = Pipeline::from(Command::new("date").args(["-u", "+%s"]));
+    let clock = match live.world.exec(&place, &date, patience).await {
+        Ok(output) => output.text().parse::<i64>().ok(),
+        Err(error) => {
+            found.problems.push(SafeText::block(&error.to_string()));
+            found.advice.extend(error.hint.map(|hint| SafeText::block(&hint)));
+            return found;
+        }
+    };
+    let skew = clock.map(|clock| (clock - before.as_second()).abs());
+    match skew {
+        Some(skew) if skew > 5 => {
+            found.problems.push(SafeText::block(&format!("its clock is {skew} s away from this machine's")));
+        }
+        Some(_) => {}
+        None => found.problems.push("its clock cannot be read".into()),
+    }
+    let kinds: Vec<&str> = live.record.estate.services.values().map(|service| service.kind.as_str()).collect();
+    for tool in TOOLS.iter().filter(|tool| tool.service.is_none_or(|service| kinds.contains(&service))) {
+        if has_any(live, &place, tool.names, patience).await {
+            continue;
+        }
+        let text = SafeText::block(&format!("no `{}`: needed for {}", tool.names.join("` or `"), tool.purpose));
+        if tool.required { found.problems.push(text) } else { found.advice.push(text) }
+    }
+    if let Some(facts) = live.record.estate.sites.get(site)
+        && let Some(exchange) = facts.exchange.to_str()
+    {
+        let writable = Pipeline::from(Command::new("test").args(["-d", exchange, "-a", "-w", exchange]));
+        match live.world.exec(&place, &writable, patience).await {
+            Ok(output) if output.is_success() => {}
+            Ok(_) => found
+                .problems
+                .push(SafeText::block(&format!("the exchange tree {exchange} is not there or not writable"))),
+            Err(error) => found.problems.push(SafeText::block(&error.to_string())),
+        }
+    }
+    found
+}
+
+async fn has_any(live: &Live, place: &Place, names: &[&str], patience: Duration) -> bool {
+    for name in names {
+        let which = Pipeline::from(Command::new("which").arg(*name));
+        if live.world.exec(place, &which, patience).await.is_ok_and(|output| output.is_success()) {
+            return true;
+        }
+    }
+    false
+}

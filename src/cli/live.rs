@@ -1,0 +1,156 @@
+//! The real world and the record, wired together for the commands that need them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::direction::{NoDirection, SiteSays, ask_sites, choose};
+use super::{App, CliError, Exit, load};
+use crate::estate::Estate;
+use crate::journal::{Holder, RunReader, Store};
+use crate::model::{Direction, PointId, RunId, SafeText, SiteName};
+use crate::points::point_id;
+use crate::port::{Clock, Reach, SinkError};
+use crate::run::{Operator, RunState};
+use crate::transport::{SystemClock, World, WorldOptions};
+
+/// The estate and the record of its runs; no host is touched.
+pub(super) struct Record {
+    /// The estate.
+    pub(super) estate: Arc<Estate>,
+    /// The file it was read from.
+    pub(super) estate_file: PathBuf,
+    /// The runs.
+    pub(super) store: Store,
+    /// The folder that keeps them.
+    pub(super) state_dir: PathBuf,
+}
+
+impl Record {
+    /// Reads the estate and opens the store.
+    pub(super) fn open(app: &mut App) -> Result<Self, CliError> {
+        let estate_file = load::find_estate(app)?;
+        let (estate, warnings) = load::estate(app)?;
+        super::print_warnings(app, &warnings)?;
+        let state_dir = match (&app.global.state_dir, &app.places.state) {
+            (Some(named), _) => app.places.current.join(named),
+            (None, Some(usual)) => usual.clone(),
+            (None, None) => {
+                return Err(
+                    CliError::invalid("there is no home folder to keep runs in").hint("name one with `--state-dir`")
+                );
+            }
+        };
+        let store = Store::open(&state_dir, &estate.name).map_err(|error| not_kept(&error))?;
+        Ok(Self { estate: Arc::new(estate), estate_file, store, state_dir })
+    }
+
+    /// The run that is meant: `latest`, an id, or the beginning of exactly one.
+    pub(super) fn find(&self, wanted: &str) -> Result<RunId, CliError> {
+        self.store
+            .find(wanted)
+            .map_err(|error| CliError::invalid(error.to_string()).hint("`changeover runs list` lists them"))
+    }
+
+    /// Opens a run to read.
+    pub(super) fn reader(&self, run: &RunId) -> Result<RunReader, CliError> {
+        self.store.open_run(run).map_err(|error| not_kept(&error))
+    }
+
+    /// The state of a run as its journal tells it.
+    pub(super) fn state(&self, run: &RunId) -> Result<RunState, CliError> {
+        let events = self.reader(run)?.events().map_err(|error| not_kept(&error))?;
+        RunState::replay(&events).map_err(|error| {
+            CliError::new(Exit::Unknown, format!("the journal of run {run} contradicts itself: {error}"))
+                .hint("keep its folder: it is evidence")
+        })
+    }
+}
+
+/// The record and the world.
+pub(super) struct Live {
+    pub(super) record: Record,
+    pub(super) world: Arc<World>,
+    pub(super) clock: Arc<SystemClock>,
+    pub(super) by: Operator,
+}
+
+impl Live {
+    /// Wires the real world; nothing is dialled yet.
+    pub(super) fn open(app: &mut App, through: &str) -> Result<Self, CliError> {
+        let record = Record::open(app)?;
+        let options = WorldOptions {
+            runtime_dir: runtime_dir(&record.state_dir),
+            state_dir: record.state_dir.clone(),
+            credentials_dir: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            secret_env: std::env::vars().collect(),
+        };
+        let world = World::new(Arc::clone(&record.estate), options)
+            .map_err(|error| CliError::new(Exit::Failed, format!("cannot prepare connections: {error}")))?;
+        let by = Operator { name: SafeText::line(&login_name()), through: SafeText::line(through) };
+        Ok(Self { record, world: Arc::new(world), clock: Arc::new(SystemClock::new()), by })
+    }
+
+    /// The direction to go, from what both sites say. `wanted` is the source that the user asked for.
+    pub(super) async fn direction(
+        &self,
+        wanted: Option<&SiteName>,
+    ) -> Result<(Direction, Vec<(SiteName, SiteSays)>), CliError> {
+        let says = ask_sites(&*self.world as &dyn Reach, &self.record.estate).await;
+        match choose(&self.record.estate, &says, wanted) {
+            Ok(direction) => Ok((direction, says)),
+            Err(NoDirection::Refused(why)) => Err(CliError::new(Exit::Refused, why)),
+            Err(NoDirection::Invalid(why)) => Err(CliError::invalid(why)),
+        }
+    }
+
+    /// Fresh ids for a run and its restore point.
+    pub(super) fn new_ids(&self) -> Result<(RunId, PointId), CliError> {
+        let now = self.clock.now();
+        let noise = self.clock.entropy();
+        let point = point_id(now, [noise[0], noise[1]]);
+        // The run's id sorts by time too, and shows at a glance which point it made.
+        let run = RunId::new(point.as_str().replacen("p-", "r-", 1));
+        Ok((run.map_err(|error| CliError::new(Exit::Failed, error.to_string()))?, point))
+    }
+
+    /// Who acts, for the lock file.
+    pub(super) fn holder(&self, run: &RunId) -> Holder {
+        Holder {
+            run: run.clone(),
+            pid: std::process::id(),
+            host: SafeText::line(&host_name()),
+            since: self.clock.now(),
+            by: self.by.name.clone(),
+        }
+    }
+}
+
+/// An error of the record.
+pub(super) fn not_kept(error: &SinkError) -> CliError {
+    CliError::new(Exit::Failed, error.to_string()).hint("see that the state folder is there, yours, and not full")
+}
+
+/// The error of an estate that another run holds.
+pub(super) fn locked(error: &crate::journal::LockError) -> CliError {
+    match error {
+        crate::journal::LockError::Held(_) => CliError::new(Exit::Locked, error.to_string())
+            .hint("`changeover status` shows it, `changeover attach` watches it, `changeover cancel` stops it"),
+        crate::journal::LockError::Failed(error) => not_kept(error),
+    }
+}
+
+/// A short path for control sockets, which have about a hundred characters at most.
+fn runtime_dir(state_dir: &Path) -> PathBuf {
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map_or_else(|| state_dir.join("run"), |dir| PathBuf::from(dir).join("changeover"))
+}
+
+fn login_name() -> String {
+    let uid = nix::unistd::geteuid();
+    let user = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
+    format!("{user}@{}", host_name())
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "unknown".to_owned())
+}

@@ -1,0 +1,230 @@
+//! What a plan would do, step by step: the exact commands and requests, what was checked live, and what would be lost.
+//! Changes nothing anywhere.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::estate::Estate;
+use crate::model::{Failure, PointId, RunId, SafeText, UnitKey};
+use crate::port::{Clock, Reach};
+use crate::runbook::{Plan, PlannedStep, PlannedTarget, TemplateScope, render_value};
+use crate::systems::{Catalogue, Checked, JobLog, StepContext, Voice};
+
+/// The longest that the look at one unit may take.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What is needed to look.
+#[derive(Clone)]
+pub struct Looker {
+    /// The world.
+    pub reach: Arc<dyn Reach>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The estate.
+    pub estate: Arc<Estate>,
+    /// The step kinds.
+    pub catalogue: Arc<Catalogue>,
+    /// A point id as a run of today would have.
+    pub point: PointId,
+    /// A run id as a run of today would have.
+    pub run: RunId,
+}
+
+/// What is known beforehand of one unit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnitPreview {
+    /// The unit.
+    pub unit: UnitKey,
+    /// Its title.
+    pub title: String,
+    /// The step kind.
+    pub uses: String,
+    /// What the kind does to the world: `reads`, `writes`, `destroys`.
+    pub effect: String,
+    /// How much of this is worth: `checked live`, `simulated`, `cannot know`.
+    pub checked: &'static str,
+    /// The commands and requests.
+    pub commands: Vec<SafeText>,
+    /// What the check found.
+    pub findings: Vec<PreviewFinding>,
+    /// What will be destroyed.
+    pub losses: Vec<SafeText>,
+    /// Why more cannot be said, or why it would fail.
+    pub problem: Option<SafeText>,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PreviewFinding {
+    /// True when it deserves a thought.
+    pub bad: bool,
+    /// What.
+    pub text: SafeText,
+}
+
+impl Looker {
+    /// Looks at every unit of a plan, side by side.
+    pub async fn look(&self, plan: &Plan) -> Vec<UnitPreview> {
+        let units = plan.steps().flat_map(|step| step.units().map(move |(unit, target)| (step, unit, target)));
+        join_all(units.map(|(step, unit, target)| self.look_at(plan, step, unit, target))).await
+    }
+
+    async fn look_at(&self, plan: &Plan, step: &PlannedStep, unit: UnitKey, target: &PlannedTarget) -> UnitPreview {
+        let kind = self.catalogue.kind(&step.uses);
+        let mut preview = UnitPreview {
+            unit: unit.clone(),
+            title: step.title.clone(),
+            uses: step.uses.clone(),
+            effect: kind.map_or_else(String::new, |kind| kind.effect.to_string()),
+            checked: "cannot know",
+            commands: Vec::new(),
+            findings: Vec::new(),
+            losses: Vec::new(),
+            problem: None,
+        };
+        let Some(kind) = kind else { return preview };
+        let decoded = self.params(plan, step, &unit).and_then(|params| kind.decode(&params));
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(problem) => {
+                preview.problem = Some(SafeText::block(&format!("depends on what earlier steps find: {problem}")));
+                return preview;
+            }
+        };
+        let cx = self.context(plan, step, unit, target);
+        match tokio::time::timeout(PATIENCE, decoded.preview(&cx)).await {
+            Ok(Ok(commands)) => preview.commands = commands,
+            Ok(Err(failure)) => preview.problem = Some(said(&failure)),
+            Err(_) => preview.problem = Some(SafeText::block("no answer within a minute")),
+        }
+        match tokio::time::timeout(PATIENCE, decoded.check(&cx)).await {
+            Ok(Ok(report)) => {
+                preview.checked = match report.checked {
+                    Checked::Live => "checked live",
+                    Checked::Simulated => "simulated",
+                    Checked::CannotKnow => "cannot know",
+                };
+                preview.findings = report
+                    .findings
+                    .into_iter()
+                    .map(|found| PreviewFinding { bad: found.bad, text: found.text })
+                    .collect();
+                preview.losses = report.losses;
+            }
+            Ok(Err(failure)) => {
+                preview.checked = "checked live";
+                preview.problem = Some(said(&failure));
+            }
+            Err(_) => preview.problem = Some(SafeText::block("no answer within a minute")),
+        }
+        preview
+    }
+
+    fn params(&self, plan: &Plan, step: &PlannedStep, unit: &UnitKey) -> Result<Map<String, Value>, String> {
+        let scope = TemplateScope::default()
+            .with("source", plan.direction.source.as_str())
+            .with("target", plan.direction.target.as_str())
+            .with("source_title", self.estate.title(&plan.direction.source))
+            .with("target_title", self.estate.title(&plan.direction.target))
+            .with("estate", plan.estate.as_str())
+            .with("params", Value::Object(plan.params.clone()))
+            .with("run", serde_json::json!({ "id": self.run }))
+            .with("point", serde_json::json!({ "id": self.point }))
+            .with("site", unit.site.as_ref().map(ToString::to_string))
+            .with("host", unit.host.as_ref().map(ToString::to_string));
+        step.params
+            .iter()
+            .map(|(name, value)| {
+                Ok((name.clone(), render_value(value, &scope).map_err(|problem| problem.to_string())?))
+            })
+            .collect()
+    }
+
+    fn context(&self, plan: &Plan, step: &PlannedStep, unit: UnitKey, target: &PlannedTarget) -> StepContext {
+        let (voice, _nobody) = Voice::new();
+        StepContext {
+            reach: Arc::clone(&self.reach),
+            clock: Arc::clone(&self.clock),
+            estate: Arc::clone(&self.estate),
+            direction: plan.direction.clone(),
+            run: self.run.clone(),
+            point: self.point.clone(),
+            host: target.host.clone(),
+            end: target.end,
+            service: step.service.clone(),
+            unit,
+            attempt: 1,
+            voice,
+            cancel: CancellationToken::new(),
+            jobs: JobLog::default(),
+        }
+    }
+}
+
+fn said(failure: &Failure) -> SafeText {
+    SafeText::block(&failure.to_string())
+}
+
+/// The plan and what is known of it, as text.
+#[must_use]
+pub fn text(plan: &Plan, previews: &[UnitPreview]) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        out.push_str(text);
+        out.push('\n');
+    };
+    line(&plan.title);
+    line(&format!("runbook {}, {}, plan {}", plan.runbook, plan.direction, plan.digest().short()));
+    for (number, stage) in plan.stages.iter().enumerate() {
+        line("");
+        let mut head = format!("{:>2}  {}  ({})", number + 1, stage.title, stage.id);
+        let before = number.checked_sub(1).map(|before| &plan.stages[before].id);
+        if !stage.needs.iter().eq(before) {
+            let needs: Vec<&str> = stage.needs.iter().map(|need| need.as_str()).collect();
+            let after = if needs.is_empty() { "at once".to_owned() } else { format!("after {}", needs.join(", ")) };
+            let _infallible = write!(head, ", {after}");
+        }
+        if let Some(when) = &stage.when {
+            let _infallible = write!(head, ", when {when}");
+        }
+        line(&head);
+        for step in &stage.steps {
+            for preview in previews.iter().filter(|preview| preview.unit.step == step.key) {
+                line(&format!("    {}  [{}, {}]", place(preview), preview.effect, preview.checked));
+                line(&format!("        {}", preview.title));
+                for command in &preview.commands {
+                    command.as_str().lines().for_each(|text| line(&format!("        $ {text}")));
+                }
+                for found in &preview.findings {
+                    let mark = if found.bad { "!" } else { "-" };
+                    found.text.as_str().lines().for_each(|text| line(&format!("        {mark} {text}")));
+                }
+                for loss in &preview.losses {
+                    loss.as_str().lines().for_each(|text| line(&format!("        LOSES {text}")));
+                }
+                if let Some(problem) = &preview.problem {
+                    problem.as_str().lines().for_each(|text| line(&format!("        ! {text}")));
+                }
+                if step.point_of_no_return {
+                    line("        no way back after this step");
+                }
+            }
+        }
+    }
+    out
+}
+
+fn place(preview: &UnitPreview) -> String {
+    let UnitKey { step, site, host } = &preview.unit;
+    let place = match (site, host) {
+        (Some(site), Some(host)) => format!(" at {site}:{host}"),
+        (Some(site), None) => format!(" at {site}"),
+        _ => String::new(),
+    };
+    format!("{}{place}: {}", step.step, preview.uses)
+}

@@ -1,0 +1,105 @@
+//! `changeover resume`: takes over a run whose process has gone, or that ended badly, where it stopped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::live::{Live, locked, not_kept};
+use super::output::Output;
+use super::run::{carry_out, engine_config, engine_failed};
+use super::{App, CliError, Exit, load};
+use crate::engine::{Engine, what_changed};
+use crate::model::{Direction, RunOutcome};
+use crate::run::{RunPhase, RunState, UnitPhase};
+use crate::runbook::{Plan, PlanRequest};
+
+/// The arguments of `resume`.
+#[derive(Debug, clap::Args)]
+pub struct ResumeArgs {
+    /// The run: its id, the beginning of it, or `latest`
+    #[arg(default_value = "latest")]
+    run: String,
+    /// Ask nobody: what would be asked is answered with no
+    #[arg(long)]
+    scheduled: bool,
+    /// How to show what happens
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    output: Output,
+}
+
+pub(super) fn run(app: &mut App, args: &ResumeArgs) -> Result<Exit, CliError> {
+    let live = Live::open(app, if args.scheduled { "cron" } else { "terminal" })?;
+    let run = live.record.find(&args.run)?;
+    let lock = live.record.store.lock(&live.holder(&run)).map_err(|error| locked(&error))?;
+    let (journal, history) = live.record.store.resume_run(&run).map_err(|error| not_kept(&error))?;
+    let journal = Arc::new(journal);
+    let before = RunState::replay(&history).map_err(|error| {
+        CliError::new(Exit::Unknown, format!("the journal of run {run} contradicts itself: {error}"))
+            .hint("it cannot be resumed; keep its folder, look at both sites, and start a new run")
+    })?;
+    if let RunPhase::Ended(RunOutcome::Done { .. }) = before.phase {
+        return Err(CliError::invalid(format!("run {run} is done; there is nothing to resume")));
+    }
+    let unattended = args.scheduled || !app.io.is_interactive;
+    let exit = super::block_on(async {
+        live.world.preconnect().await;
+        let (direction, _) = live.direction(Some(&before.plan.direction.source)).await?;
+        show_where_we_were(app, &live, &before, &direction)?;
+        let (events, told) = mpsc::unbounded_channel();
+        let config = engine_config(&live, &journal, events, unattended);
+        let engine = Engine::resume(config, &history).map_err(|error| engine_failed(&error, &run))?;
+        carry_out(app, &live, engine, journal, told, args.output).await
+    });
+    drop(lock);
+    exit
+}
+
+/// The card that tells somebody who comes back what is done, what is not known, and what has changed since.
+fn show_where_we_were(app: &mut App, live: &Live, state: &RunState, direction: &Direction) -> Result<(), CliError> {
+    let err = &mut app.io.err;
+    let count = |wanted: fn(&UnitPhase) -> bool| state.units.values().filter(|unit| wanted(&unit.phase)).count();
+    let done = count(|phase| matches!(phase, UnitPhase::Ended(outcome) if outcome.is_good()));
+    writeln!(err, "resuming run {}: {}", state.run, state.plan.title)?;
+    writeln!(err, "  {done} of {} units are done and will not be done again", state.units.len())?;
+    for (unit, facts) in &state.units {
+        match &facts.phase {
+            UnitPhase::Running | UnitPhase::Interrupted => {
+                writeln!(err, "  {unit} was running when the program stopped; what became of it is found out first")?;
+            }
+            UnitPhase::Ended(outcome) if outcome.failure().is_some() => {
+                writeln!(err, "  {unit} {}; it is tried again", outcome.word())?
+            }
+            _ => {}
+        }
+    }
+    for change in changes(app, live, state, direction) {
+        writeln!(app.io.err, "  changed since: {change}")?;
+    }
+    Ok(())
+}
+
+fn changes(app: &App, live: &Live, state: &RunState, direction: &Direction) -> Vec<crate::engine::Change> {
+    let params: BTreeMap<String, String> = state
+        .plan
+        .params
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect();
+    let today: Option<Plan> =
+        load::runbook(app, &live.record.estate, state.plan.runbook.as_str()).ok().and_then(|(runbook, _)| {
+            let request = PlanRequest {
+                runbook: &runbook,
+                file: "",
+                estate: &live.record.estate,
+                direction,
+                params: &params,
+                kinds: &app.catalogue,
+            };
+            crate::runbook::plan(request).ok().map(|(plan, _)| plan)
+        });
+    match today {
+        Some(today) => what_changed(&state.plan, &today),
+        None => vec!["its runbook cannot be planned any more; the run keeps its own plan".into()],
+    }
+}

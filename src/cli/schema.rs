@@ -1,0 +1,30 @@
+//! `changeover schema`: the JSON Schema of a file, for editors that complete and check while one writes.
+
+use super::{App, CliError, Exit};
+use crate::check::{estate_schema, runbook_schema};
+
+/// The arguments of `schema`.
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// Which file
+    file: SchemaOf,
+}
+
+/// The files that have a schema.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum SchemaOf {
+    /// `estate.toml`
+    Estate,
+    /// `runbooks/*.toml`
+    Runbook,
+}
+
+pub(super) fn run(app: &mut App, args: &SchemaArgs) -> Result<Exit, CliError> {
+    let schema = match args.file {
+        SchemaOf::Estate => estate_schema(&app.catalogue),
+        SchemaOf::Runbook => runbook_schema(&app.catalogue),
+    };
+    writeln!(app.io.out, "{schema:#}")?;
+    app.io.out.flush()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,202 @@
+//! Looks at an exchange tree that several steps of this room share: which points there are, which files they have.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::listing::{Files, parse_seen, parse_sums};
+use crate::model::{Failure, FailureKind, PointId, SiteName};
+use crate::points::{CompletionMarker, Tree};
+use crate::port::{Command, Pipeline, Place};
+use crate::systems::StepContext;
+use crate::systems::remote::{get_json, path_arg};
+use crate::systems::tree::{fresh, output_of};
+
+/// Which point a step is about: an id, or `latest` for the newest complete one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub(super) enum Choice {
+    Latest,
+    Id(PointId),
+}
+
+impl TryFrom<String> for Choice {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        PointId::new(text).map(Self::Id).map_err(|error| error.to_string())
+    }
+}
+
+impl From<Choice> for String {
+    fn from(choice: Choice) -> Self {
+        match choice {
+            Choice::Latest => "latest".to_owned(),
+            Choice::Id(point) => point.into(),
+        }
+    }
+}
+
+/// A tree at a site, and the host through which it is reached.
+pub(super) struct At {
+    pub(super) place: Place,
+    pub(super) tree: Tree,
+    /// The tree's root as text.
+    pub(super) root: String,
+}
+
+impl At {
+    /// The direction's tree at `site`.
+    pub(super) fn new(cx: &StepContext, site: &SiteName) -> Result<Self, Failure> {
+        let tree = cx.tree(site)?;
+        Ok(Self { place: cx.exchange_place(site)?, root: path_arg(tree.root())?, tree })
+    }
+
+    /// Records that `find` prints of a folder (each ends with NUL); none when the folder is not there.
+    async fn found(&self, cx: &StepContext, folder: &str, expression: &[&str]) -> Result<Vec<String>, Failure> {
+        let find = Command::new("find").arg(folder).args(expression.iter().copied()).env("LC_ALL", "C");
+        let find = Pipeline::from(find);
+        let tried = format!("run {find}");
+        let output = cx.reach.exec(&self.place, &find, Duration::from_mins(1)).await;
+        let output = output.map_err(|error| error.while_reading(&tried))?;
+        if output.is_success() && !output.truncated {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            return Ok(text.split_terminator('\0').map(str::to_owned).collect());
+        }
+        let complaint = output.complaint(&find);
+        if complaint.contains("No such file or directory") {
+            return Ok(Vec::new());
+        }
+        Err(Failure::new(FailureKind::Refused, format!("{tried} on {}", self.place), complaint))
+    }
+
+    /// The points that are here, oldest first.
+    pub(super) async fn points(&self, cx: &StepContext) -> Result<Vec<PointSeen>, Failure> {
+        let folder = path_arg(&self.tree.points())?;
+        let depth = ["-mindepth", "1", "-maxdepth", "1", "-type", "d", "-printf", "%T@ %f\\0"];
+        let folders = self.found(cx, &folder, &depth).await?;
+        let depth =
+            ["-mindepth", "2", "-maxdepth", "2", "-type", "f", "(", "-name", "COMPLETE", "-o", "-name", "PINNED"];
+        let marks = self.found(cx, &folder, &[&depth[..], &[")", "-printf", "%P\\0"]].concat()).await?;
+        let marked = |point: &PointId, mark: &str| marks.contains(&format!("{point}/{mark}"));
+        let mut points = Vec::new();
+        for record in folders {
+            let Some((time, name)) = record.split_once(' ') else { continue };
+            // Anything else there is not ours.
+            let Ok(id) = PointId::new(name) else { continue };
+            let seconds = time.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(i64::MAX);
+            let (complete, pinned) = (marked(&id, "COMPLETE"), marked(&id, "PINNED"));
+            points.push(PointSeen { id, complete, pinned, changed: seconds });
+        }
+        points.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(points)
+    }
+
+    /// The search repositories that are here, by folder name.
+    pub(super) async fn repositories(&self, cx: &StepContext) -> Result<Vec<String>, Failure> {
+        let expression = ["-mindepth", "1", "-maxdepth", "1", "-type", "d", "-name", "search-*", "-printf", "%f\\0"];
+        let mut names = self.found(cx, &self.root, &expression).await?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// The folders `files-<service>/<generation>`, whole and partial, with the time each was begun or last changed.
+    pub(super) async fn generations(&self, cx: &StepContext) -> Result<Vec<(String, i64)>, Failure> {
+        let expression =
+            ["-mindepth", "2", "-maxdepth", "2", "-type", "d", "-path", "*/files-*/*", "-printf", "%T@ %P\\0"];
+        let records = self.found(cx, &self.root, &expression).await?;
+        let parsed = records.iter().filter_map(|record| {
+            let (time, path) = record.split_once(' ')?;
+            let seconds = time.split('.').next()?.parse().ok()?;
+            path.starts_with("files-").then(|| (path.to_owned(), seconds))
+        });
+        Ok(parsed.collect())
+    }
+
+    /// Every file that belongs to a point: its own folder and the search repositories. Not its listing and marker, and
+    /// not what is being written.
+    pub(super) async fn files(&self, cx: &StepContext, label: &str, point: &PointId) -> Result<Files, Failure> {
+        let mut folders = vec![path_arg(&self.tree.point(point))?];
+        folders.extend(self.repositories(cx).await?.iter().map(|name| format!("{}/{name}", self.root)));
+        let find = Command::new("find").args(folders).args(["-type", "f", "-printf", "%s %T@ %p\\0"]);
+        let find = Pipeline::from(find.env("LC_ALL", "C"));
+        let output = output_of(cx, &self.place, &fresh(cx, &format!("look-{label}")), &find).await?;
+        let mut files = parse_seen(&output, &self.root)
+            .map_err(|got| Failure::new(FailureKind::Refused, format!("run on {}: {find}", self.place), got))?;
+        let own = format!("points/{point}/");
+        files.retain(|path, _| match path.strip_prefix(&own) {
+            Some(rest) => rest != "LISTING" && rest != "COMPLETE" && rest != "PINNED" && !rest.contains(".partial-"),
+            None => true,
+        });
+        Ok(files)
+    }
+
+    /// SHA-256 of files, as the durable job `label`; paths relative to the root.
+    pub(super) async fn sums(
+        &self,
+        cx: &StepContext,
+        label: &str,
+        paths: &[String],
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        if paths.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut names = paths.join("\0");
+        names.push('\0');
+        let inside = format!("--chdir={}", self.root);
+        let sum = Command::new("env").args([&inside, "xargs", "-0", "-r", "sha256sum", "--zero", "--"]);
+        let sum = Pipeline::from(sum.env("LC_ALL", "C")).stdin(names);
+        let output = output_of(cx, &self.place, label, &sum).await?;
+        let tried = || format!("run on {}: {sum}", self.place);
+        let sums = parse_sums(&output).map_err(|got| Failure::new(FailureKind::Refused, tried(), got))?;
+        match paths.iter().find(|path| !sums.contains_key(*path)) {
+            None => Ok(sums),
+            Some(path) => Err(Failure::new(FailureKind::Refused, tried(), format!("no checksum of {path}"))),
+        }
+    }
+
+    /// The completion marker of a point, if it is here.
+    pub(super) async fn marker(&self, cx: &StepContext, point: &PointId) -> Result<Option<CompletionMarker>, Failure> {
+        let marker: Option<CompletionMarker> = get_json(cx, &self.place, &self.tree.complete(point)).await?;
+        match marker {
+            Some(marker) if marker.point != *point => Err(Failure::new(
+                FailureKind::Mismatch,
+                format!("read {} on {}", self.tree.complete(point).display(), self.place),
+                format!("it is the marker of point {}", marker.point),
+            )
+            .hint("somebody copied or renamed a point's folder by hand; take another point")),
+            marker => Ok(marker),
+        }
+    }
+
+    /// The whole content of a file of any size, as a durable job.
+    pub(super) async fn read(&self, cx: &StepContext, label: &str, path: &std::path::Path) -> Result<String, Failure> {
+        let cat = Pipeline::from(Command::new("cat").arg(path_arg(path)?).env("LC_ALL", "C"));
+        let output = output_of(cx, &self.place, label, &cat).await?;
+        String::from_utf8(output).map_err(|_| {
+            Failure::new(FailureKind::Refused, format!("read {} on {}", path.display(), self.place), "it is not UTF-8")
+        })
+    }
+}
+
+/// A point as its folder shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PointSeen {
+    pub(super) id: PointId,
+    /// The completion marker is there.
+    pub(super) complete: bool,
+    /// A file `PINNED` is there: somebody wants to keep it.
+    pub(super) pinned: bool,
+    /// When something in its folder was added, removed or renamed last: seconds since 1970.
+    pub(super) changed: i64,
+}
+
+/// The newest complete point.
+pub(super) fn newest_complete(points: &[PointSeen]) -> Option<&PointId> {
+    points.iter().filter(|point| point.complete).map(|point| &point.id).max()
+}

@@ -1,0 +1,69 @@
+//! `redis.check`: the light of a Redis service.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::RedisSettings;
+use super::client::look;
+use super::info::{Info, Role};
+use super::leader::find;
+use crate::model::{ByteSize, Failure, SafeText};
+use crate::systems::{Step, StepContext, StepDone};
+
+/// Looks at the configured server, and at its master when it is a replica.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RedisCheck {}
+
+#[async_trait]
+impl Step for RedisCheck {
+    async fn preview(&self, cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
+        let settings = RedisSettings::of(cx)?;
+        Ok(vec![format!("{}:{}> INFO", settings.address, settings.port).into()])
+    }
+
+    async fn run(&self, cx: &StepContext) -> Result<StepDone, Failure> {
+        let settings = RedisSettings::of(cx)?;
+        let endpoint = settings.endpoint(cx).await?;
+        let leader = find(cx, &endpoint).await?;
+        let mut done = StepDone::new();
+        let master = leader.endpoint.to_string();
+        let keys = leader.info.keys_in(settings.database);
+        cx.say(format!(
+            "{master} is the master (version {}): {keys} keys in {}, {}, {} replicas",
+            leader.info.version,
+            settings.scope(),
+            leader.info.memory.map_or_else(|| "memory unknown".to_owned(), |used| format!("{} used", ByteSize(used))),
+            leader.info.replicas.len(),
+        ));
+        for problem in master_problems(&leader.info) {
+            done = done.warn(format!("{master}: {problem}"));
+        }
+        for replica in &leader.passed {
+            let info = look(cx, replica).await?;
+            match &info.role {
+                Role::Replica { linked: true, .. } => cx.say(format!("{replica} is a replica and its link is up")),
+                Role::Replica { .. } => {
+                    done = done.warn(format!("{replica} is a replica and its link to the master is down"));
+                }
+                Role::Master => done = done.warn(format!("{replica} has just become a master")),
+            }
+        }
+        Ok(done
+            .capture("role", if leader.passed.is_empty() { "master" } else { "replica" })
+            .capture("leader", master)
+            .capture("replicas", leader.info.replicas.len())
+            .capture("keys", keys)
+            .capture("memory", leader.info.memory)
+            .capture("version", leader.info.version))
+    }
+}
+
+/// What a person should know about the replicas, as the master sees them.
+pub(super) fn master_problems(info: &Info) -> Vec<String> {
+    let copying = info.replicas.iter().filter(|replica| replica.state != "online");
+    copying
+        .map(|replica| format!("replica {}:{} is not online: {}", replica.address, replica.port, replica.state))
+        .collect()
+}
