@@ -295,7 +295,7 @@ impl Snapshots {
     #[must_use]
     pub fn named(self, name: &str) -> Option<Snapshot> {
         let inner = self.responses.into_iter().flat_map(|response| response.snapshots);
-        self.snapshots.into_iter().chain(inner).find(|snapshot| snapshot.snapshot == name)
+        self.snapshots.into_iter().chain(inner).find(|snapshot| snapshot.name == name)
     }
 }
 
@@ -303,7 +303,8 @@ impl Snapshots {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Snapshot {
     /// Its name.
-    pub snapshot: String,
+    #[serde(rename = "snapshot")]
+    pub name: String,
     /// Its identity: a later snapshot of the same name has another.
     pub uuid: String,
     /// `IN_PROGRESS`, `SUCCESS`, `PARTIAL`, `FAILED`, `INCOMPATIBLE`.

@@ -12,7 +12,7 @@ use crate::port::Method;
 /// longer, so that a slow master answers us and not our own impatience.
 const SERVER_TIMEOUT: &str = "60s";
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(90);
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Addresses longer than 4 KiB are refused by the servers; names are asked for in portions that stay well below.
 const NAMES_PER_ASK: usize = 2_000;
@@ -236,7 +236,7 @@ impl Ask {
             body["metadata"] = Value::Object(metadata.clone());
         }
         // A large repository is read before the answer comes, which takes minutes.
-        Self { timeout: Duration::from_secs(600), ..Self::change(Method::Put, path).body(body) }
+        Self { timeout: Duration::from_mins(10), ..Self::change(Method::Put, path).body(body) }
     }
 
     /// Stops and removes a snapshot.
@@ -244,7 +244,7 @@ impl Ask {
     pub fn delete_snapshot(dialect: Dialect, repository: &str, name: &str) -> Self {
         let path =
             format!("/_snapshot/{}/{}?{}={SERVER_TIMEOUT}", encode(repository), encode(name), dialect.master_timeout());
-        Self { timeout: Duration::from_secs(300), ..Self::change(Method::Delete, path) }
+        Self { timeout: Duration::from_mins(5), ..Self::change(Method::Delete, path) }
     }
 
     /// Restores some indices of a snapshot; the answer says only that it began. Blocks and host filters of the source
@@ -280,7 +280,7 @@ impl Ask {
         if dialect.feature_states() {
             body["feature_states"] = json!(["none"]);
         }
-        Self { timeout: Duration::from_secs(600), ..Self::change(Method::Post, path).body(body) }
+        Self { timeout: Duration::from_mins(10), ..Self::change(Method::Post, path).body(body) }
     }
 
     /// Closes some indices.
@@ -355,7 +355,8 @@ pub fn encode(segment: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0').to_ascii_uppercase();
+            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
     encoded

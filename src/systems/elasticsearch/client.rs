@@ -119,7 +119,7 @@ impl Client {
             let request = self.request(&urls[index], ask);
             match self.reach.http(&request).await {
                 Ok(response) if matches!(response.status, 502..=504) => {
-                    last_answer = Some(Answer::new(&request, response))
+                    last_answer = Some(Answer::new(&request, response));
                 }
                 Ok(response) => {
                     self.current.store(index, Ordering::Relaxed);
@@ -219,21 +219,20 @@ impl Client {
         };
         let named = root.map(|root| (root.version.number, root.version.distribution));
         let known = named.as_ref().and_then(|(number, distribution)| Dialect::named(number, distribution.as_deref()));
-        let dialect = match known {
-            Some(dialect) => dialect,
-            None => {
-                let nodes: LocalNodes = self.fetch(&Ask::local_node(), tried).await?;
-                let number = nodes.nodes.into_values().next().map(|node| node.version).unwrap_or_default();
-                let distribution = named.and_then(|(_, distribution)| distribution);
-                Dialect::named(&number, distribution.as_deref()).ok_or_else(|| {
-                    Failure::new(
-                        FailureKind::Refused,
-                        format!("{tried} at {}", self.url()),
-                        format!("version `{number}` is not one that this program knows"),
-                    )
-                    .hint("Elasticsearch 6 to 9 and OpenSearch 1 to 3 are supported")
-                })?
-            }
+        let dialect = if let Some(dialect) = known {
+            dialect
+        } else {
+            let nodes: LocalNodes = self.fetch(&Ask::local_node(), tried).await?;
+            let number = nodes.nodes.into_values().next().map(|node| node.version).unwrap_or_default();
+            let distribution = named.and_then(|(_, distribution)| distribution);
+            Dialect::named(&number, distribution.as_deref()).ok_or_else(|| {
+                Failure::new(
+                    FailureKind::Refused,
+                    format!("{tried} at {}", self.url()),
+                    format!("version `{number}` is not one that this program knows"),
+                )
+                .hint("Elasticsearch 6 to 9 and OpenSearch 1 to 3 are supported")
+            })?
         };
         let seen: LocalMaster = self.fetch(&Ask::master_seen_locally(), tried).await?;
         if seen.cluster_uuid.is_empty() || seen.cluster_uuid == "_na_" {

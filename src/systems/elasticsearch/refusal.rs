@@ -57,6 +57,8 @@ impl ServerError {
         let kind = match (self.status, self.kind.as_str()) {
             // Both are refused before anything is done.
             (429 | 503, _) | (_, "concurrent_snapshot_execution_exception") => FailureKind::Busy,
+            // So is an index whose shards do not work, or do not work yet: it was made a moment ago.
+            (_, "snapshot_exception") if self.reason.contains("have primary shards") => FailureKind::Busy,
             _ => FailureKind::Refused,
         };
         let failure = Failure::new(kind, tried, self.to_string());
@@ -73,6 +75,9 @@ impl ServerError {
             }
             (_, "concurrent_snapshot_execution_exception") => {
                 "another snapshot or deletion runs in this cluster; wait until it has ended"
+            }
+            (_, "snapshot_exception") if self.reason.contains("have primary shards") => {
+                "those indices are red: see why with GET /_cluster/allocation/explain, or leave them out"
             }
             (401, _) => "look at `user` and `password`, or `api_key`, of the service in the estate",
             (403, "cluster_block_exception") => {

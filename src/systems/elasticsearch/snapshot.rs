@@ -27,6 +27,9 @@ mod keep;
 
 use keep::Before;
 
+/// How many shards a failure lists.
+const SHOWN: usize = 20;
+
 /// Takes a snapshot of the service's indices into the direction's repository.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -220,7 +223,7 @@ impl Ready<'_> {
             "a snapshot of that name is there ({}, uuid {}), and this run did not make it",
             snapshot.state, snapshot.uuid
         );
-        Failure::new(FailureKind::Rule, self.tried(&snapshot.snapshot), got)
+        Failure::new(FailureKind::Rule, self.tried(&snapshot.name), got)
             .hint("give the step another `name`, or none: the restore point's id is used then")
     }
 
@@ -229,17 +232,16 @@ impl Ready<'_> {
             "it ended as {}: {} of {} shards are not in it",
             snapshot.state, snapshot.shards.failed, snapshot.shards.total
         );
-        if let Some(reason) = &snapshot.reason {
-            got.push_str("\n");
-            got.push_str(reason);
+        let failures = snapshot.failures.iter().take(SHOWN);
+        let mut lines: Vec<String> = snapshot.reason.iter().cloned().collect();
+        lines.extend(failures.map(|failed| format!("{}[{}]: {}", failed.index, failed.shard_id, failed.reason)));
+        if snapshot.failures.len() > SHOWN {
+            lines.push(format!("and {} more", snapshot.failures.len() - SHOWN));
         }
-        for failed in snapshot.failures.iter().take(20) {
-            got.push_str(&format!("\n{}[{}]: {}", failed.index, failed.shard_id, failed.reason));
+        for line in lines {
+            got = format!("{got}\n{line}");
         }
-        if snapshot.failures.len() > 20 {
-            got.push_str(&format!("\nand {} more", snapshot.failures.len() - 20));
-        }
-        Failure::new(FailureKind::Refused, self.tried(&snapshot.snapshot), got)
+        Failure::new(FailureKind::Refused, self.tried(&snapshot.name), got)
             .hint("nothing was deleted; see to those shards (GET /_cluster/health?level=shards), then run again")
     }
 
@@ -310,7 +312,7 @@ fn whose(snapshot: Snapshot, has_metadata: bool, run: &RunId, point: &PointId) -
     let ours = if has_metadata {
         said("run") == Some(run.as_str()) && said("point") == Some(point.as_str())
     } else {
-        snapshot.snapshot.starts_with(&point.as_str().to_lowercase())
+        snapshot.name.starts_with(&point.as_str().to_lowercase())
     };
     let snapshot = Box::new(snapshot);
     match (ours, snapshot.state.as_str()) {

@@ -15,9 +15,9 @@ use crate::model::{Failure, FailureKind};
 use crate::systems::StepContext;
 
 /// How long a cluster may stay silent before the outcome is called unknown. The restore goes on meanwhile.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// How long nothing may move before the restore is called stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 /// How long nothing may move before we look for primaries that the server has given up on.
 const STILL: Duration = Duration::from_secs(5);
 /// The longest pause between two looks.
@@ -144,7 +144,7 @@ async fn stuck(
         lines.extend(explanation(&answer.value()));
     }
     for line in distinct(lines) {
-        got.push_str(&format!("\n{index}[{shard}]: {line}"));
+        got = format!("{got}\n{index}[{shard}]: {line}");
     }
     Failure::new(FailureKind::Refused, tried, got).hint(
         "the other indices are whole; mend what the server names, then run the restore again: it goes on from there",

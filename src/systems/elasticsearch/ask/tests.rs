@@ -1,3 +1,5 @@
+//! Requests as each version understands them.
+
 use super::super::dialect::{Flavour, Version};
 use super::*;
 
@@ -49,7 +51,7 @@ fn names_are_encoded_and_portioned() {
 
 #[test]
 fn our_patience_outlasts_the_servers() {
-    let server = Duration::from_secs(60);
+    let server = Duration::from_mins(1);
     for ask in [
         Ask::register(OPENSEARCH, "r", &json!({})),
         Ask::delete_snapshot(OPENSEARCH, "r", "s"),

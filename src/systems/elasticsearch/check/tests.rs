@@ -1,3 +1,5 @@
+//! What makes a cluster fit, in tables and against scripted clusters.
+
 use super::super::fake::{bench, changes, error, health, step, usual};
 use super::*;
 use crate::port::ReachErrorKind;
@@ -102,7 +104,7 @@ async fn what_a_person_should_know_is_a_warning() {
         reach.always("prod:9200/_cluster/settings", Answer::json(200, marks));
     });
     let done = done.await.expect("fit enough");
-    let said = done.warnings.iter().map(|warning| warning.as_str()).collect::<Vec<_>>().join("\n");
+    let said = done.warnings.iter().map(crate::model::SafeText::as_str).collect::<Vec<_>>().join("\n");
     for part in ["no route to host", "yellow", "backup/nightly", "node n1 has 1000 B left, past the flood stage"] {
         assert!(said.contains(part), "{part}: {said}");
     }

@@ -1,3 +1,5 @@
+//! Which node is asked, how often, and what a cluster is taken for.
+
 use super::super::fake::{SERVICE, error, root};
 use super::*;
 use crate::model::End;

@@ -1,3 +1,5 @@
+//! What is done with each index, in tables.
+
 use super::*;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! The restore step against scripted clusters: order, refusals before anything is touched, waiting, stopping.
+
 use super::super::fake::{
     Files, LOCATION, POINT, REPOSITORY, accepted, acknowledged, bench, changes, count, error, indices,
     missing_snapshot, repository, snapshot, step, usual,
@@ -134,6 +136,7 @@ async fn the_copy_is_replaced_in_the_right_order_and_awaited() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_touched_unless_the_snapshot_is_the_right_one() {
     type Prepare = fn(&FakeReach);
+    type Change = fn(&mut Value);
     let right: Prepare = registered;
     let absent: Prepare = |reach| {
         reach.always(&format!("GET http://bcp:9200/_snapshot/{REPOSITORY}/{POINT}"), missing_snapshot());
@@ -153,7 +156,6 @@ async fn nothing_is_touched_unless_the_snapshot_is_the_right_one() {
         reach.always("_verify", error(500, "repository_verification_exception", reason));
         registered(reach);
     };
-    type Change = fn(&mut Value);
     let same: Change = |_| {};
     for (what, change, prepare, kind, said) in [
         (
@@ -331,7 +333,7 @@ async fn what_will_be_lost_is_said_beforehand() {
     bench.reach.always("stale/_refresh", Answer::json(200, json!({})));
     usual(&bench.reach);
     let report = step(KIND, &json!({})).check(&bench.cx).await.expect("a report");
-    let losses: Vec<&str> = report.losses.iter().map(|loss| loss.as_str()).collect();
+    let losses: Vec<&str> = report.losses.iter().map(SafeText::as_str).collect();
     assert_eq!(
         losses,
         [

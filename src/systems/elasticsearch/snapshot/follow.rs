@@ -8,7 +8,7 @@ use super::{Found, Ready};
 use crate::model::{Failure, FailureKind};
 
 /// How long a cluster may stay silent before the outcome is called unknown. The snapshot goes on meanwhile.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// The longest pause between two looks.
 const POLL: Duration = Duration::from_secs(3);
 
@@ -94,9 +94,8 @@ impl Ready<'_> {
         let deletion = self.client.change(&ask, &tried).await;
         for pause in [0, 1, 2, 5, 10, 20] {
             tokio::time::sleep(Duration::from_secs(pause)).await;
-            match self.fetch(name).await {
-                Ok(None) => return Failure::new(FailureKind::Cancelled, tried, "asked to stop; the snapshot is gone"),
-                Ok(Some(_)) | Err(_) => {}
+            if let Ok(None) = self.fetch(name).await {
+                return Failure::new(FailureKind::Cancelled, tried, "asked to stop; the snapshot is gone");
             }
         }
         let said = match deletion {

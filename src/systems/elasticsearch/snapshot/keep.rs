@@ -50,7 +50,7 @@ impl Ready<'_> {
         let before = before.filter(|before| before.run == cx.run.as_str()).ok_or_else(|| {
             Failure::new(
                 FailureKind::Refused,
-                format!("keep snapshot {} in the restore point", snapshot.snapshot),
+                format!("keep snapshot {} in the restore point", snapshot.name),
                 "what was counted before it began is not on the exchange tree any more",
             )
             .hint("the snapshot is whole, but nobody could prove it after a restore; run again")
@@ -60,7 +60,7 @@ impl Ready<'_> {
         if !missing.is_empty() {
             return Err(Failure::new(
                 FailureKind::Mismatch,
-                self.tried(&snapshot.snapshot),
+                self.tried(&snapshot.name),
                 format!("the server calls it complete, but these indices are not in it: {}", missing.join(", ")),
             ));
         }
@@ -93,7 +93,7 @@ impl Ready<'_> {
         });
         let copied = Copied {
             repository: self.repository.name.clone(),
-            snapshot: snapshot.snapshot.clone(),
+            snapshot: snapshot.name.clone(),
             uuid: snapshot.uuid.clone(),
             cluster_uuid: self.identity.cluster_uuid.clone(),
             dialect: self.identity.dialect,
@@ -118,13 +118,13 @@ impl Ready<'_> {
         remote::save_part(cx, &self.client.site, &part).await?;
         cx.say(format!(
             "snapshot {} holds {} indices, {total} documents, {}",
-            snapshot.snapshot,
+            snapshot.name,
             before.indices.len(),
             ByteSize(bytes)
         ));
         let done = StepDone::new()
             .capture("repository", self.repository.name.as_str())
-            .capture("snapshot", snapshot.snapshot.as_str())
+            .capture("snapshot", snapshot.name.as_str())
             .capture("uuid", snapshot.uuid.as_str())
             .capture("indices", before.indices.len())
             .capture("documents", total)

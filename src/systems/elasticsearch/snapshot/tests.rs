@@ -1,3 +1,5 @@
+//! The snapshot step against scripted clusters: adoption, refusals, lost answers, stopping.
+
 use super::super::details::Copied;
 use super::super::fake::{
     Files, LOCATION, POINT, REPOSITORY, accepted, acknowledged, bench, changes, count, error, indices,
@@ -128,6 +130,11 @@ async fn refusals_keep_their_meaning() {
             FailureKind::Busy,
             "already running",
         ),
+        (
+            error(500, "snapshot_exception", "[r:s/u] Indices don't have primary shards [orders]"),
+            FailureKind::Busy,
+            "primary shards [orders]",
+        ),
         (error(503, "master_not_discovered_exception", ""), FailureKind::Busy, "master_not_discovered"),
         (error(404, "index_not_found_exception", "no such index [orders]"), FailureKind::Busy, "no such index"),
         (
@@ -184,19 +191,20 @@ async fn only_our_own_snapshot_is_adopted() {
 
 #[test]
 fn whose_a_snapshot_is() {
+    type IsRight = fn(&Found) -> bool;
     let (run, point) = (RunId::new("r1").expect("a run"), PointId::new(POINT).expect("a point"));
-    let ours = |found: &Found| matches!(found, Found::Ours(_));
-    let broken = |found: &Found| matches!(found, Found::Broken(_));
-    let stranger = |found: &Found| matches!(found, Found::Stranger(_));
-    let verdicts: [(&str, &str, &str, bool, &dyn Fn(&Found) -> bool); 7] = [
-        ("SUCCESS", "r1", POINT, true, &ours),
-        ("IN_PROGRESS", "r1", POINT, true, &ours),
-        ("PARTIAL", "r1", POINT, true, &broken),
-        ("SUCCESS", "r2", POINT, true, &stranger),
-        ("SUCCESS", "r1", "nightly", true, &ours),
+    let ours: IsRight = |found: &Found| matches!(found, Found::Ours(_));
+    let broken: IsRight = |found: &Found| matches!(found, Found::Broken(_));
+    let stranger: IsRight = |found: &Found| matches!(found, Found::Stranger(_));
+    let verdicts: [(&str, &str, &str, bool, IsRight); 7] = [
+        ("SUCCESS", "r1", POINT, true, ours),
+        ("IN_PROGRESS", "r1", POINT, true, ours),
+        ("PARTIAL", "r1", POINT, true, broken),
+        ("SUCCESS", "r2", POINT, true, stranger),
+        ("SUCCESS", "r1", "nightly", true, ours),
         // Before 7.3 there is no metadata.
-        ("SUCCESS", "r2", POINT, false, &ours),
-        ("SUCCESS", "r1", "nightly", false, &stranger),
+        ("SUCCESS", "r2", POINT, false, ours),
+        ("SUCCESS", "r1", "nightly", false, stranger),
     ];
     for (state, by, name, has_metadata, is_right) in verdicts {
         let mut value = snapshot(state, by)["snapshots"][0].clone();
@@ -240,6 +248,28 @@ async fn an_empty_source_and_data_streams_are_refused() {
         assert_eq!(failure.kind, FailureKind::Rule);
         assert!(failure.got.as_str().contains(said), "{failure}");
         assert_eq!(changes(&bench.reach), [""; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_direction_that_was_turned_is_refused_and_the_epoch_goes_along() {
+    for (active, epoch) in [("bcp", None), ("prod", Some(r#""epoch":"7""#))] {
+        let (bench, files) = ready();
+        takes(&bench.reach);
+        let record = json!({"epoch": 7, "active": active, "since": "2026-03-01T00:00:00Z", "run": "r0"});
+        files.lock().expect("files").insert("/mnt/exchange/direction.json".into(), record.to_string().into_bytes());
+        let result = run(&bench).await;
+        match epoch {
+            None => {
+                assert_eq!(failed(result).kind, FailureKind::Rule);
+                assert_eq!(changes(&bench.reach), [""; 0]);
+            }
+            Some(epoch) => {
+                assert!(result.is_ok(), "{result:?}");
+                let texts = bench.reach.texts();
+                assert!(texts.iter().any(|text| text.starts_with(&create()) && text.contains(epoch)), "{texts:#?}");
+            }
+        }
     }
 }
 

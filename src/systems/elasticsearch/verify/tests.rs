@@ -1,3 +1,5 @@
+//! Every difference at the target is found.
+
 use super::super::fake::{POINT, bench, count, indices, step, usual};
 use super::*;
 use crate::model::End;
