@@ -76,6 +76,7 @@ impl Pair {
             service: Some(ServiceName::new("db").expect("a service")),
             voice,
             cancel: CancellationToken::new(),
+            jobs: changeover::systems::JobLog::default(),
         }
     }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answers::{LocalMaster, LocalNodes, Root, ServerError};
+use super::answers::{LocalMaster, LocalNodes, Root};
 use super::ask::Ask;
 use super::dialect::{Dialect, Flavour, Version};
+use super::refusal::ServerError;
 use super::settings::Settings;
 use crate::model::{Failure, FailureKind, ServiceName, SiteName};
 use crate::port::{HttpAuth, HttpRequest, HttpResponse, Reach, ReachError, ReachErrorKind};
@@ -326,3 +327,6 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;
