@@ -1,7 +1,6 @@
 //! `changeover runs`: past and present runs, one of them in detail, and what its steps printed.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::Read;
 
 use jiff::Timestamp;
@@ -148,8 +147,7 @@ fn time(at: Timestamp) -> String {
 fn detail(listing: &RunListing, state: &RunState) -> String {
     let summary = RunSummary::of(state);
     let mut out = String::new();
-    // Writing to a string cannot fail.
-    let mut line = |text: String| drop(writeln!(out, "{}", text.trim_end()));
+    let mut line = |text: String| out.extend([text.trim_end(), "\n"]);
     line(format!("run        {}", state.run));
     line(format!("           {}", state.plan.title));
     line(format!("runbook    {} (plan {})", state.plan.runbook, &state.digest[..state.digest.len().min(8)]));
