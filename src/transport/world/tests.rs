@@ -9,7 +9,7 @@ use crate::port::{Arg, Command, Exit, JobState};
 
 const AT: Place = Place::Console;
 /// Far more than anything here takes, also on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 struct Lab {
     folder: tempfile::TempDir,
