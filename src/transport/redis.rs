@@ -10,7 +10,7 @@ use super::tunnel::Stream;
 use crate::port::{ReachError, ReachErrorKind, RedisEndpoint, RedisReply};
 
 /// How long one command may take. Emptying a large cache takes a while.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_mins(1);
 
 /// Logs in on a connected stream and sends the commands, up to the first that is refused.
 ///

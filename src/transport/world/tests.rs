@@ -9,7 +9,7 @@ use crate::port::{Arg, Command, Exit, JobState};
 
 const AT: Place = Place::Console;
 /// Far more than anything here takes, also on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 struct Lab {
     folder: tempfile::TempDir,
@@ -376,4 +376,40 @@ async fn names_that_no_file_system_takes_are_shortened_and_stay_apart() {
     lab.start(&two, sh("echo two")).await;
     assert_eq!(lab.follow(&one).await.1, b"one\n");
     assert_eq!(lab.follow(&two).await.1, b"two\n");
+}
+
+#[tokio::test]
+async fn every_shell_that_may_be_sh_understands_the_scripts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let jobs = super::super::shell::quote(folder.path().join("jobs").to_str().expect("UTF-8"));
+    for shell in ["/bin/sh", "/bin/bash"] {
+        let run = async |script: &Script| local::run(shell, "here", script, LIMIT).await.expect("it ran");
+        let pipeline = Pipeline::from(sh("cat; exit 3")).stdin("it's").pipe(Command::new("cat"));
+        let said = run(&Script::pipeline("n", &pipeline).expect("a script")).await;
+        assert_eq!(read_codes(&said.ending, 2), [Exit::Code(3), Exit::Code(0)], "{shell}");
+        assert_eq!((&said.stdout[..], &said.stderr[..]), (&b"it's"[..], &b""[..]), "{shell}");
+        let job = JobId::new(&["j", shell]);
+        let slow = Pipeline::from(sh("echo on; sleep 71"));
+        let said = run(&job::start("n", &jobs, &job, &slow).expect("a script")).await;
+        assert_eq!(job::read_start(&said.stdout), Some(JobStart::Started), "{shell}: {said:?}");
+        let said = run(&job::poll("n", &jobs, &job, 0, LIMIT)).await;
+        let look = JobPoll { state: JobState::Running, output: b"on\n".to_vec(), next_offset: 3 };
+        assert_eq!(job::read_poll(&said.stdout, 0), Some(look), "{shell}: {said:?}");
+        let said = run(&job::cancel("n", &jobs, &job, LIMIT)).await;
+        let ended = JobCancel { state: JobState::Ended(vec![Exit::Code(143)]), survivors: Vec::new() };
+        assert_eq!(job::read_cancel(&said.stdout), Some(ended), "{shell}: {said:?}");
+        assert_eq!(run(&job::forget("n", &jobs, &job)).await.ending, "0", "{shell}");
+    }
+    assert_eq!(fs::read_dir(folder.path().join("jobs")).expect("a folder").count(), 0);
+}
+
+#[test]
+fn sockets_of_killed_processes_are_swept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    drop(std::os::unix::net::UnixListener::bind(path("f-dead")).expect("a socket"));
+    drop(std::os::unix::net::UnixListener::bind(path("c-dead")).expect("a socket"));
+    let _listening = std::os::unix::net::UnixListener::bind(path("f-alive")).expect("a socket");
+    sweep(folder.path());
+    assert_eq!(["f-dead", "c-dead", "f-alive"].map(|name| path(name).exists()), [false, true, true]);
 }
