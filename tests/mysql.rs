@@ -73,6 +73,7 @@ impl Pair {
             attempt: 1,
             end: Some(end),
             host: None,
+            first: true,
             service: Some(ServiceName::new("db").expect("a service")),
             voice,
             cancel: CancellationToken::new(),

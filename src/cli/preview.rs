@@ -155,6 +155,7 @@ impl Looker {
             run: self.run.clone(),
             point: self.point.clone(),
             host: target.host.clone(),
+            first: step.is_first(&unit),
             end: target.end,
             service: step.service.clone(),
             unit,

@@ -423,6 +423,7 @@ impl Engine {
             attempt,
             end: target.and_then(|target| target.end),
             host: unit.host.clone(),
+            first: step.is_first(unit),
             service: step.service.clone(),
             voice,
             cancel: cancel.clone(),

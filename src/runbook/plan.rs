@@ -98,6 +98,12 @@ impl PlannedStep {
         self.targets.iter().map(|target| (self.unit_at(target), target))
     }
 
+    /// Whether a unit is the first of this step's units at its site: what only one of them may do is done there.
+    #[must_use]
+    pub fn is_first(&self, unit: &UnitKey) -> bool {
+        self.units().find(|(other, _)| other.site == unit.site).is_none_or(|(first, _)| first == *unit)
+    }
+
     /// The unit at one of its targets.
     #[must_use]
     pub fn unit_at(&self, target: &PlannedTarget) -> UnitKey {

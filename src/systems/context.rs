@@ -37,6 +37,8 @@ pub struct StepContext {
     pub end: Option<End>,
     /// The host, for steps that run per host.
     pub host: Option<HostName>,
+    /// Whether it is the first of the hosts that its step runs at. True for a step that does not run per host.
+    pub first: bool,
     /// The service it acts on.
     pub service: Option<ServiceName>,
     /// Where it tells what it does.

@@ -52,6 +52,7 @@ impl Bench {
             attempt: 1,
             end: Some(End::Source),
             host: None,
+            first: true,
             service: None,
             voice,
             cancel: CancellationToken::new(),

@@ -209,6 +209,7 @@ impl Site2 {
             attempt: 1,
             end: Some(end),
             host: None,
+            first: true,
             service: Some(ServiceName::new("assets").expect("a service")),
             voice: Voice::new().0,
             cancel: CancellationToken::new(),

@@ -184,6 +184,9 @@ fn ensure_whole(part: &Part, pair: &Pair, stats: Stats) -> Result<(), Failure> {
 impl Step for Restore {
     async fn preview(&self, cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
         let settings: Settings = cx.settings()?;
+        if let Some(why) = settings.left_to_another(cx) {
+            return Ok(vec![SafeText::line(why)]);
+        }
         let tree = cx.tree(cx.site()?)?;
         let generation = tree.generation(cx.service_name()?, self.point(cx));
         let mut lines = Vec::new();
@@ -201,6 +204,9 @@ impl Step for Restore {
 
     async fn check(&self, cx: &StepContext) -> Result<CheckReport, Failure> {
         let settings: Settings = cx.settings()?;
+        if settings.left_to_another(cx).is_some() {
+            return Ok(CheckReport::default());
+        }
         let point = self.point(cx);
         let tree = cx.tree(cx.site()?)?;
         let marker = get_json::<CompletionMarker>(cx, &cx.exchange_place(cx.site()?)?, &tree.complete(point)).await?;
@@ -228,6 +234,9 @@ impl Step for Restore {
 
     async fn run(&self, cx: &StepContext) -> Result<StepDone, Failure> {
         let settings: Settings = cx.settings()?;
+        if let Some(why) = settings.left_to_another(cx) {
+            return Ok(StepDone::nothing_to_do(why));
+        }
         let site = cx.site()?;
         require_direction(cx, site).await?;
         let point = self.point(cx);

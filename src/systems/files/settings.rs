@@ -108,6 +108,14 @@ impl Settings {
         Ok(places)
     }
 
+    /// Why there is nothing to do here: the folders are on storage that the site's hosts share, and another host of
+    /// the same step works on them.
+    pub(super) fn left_to_another(&self, cx: &StepContext) -> Option<&'static str> {
+        (self.role.is_none() && !cx.first).then_some(
+            "the folders are on storage that the hosts of the site share; the first host of this step does it",
+        )
+    }
+
     /// The host whose folders are collected.
     ///
     /// # Errors

@@ -292,3 +292,22 @@ async fn hosts_of_a_role_each_get_their_copy() {
     run(&one, "files.restore", json!({})).await.map(drop).expect("a restore");
     assert_eq!((runs("app1"), runs("app2")), (2, 4));
 }
+
+#[tokio::test]
+async fn a_shared_tree_is_brought_back_through_the_first_host_only() {
+    let bench = bench();
+    collect(&bench, "p-1").await.map(drop).expect("a generation");
+    arrive(&bench, "p-1");
+    let at = |step: &str, host: &str, first: bool| StepContext {
+        first,
+        ..Site2::on(bench.cx(End::Target, "p-1", step), host)
+    };
+    let second = run(&at("restore", "app2", false), "files.restore", json!({})).await.expect("nothing to do");
+    assert!(second.nothing_to_do.is_some() && !bench.path("bcp/srv/d1").exists());
+    let first = run(&at("restore", "app1", true), "files.restore", json!({})).await.expect("a restore");
+    assert!(first.nothing_to_do.is_none() && bench.path("bcp/srv/d1/f1").exists());
+    let verified = run(&at("verify", "app2", false), "files.verify", json!({})).await.expect("nothing to do");
+    assert!(verified.nothing_to_do.is_some());
+    let verified = run(&at("verify", "app1", true), "files.verify", json!({})).await.expect("equal");
+    assert_eq!(verified.captures["files"], json!(13));
+}

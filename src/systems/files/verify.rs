@@ -49,6 +49,9 @@ async fn explain(cx: &StepContext, settings: &Settings, place: &Place, source: &
 impl Step for Verify {
     async fn preview(&self, cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
         let settings: Settings = cx.settings()?;
+        if let Some(why) = settings.left_to_another(cx) {
+            return Ok(vec![SafeText::line(why)]);
+        }
         let mut lines = Vec::new();
         for path in &settings.paths {
             let path = path_arg(path)?;
@@ -60,6 +63,9 @@ impl Step for Verify {
 
     async fn run(&self, cx: &StepContext) -> Result<StepDone, Failure> {
         let settings: Settings = cx.settings()?;
+        if let Some(why) = settings.left_to_another(cx) {
+            return Ok(StepDone::nothing_to_do(why));
+        }
         let point = self.point.as_ref().unwrap_or(&cx.point);
         let source = source(cx, &settings, point).await?;
         let (mut files, mut bytes) = (0, 0);

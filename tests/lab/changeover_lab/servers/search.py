@@ -68,7 +68,9 @@ class SearchNode(Server):
                 shutil.chown(path, SERVER_USER, GROUP)
         settings = "".join(f"{key}: {value}\n" for key, value in self._settings().items())
         write_file(config / f"{PROGRAM[self.flavour]}.yml", settings, SERVER_USER, GROUP)
-        write_file(config / "jvm.options", JVM_OPTIONS, SERVER_USER, GROUP)
+        # es8 lets nobody keep its program below its temporary directory, which a lab below /tmp would do
+        options = f"{JVM_OPTIONS}-Djava.io.tmpdir={self.directory / 'tmp'}\n"
+        write_file(config / "jvm.options", options, SERVER_USER, GROUP)
 
     def _settings(self):
         lab, site = self.lab, self.site
