@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -108,9 +107,8 @@ impl Program {
 
     /// Runs it to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
-        let began = Instant::now();
         let output = self.command(args).output().expect("the program can be started");
-        Ran { args: args.iter().map(|arg| (*arg).to_owned()).collect(), output, took: began.elapsed() }
+        Ran { args: args.iter().map(|arg| (*arg).to_owned()).collect(), output }
     }
 }
 
@@ -118,7 +116,6 @@ impl Program {
 pub struct Ran {
     args: Vec<String>,
     pub output: Output,
-    pub took: Duration,
 }
 
 impl Ran {
