@@ -58,10 +58,13 @@ fn replicate_copies_everything_and_again_what_changed() {
     kill(Pid::from_raw(i32::try_from(churn.id()).expect("a pid")), Signal::SIGTERM).expect("churn can be stopped");
     churn.wait().expect("churn ends");
     ran.expect(0);
-    let health = lab.run(&["count", "bcp"]);
     for line in acknowledged.lines() {
         let entry: Value = serde_json::from_str(line).expect("a ledger line");
-        assert!(entry.is_object(), "{health}");
+        let order = entry["order"].to_string();
+        let order = order.trim_matches('"');
+        let file = entry["file"].as_str().expect("a file name");
+        assert_eq!(lab.ask("bcp", &format!("/orders/{order}")), 200, "order {order} is not at the standby");
+        assert_eq!(lab.ask("bcp", &format!("/files/{file}")), 200, "file {file} is not at the standby");
     }
 
     // At rest, a third one makes both sites the same again.
