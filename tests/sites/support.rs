@@ -5,8 +5,16 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+
+static MACHINE: Mutex<()> = Mutex::new(());
+
+/// Waits until no other test has a lab: two cores carry one at a time.
+pub fn alone() -> MutexGuard<'static, ()> {
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Two complete sites, started by `tests/lab/lab`. Ends them when dropped.
 pub struct Lab {

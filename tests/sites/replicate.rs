@@ -1,24 +1,14 @@
 //! The main job on real servers: the shipped runbooks copy a live site to its standby, counted by somebody else.
 
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::support::{Lab, Program, alone, assert_same};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use support::{Lab, Program, assert_same};
-
-/// Two cores carry one lab at a time.
-static MACHINE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 const SMALL: &[&str] = &["load", "--documents", "3000", "--rows", "8000", "--files", "300"];
 
