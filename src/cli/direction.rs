@@ -87,9 +87,13 @@ pub fn choose(
     if let [(a, first), (b, second)] = records[..]
         && (first.epoch != second.epoch || first.active != second.active)
     {
+        let next = if first.epoch == second.epoch {
+            "neither epoch is newer: find out which site the users write to, and fence the other one"
+        } else {
+            "the smaller epoch is stale: fence that site"
+        };
         return Err(NoDirection::Refused(format!(
-            "the sites disagree about the direction: {a} says that {} is active (epoch {}), {b} says {} (epoch {}); \
-             the smaller epoch is stale: fence that site",
+            "the sites disagree about the direction: {a} says that {} is active (epoch {}), {b} says {} (epoch {}); {next}",
             first.active, first.epoch, second.active, second.epoch
         )));
     }
@@ -146,6 +150,16 @@ mod tests {
         assert_eq!(source(unknown(), record("bcp", 2), None), Ok("bcp".into()));
         assert!(matches!(source(record("prod", 1), record("bcp", 2), None), Err(NoDirection::Refused(_))));
         assert!(matches!(source(record("prod", 1), record("prod", 2), None), Err(NoDirection::Refused(_))));
+    }
+
+    #[test]
+    fn no_site_is_called_stale_unless_its_epoch_is() {
+        for (epoch, says) in [(1, "neither epoch is newer"), (2, "the smaller epoch is stale")] {
+            let Err(NoDirection::Refused(why)) = source(record("prod", 1), record("bcp", epoch), None) else {
+                panic!("epoch {epoch} is not refused")
+            };
+            assert!(why.contains(says), "{why}");
+        }
     }
 
     #[test]

@@ -134,21 +134,37 @@ pub async fn run_job_watched(
     }
 }
 
+/// Starts the job, or finds that it is there. Once an answer was lost the work may be under way: from then on a host
+/// that cannot be reached no longer means that nothing was started.
 async fn start(cx: &StepContext, place: &Place, job: &JobId, pipeline: &Pipeline, tried: &str) -> Result<(), Failure> {
-    let mut last = None;
-    for pause in [1, 2, 5, 10, 0] {
-        match cx.reach.job_start(place, job, pipeline).await {
+    let mut lost_since: Option<tokio::time::Instant> = None;
+    let mut pause = Duration::from_secs(1);
+    loop {
+        let error = match cx.reach.job_start(place, job, pipeline).await {
             Ok(_) => return Ok(()),
-            Err(error) if error.kind == ReachErrorKind::Lost => {
-                cx.say(format!("lost {place} while starting; starting is idempotent, trying again"));
-                last = Some(error);
-                cx.sleep(Duration::from_secs(pause), tried).await?;
-            }
-            Err(error) => return Err(error.while_changing(tried)),
+            Err(error) => error,
+        };
+        if error.kind == ReachErrorKind::Lost {
+            lost_since.get_or_insert_with(tokio::time::Instant::now);
         }
+        let Some(since) = lost_since else { return Err(error.while_changing(tried)) };
+        if since.elapsed() > PATIENCE || error.kind == ReachErrorKind::Denied {
+            let got = format!("the answer was lost while it was being started, and then: {error}");
+            return Err(Failure::new(FailureKind::Unknown, tried, got).hint(format!(
+                "the work may be running on {place} as job {job}; when the host is back, resume the run: it attaches to the job"
+            )));
+        }
+        cx.say(format!(
+            "lost {place} while starting ({error}); starting is idempotent, trying again in {}s",
+            pause.as_secs()
+        ));
+        tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => return Err(stop(cx, place, job, tried).await),
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(Duration::from_secs(30));
     }
-    Err(last
-        .map_or_else(|| Failure::new(FailureKind::Unknown, tried, "no answer"), |error| error.while_changing(tried)))
 }
 
 /// Stops the job and says what is known of it then.
@@ -166,5 +182,39 @@ async fn stop(cx: &StepContext, place: &Place, job: &JobId, tried: &str) -> Fail
         .hint(format!("end them on {place}, then resume or start again")),
         Err(error) => Failure::new(FailureKind::Unknown, tried, format!("asked to stop, but {error}"))
             .hint(format!("the work may still be running on {place} as job {job}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::Command;
+    use crate::port::fake::Answer;
+    use crate::systems::fake::Bench;
+
+    async fn begin(answers: [Answer; 2]) -> Result<JobRun, Failure> {
+        let bench = Bench::new("");
+        for answer in answers {
+            bench.reach.on("work", answer);
+        }
+        run_job(&bench.cx, &Place::Console, "label", &Pipeline::from(Command::new("work"))).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_whose_answer_was_lost_is_not_called_nothing_started() {
+        let out_of_reach = || Answer::error(ReachErrorKind::Unreachable, "connection refused");
+        let failure = begin([out_of_reach(), Answer::job(&[0], "")]).await.expect_err("it is out of reach");
+        assert_eq!(failure.kind, FailureKind::Unreachable);
+        let denied = Answer::error(ReachErrorKind::Denied, "host key");
+        let failure = begin([Answer::lost(), denied]).await.expect_err("it is denied");
+        assert_eq!(failure.kind, FailureKind::Unknown);
+        assert!(failure.hint.expect("advice").as_str().contains("it attaches to the job"));
+        let bench = Bench::new("");
+        for answer in [Answer::lost(), out_of_reach(), out_of_reach(), Answer::job(&[0], "")] {
+            bench.reach.on("work", answer);
+        }
+        let work = Pipeline::from(Command::new("work"));
+        let run = run_job(&bench.cx, &Place::Console, "label", &work).await.expect("it is found again");
+        assert!(run.is_success());
     }
 }

@@ -137,7 +137,7 @@ pub async fn ensure_space(cx: &StepContext, place: &Place, path: &Path, bytes: u
     Err(Failure::new(
         FailureKind::Rule,
         format!("make sure that {} fit at {path_text} on {place}", ByteSize(bytes)),
-        format!("{} are free, and {} of them are the reserve", ByteSize(free), ByteSize(reserve)),
+        format!("{} are free, and {} must stay free", ByteSize(free), ByteSize(reserve)),
     )
     .hint("free some space there, prune old restore points, or lower `policy.min_free_percent` in the estate"))
 }

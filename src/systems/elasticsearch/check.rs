@@ -9,6 +9,7 @@ use super::answers::{Count, Disk, Health, LocalMaster, Running};
 use super::ask::{Ask, portions};
 use super::client::{Client, Identity};
 use super::indices::{self, Table};
+use super::repository::{self, Role, Wanted};
 use super::rules::{self, Peer};
 use crate::model::{ByteSize, End, Failure, FailureKind, SafeText};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
@@ -63,6 +64,9 @@ async fn look(cx: &StepContext) -> Result<StepDone, Failure> {
             .hint(format!("look at GET {}/_cluster/health?level=indices and GET /_cat/shards", client.url()))
     })?);
     warnings.extend(running(&client, &identity).await?);
+    if cx.end == Some(End::Target) {
+        may_read(cx, &client).await?;
+    }
 
     let table = Table::fetch(&client).await?;
     let pattern = client.settings.indices.clone();
@@ -168,6 +172,15 @@ async fn running(client: &Client, identity: &Identity) -> Result<Vec<String>, Fa
         return Ok(vec![text]);
     }
     Err(Failure::new(FailureKind::Busy, tried, text).hint(format!("{} takes one at a time: wait", identity.dialect)))
+}
+
+/// The target only reads the repository. Found out here and not by the restore, beside which the other stores are
+/// already being replaced.
+async fn may_read(cx: &StepContext, client: &Client) -> Result<(), Failure> {
+    let repository = Wanted::new(cx, client, cx.service_name()?, Role::Reader)?;
+    let tried = format!("see that repository {} can be read-only at {}", repository.name, client.site);
+    let registered = repository::registered(client).await?;
+    repository.judge(&registered).map(drop).map_err(|objection| objection.failure(&tried))
 }
 
 /// Free bytes of all data nodes, and which of them are too full.
