@@ -235,6 +235,17 @@ fn a_dump_through_a_tunnel_needs_the_exchange_tree_here() {
 
 #[test]
 #[ignore = "a lab of its own, a minute or two"]
+fn a_dump_through_a_tunnel_when_this_machine_mounts_both_trees() {
+    let _alone = alone();
+    let lab = Lab::fresh("tunnel-here", &[]);
+    let estate = lab.run(&["estate", "--via", "tunnel", "--local-paths"]);
+    let here = |site: &str| format!("\n[sites.{site}.hosts.here]\nlocal = true\n");
+    lab.edit_estate(|_| format!("{estate}{}{}", here("prod"), here("bcp")));
+    twice(&lab);
+}
+
+#[test]
+#[ignore = "a lab of its own, a minute or two"]
 fn folders_on_shared_storage() {
     let _alone = alone();
     let lab = Lab::fresh("shared", &[]);
