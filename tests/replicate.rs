@@ -70,7 +70,7 @@ fn replicate_copies_everything_and_again_what_changed() {
 }
 
 fn wait_for_lines(path: &std::path::Path, lines: usize) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     while fs::read_to_string(path).map_or(0, |text| text.lines().count()) < lines {
         assert!(std::time::Instant::now() < deadline, "churn does not write");
         std::thread::yield_now();
@@ -93,7 +93,8 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_result() {
             .expect("the program starts");
         let out = BufReader::new(child.stdout.take().expect("piped"));
         let needle = format!("/{step}@");
-        let started = out.lines().map_while(Result::ok).any(|line| line.contains("unit_started") && line.contains(&needle));
+        let started =
+            out.lines().map_while(Result::ok).any(|line| line.contains("unit_started") && line.contains(&needle));
         assert!(started, "step {step} was never started");
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");

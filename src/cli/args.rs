@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use super::{check, completions, doctor, init, kinds, plan, resume, run, runs, schema, status};
+use super::{attach, cancel, check, completions, doctor, init, kinds, plan, resume, run, runs, schema, status};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -62,6 +62,10 @@ pub enum Command {
     Run(run::RunArgs),
     /// Take up a run that was interrupted or ended badly, where it stopped
     Resume(resume::ResumeArgs),
+    /// Watch a run that is under way, and answer what it asks; leaving it changes nothing for the run
+    Attach(attach::AttachArgs),
+    /// Stop a run: after its running steps, or at once
+    Cancel(cancel::CancelArgs),
     /// List runs, show one, print what its steps printed
     Runs(runs::RunsArgs),
     /// Show which way the direction goes, what runs, and how old the last good copy is

@@ -9,10 +9,9 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::answers::read_answer;
 use crate::engine::{Engine, EngineError};
 use crate::model::CancelReason;
-use crate::run::{Answer, Event, Operator, RunCommand, RunState};
+use crate::run::{Answer, Event, Operator, RunCommand, RunState, read_answer};
 
 /// Who listens to a run in this process.
 pub trait Audience {
@@ -64,8 +63,8 @@ pub async fn conduct(conduct: Conduct, audience: &mut dyn Audience) -> Result<Ru
                 drop(commands.try_send(command));
             }
             Some(line) = next_line(&mut lines) => {
-                if let Some(by) = &at_terminal {
-                    take_line(&line, by, &view, &commands, audience);
+                if let Some(command) = at_terminal.as_ref().and_then(|by| command_in(&line, by, &view, audience)) {
+                    drop(commands.try_send(command));
                 }
             }
             _ = second.tick() => audience.tick(&view),
@@ -89,21 +88,20 @@ fn tell(event: &Arc<Event>, view: &mut RunState, audience: &mut dyn Audience) {
     audience.event(event, view);
 }
 
-fn take_line(
+/// What a typed line asks of the run: an answer to its first open question, or nothing. Tells the audience when there is
+/// a question and the line does not answer it.
+pub(super) fn command_in(
     line: &str,
     by: &Operator,
     view: &RunState,
-    commands: &mpsc::Sender<RunCommand>,
     audience: &mut dyn Audience,
-) {
-    let Some(prompt) = view.open_prompts().next() else { return };
-    match read_answer(prompt, line) {
-        Some((answer, typed)) => {
-            let answer = Answer { prompt: prompt.id, answer, typed, by: by.clone() };
-            drop(commands.try_send(RunCommand::Answer(answer)));
-        }
-        None => audience.not_an_answer(view),
-    }
+) -> Option<RunCommand> {
+    let prompt = view.open_prompts().next()?;
+    let Some((answer, typed)) = read_answer(prompt, line) else {
+        audience.not_an_answer(view);
+        return None;
+    };
+    Some(RunCommand::Answer(Answer { prompt: prompt.id, answer, typed, by: by.clone() }))
 }
 
 /// Lines typed at the terminal. Read by a thread of its own, because a read of a terminal cannot be given up.
@@ -120,7 +118,7 @@ pub(super) fn terminal_lines() -> mpsc::Receiver<String> {
     lines
 }
 
-async fn next_line(lines: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
+pub(super) async fn next_line(lines: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
     match lines {
         Some(receiver) => {
             let line = receiver.recv().await;

@@ -17,8 +17,6 @@ use crate::transport::{SystemClock, World, WorldOptions};
 pub(super) struct Record {
     /// The estate.
     pub(super) estate: Arc<Estate>,
-    /// The file it was read from.
-    pub(super) estate_file: PathBuf,
     /// The runs.
     pub(super) store: Store,
     /// The folder that keeps them.
@@ -28,7 +26,6 @@ pub(super) struct Record {
 impl Record {
     /// Reads the estate and opens the store.
     pub(super) fn open(app: &mut App) -> Result<Self, CliError> {
-        let estate_file = load::find_estate(app)?;
         let (estate, warnings) = load::estate(app)?;
         super::print_warnings(app, &warnings)?;
         let state_dir = match (&app.global.state_dir, &app.places.state) {
@@ -41,7 +38,7 @@ impl Record {
             }
         };
         let store = Store::open(&state_dir, &estate.name).map_err(|error| not_kept(&error))?;
-        Ok(Self { estate: Arc::new(estate), estate_file, store, state_dir })
+        Ok(Self { estate: Arc::new(estate), store, state_dir })
     }
 
     /// The run that is meant: `latest`, an id, or the beginning of exactly one.
@@ -86,8 +83,7 @@ impl Live {
         };
         let world = World::new(Arc::clone(&record.estate), options)
             .map_err(|error| CliError::new(Exit::Failed, format!("cannot prepare connections: {error}")))?;
-        let by = Operator { name: SafeText::line(&login_name()), through: SafeText::line(through) };
-        Ok(Self { record, world: Arc::new(world), clock: Arc::new(SystemClock::new()), by })
+        Ok(Self { record, world: Arc::new(world), clock: Arc::new(SystemClock::new()), by: operator(through) })
     }
 
     /// The direction to go, from what both sites say. `wanted` is the source that the user asked for.
@@ -123,6 +119,11 @@ impl Live {
             by: self.by.name.clone(),
         }
     }
+}
+
+/// Who acts in this process, and how.
+pub(super) fn operator(through: &str) -> Operator {
+    Operator { name: SafeText::line(&login_name()), through: SafeText::line(through) }
 }
 
 /// An error of the record.

@@ -2,8 +2,9 @@
 //!
 //! To add a command: a file with its arguments and a `run`, a variant in [`args::Command`], a match arm in [`dispatch`].
 
-mod answers;
 pub mod args;
+mod attach;
+mod cancel;
 mod check;
 mod completions;
 mod conduct;
@@ -85,6 +86,8 @@ fn dispatch(app: &mut App, command: Command) -> Result<Exit, CliError> {
         Command::Plan(args) => plan::run(app, &args),
         Command::Run(args) => run::run(app, &args),
         Command::Resume(args) => resume::run(app, &args),
+        Command::Attach(args) => attach::run(app, &args),
+        Command::Cancel(args) => cancel::run(app, &args),
         Command::Runs(args) => runs::run(app, args),
         Command::Status(args) => status::run(app, &args),
         Command::Doctor(args) => doctor::run(app, &args),

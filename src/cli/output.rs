@@ -1,19 +1,27 @@
-//! How a run is shown on this process's own streams.
+//! How a run is shown on this process's own streams, and to its viewers.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::ValueEnum;
+use clap::{ColorChoice, ValueEnum};
+use indicatif::ProgressDrawTarget;
+use jiff::Timestamp;
 
 use super::App;
-use super::answers::choices;
 use super::conduct::Audience;
-use crate::run::{Event, EventKind, RunState};
+use crate::report::{Advice, Bars, Json, Listener, Plain};
+use crate::run::{Event, RunState, choices};
+use crate::session::Viewers;
+use crate::style::{ColorWish, Look};
 
 /// How to show what happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// Bars on a terminal, plain lines otherwise
     Auto,
+    /// What runs now in moving lines, what has ended above them
+    Bars,
     /// Lines that are only added to
     Plain,
     /// One event per line, as JSON
@@ -23,62 +31,99 @@ pub enum Output {
     None,
 }
 
-/// The streams of this process as an audience of a run.
+/// The streams of this process, and its viewers, as an audience of a run.
 pub(super) struct Screen<'a> {
-    app: &'a mut App,
-    output: Output,
+    listener: Option<Box<dyn Listener + 'a>>,
+    viewers: Option<&'a Viewers>,
+    advice: Advice,
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(app: &'a mut App, output: Output) -> Self {
-        Self { app, output }
-    }
-
-    pub(super) fn finish(&mut self, state: &RunState) {
-        if self.output != Output::Json {
-            let summary = crate::run::RunSummary::of(state);
-            for (unit, failure) in &summary.failures {
-                drop(writeln!(self.app.io.err, "{unit}: {failure}"));
+    pub(super) fn new(app: &'a mut App, output: Output, folder: PathBuf, viewers: Option<&'a Viewers>) -> Self {
+        let advice = Advice { program: program(app), folder };
+        let wish = match app.global.color {
+            ColorChoice::Auto => ColorWish::Auto,
+            ColorChoice::Always => ColorWish::Always,
+            ColorChoice::Never => ColorWish::Never,
+        };
+        let env = |name: &str| std::env::var(name).ok();
+        let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
+        let ascii = !utf8.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"));
+        let bars = match output {
+            Output::Auto => app.io.is_terminal,
+            Output::Bars => true,
+            _ => false,
+        };
+        let listener: Option<Box<dyn Listener + 'a>> = match output {
+            Output::None => None,
+            Output::Json => Some(Box::new(Json::new(Flushed(&mut app.io.out)))),
+            _ if bars => {
+                let look = Look::detect(wish, ascii, app.io.is_terminal, env);
+                Some(Box::new(Bars::new(ProgressDrawTarget::stdout(), look, app.io.width)))
             }
-            drop(writeln!(self.app.io.err, "{:?}", summary.outcome));
-        }
-        drop(self.app.io.out.flush());
+            _ => Some(Box::new(Plain::new(Flushed(&mut app.io.out)))),
+        };
+        Self { listener, viewers, advice }
     }
 
-    fn line(&mut self, text: &str) {
-        drop(writeln!(self.app.io.out, "{text}"));
-        drop(self.app.io.out.flush());
+    /// Says what came of the run.
+    pub(super) fn finish(&mut self, state: &RunState) {
+        if let Some(listener) = &mut self.listener {
+            listener.finish(state, &self.advice);
+        }
     }
 }
 
 impl Audience for Screen<'_> {
-    fn event(&mut self, event: &Arc<Event>, _state: &RunState) {
-        match self.output {
-            Output::None => {}
-            Output::Json => {
-                if let Ok(line) = serde_json::to_string(&**event) {
-                    self.line(&line);
-                }
-            }
-            Output::Auto | Output::Plain => {
-                let text = match &event.kind {
-                    EventKind::UnitStarted { unit, .. } => format!("start {unit}"),
-                    EventKind::UnitEnded { unit, outcome, .. } => format!("{} {unit}", outcome.word()),
-                    EventKind::UnitSaid { unit, text, .. } => format!("      {unit}: {text}"),
-                    EventKind::PromptOpened { prompt } => format!("{}\n{}", prompt.message, choices(prompt)),
-                    _ => return,
-                };
-                self.line(&text);
-            }
+    fn event(&mut self, event: &Arc<Event>, state: &RunState) {
+        if let Some(viewers) = self.viewers {
+            viewers.publish(event);
+        }
+        if let Some(listener) = &mut self.listener {
+            listener.event(event, state);
         }
     }
 
-    fn tick(&mut self, _state: &RunState) {}
+    fn tick(&mut self, state: &RunState) {
+        if let Some(listener) = &mut self.listener {
+            listener.tick(Timestamp::now(), state);
+        }
+    }
 
     fn not_an_answer(&mut self, state: &RunState) {
         if let Some(prompt) = state.open_prompts().next() {
-            let text = choices(prompt);
-            self.line(&text);
+            // Beside the question, on the stream that is a terminal whenever somebody can type.
+            drop(writeln!(std::io::stderr(), "that is no answer: {}", choices(prompt)));
         }
+    }
+}
+
+/// How the program was started, as far as other commands need it too.
+fn program(app: &App) -> String {
+    let mut words = vec!["changeover".to_owned()];
+    for (option, value) in [("--estate", &app.global.estate), ("--state-dir", &app.global.state_dir)] {
+        if let Some(value) = value {
+            words.push(option.to_owned());
+            words.push(value.display().to_string());
+        }
+    }
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
+
+/// Lines that whoever reads them must have at once.
+struct Flushed<W>(W);
+
+impl<W: Write> Write for Flushed<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(bytes)?;
+        self.0.flush()
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }

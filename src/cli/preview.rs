@@ -16,7 +16,7 @@ use crate::runbook::{Plan, PlannedStep, PlannedTarget, TemplateScope, render_val
 use crate::systems::{Catalogue, Checked, JobLog, StepContext, Voice};
 
 /// The longest that the look at one unit may take.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// What is needed to look.
 #[derive(Clone)]
@@ -186,7 +186,7 @@ pub fn text(plan: &Plan, previews: &[UnitPreview]) -> String {
         let mut head = format!("{:>2}  {}  ({})", number + 1, stage.title, stage.id);
         let before = number.checked_sub(1).map(|before| &plan.stages[before].id);
         if !stage.needs.iter().eq(before) {
-            let needs: Vec<&str> = stage.needs.iter().map(|need| need.as_str()).collect();
+            let needs: Vec<&str> = stage.needs.iter().map(crate::model::StageId::as_str).collect();
             let after = if needs.is_empty() { "at once".to_owned() } else { format!("after {}", needs.join(", ")) };
             let _infallible = write!(head, ", {after}");
         }

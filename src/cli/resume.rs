@@ -68,7 +68,7 @@ fn show_where_we_were(app: &mut App, live: &Live, state: &RunState, direction: &
                 writeln!(err, "  {unit} was running when the program stopped; what became of it is found out first")?;
             }
             UnitPhase::Ended(outcome) if outcome.failure().is_some() => {
-                writeln!(err, "  {unit} {}; it is tried again", outcome.word())?
+                writeln!(err, "  {unit} {}; it is tried again", outcome.word())?;
             }
             _ => {}
         }

@@ -18,9 +18,13 @@ use crate::journal::RunJournal;
 use crate::model::{Direction, RunId};
 use crate::port::Sink;
 use crate::run::{RunPhase, RunState};
+use crate::session::Viewers;
 
 /// The word with which a detached run tells its parent that it is on record.
 const ON_RECORD: &str = "on record: ";
+
+/// How long viewers may take to see the end.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -110,8 +114,16 @@ pub(super) async fn carry_out(
 ) -> Result<Exit, CliError> {
     let run = engine.state().run.clone();
     let (commands, received) = mpsc::channel(64);
+    // Without viewers the run goes on all the same; whoever would attach is told why it cannot be.
+    let viewers = match Viewers::listen(Arc::clone(&journal), commands.clone()) {
+        Ok(viewers) => Some(viewers),
+        Err(problem) => {
+            drop(writeln!(app.io.err, "nobody can attach to this run: {problem}"));
+            None
+        }
+    };
     let at_terminal = (app.io.is_interactive && output != Output::None).then(|| live.by.clone());
-    let mut screen = Screen::new(app, output);
+    let mut screen = Screen::new(app, output, live.record.store.folder_of(&run), viewers.as_ref());
     let conducted = conduct(Conduct { engine, events: told, commands, received, at_terminal }, &mut screen).await;
     let state = match conducted {
         Ok(state) => state,
@@ -122,6 +134,9 @@ pub(super) async fn carry_out(
     };
     screen.finish(&state);
     drop(screen);
+    if let Some(viewers) = viewers {
+        viewers.close(LAST_WORDS).await;
+    }
     if let Err(error) = journal.flush().await {
         drop(writeln!(app.io.err, "some output of the run was not kept: {error}"));
     }

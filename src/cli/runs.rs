@@ -1,7 +1,6 @@
 //! `changeover runs`: past and present runs, one of them in detail, and what its steps printed.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::Read;
 
 use jiff::Timestamp;
@@ -46,8 +45,7 @@ enum RunsCommand {
         /// The run: its id, the beginning of it, or `latest`
         #[arg(default_value = "latest")]
         run: String,
-        /// Only this step, by id or as `stage/step`
-        #[arg(long)]
+        /// Only this step or unit: `dump`, `sql-dump/dump` or `sql-dump/dump@prod`
         step: Option<String>,
         /// Print the bytes as they came; refused when they would go to a terminal
         #[arg(long)]
@@ -149,8 +147,7 @@ fn time(at: Timestamp) -> String {
 fn detail(listing: &RunListing, state: &RunState) -> String {
     let summary = RunSummary::of(state);
     let mut out = String::new();
-    // Writing to a string cannot fail.
-    let mut line = |text: String| drop(writeln!(out, "{}", text.trim_end()));
+    let mut line = |text: String| out.extend([text.trim_end(), "\n"]);
     line(format!("run        {}", state.run));
     line(format!("           {}", state.plan.title));
     line(format!("runbook    {} (plan {})", state.plan.runbook, &state.digest[..state.digest.len().min(8)]));

@@ -12,7 +12,7 @@ use crate::model::{CancelReason, DirectionRecord, Failure, FailureKind, Outcome,
 use crate::systems::{Effect, Step, StepContext, StepDone, Verified, remote};
 
 /// How long a step may take to stop after it was told to. It stops what it started remotely in that time.
-const STOP_GRACE: Duration = Duration::from_secs(60);
+const STOP_GRACE: Duration = Duration::from_mins(1);
 
 /// What the dispatcher hands to an attempt.
 pub(super) struct Attempt {
@@ -140,7 +140,7 @@ fn did_not_stop(cx: &StepContext) -> Failure {
 /// The pause before attempt `next`: doubles from `backoff`, five minutes at most.
 pub(super) fn pause_before(next: u32, backoff: Span) -> Span {
     let doubled = backoff.0.saturating_mul(1 << next.saturating_sub(2).min(16));
-    Span(doubled.min(Duration::from_secs(300)))
+    Span(doubled.min(Duration::from_mins(5)))
 }
 
 /// Shares what all attempts of a run have.

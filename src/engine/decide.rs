@@ -151,7 +151,7 @@ impl Decider<'_> {
             let Some(unit_state) = self.state.units.get(&unit) else { continue };
             match &unit_state.phase {
                 UnitPhase::Interrupted if !(self.around.busy)(&unit) => {
-                    self.interrupted(step, &unit, unit_state.attempts)
+                    self.interrupted(step, &unit, unit_state.attempts);
                 }
                 UnitPhase::Waiting => {
                     if let Some(halted) = halted {

@@ -19,7 +19,7 @@ pub fn what_changed(then: &Plan, now: &Plan) -> Vec<Change> {
         match now.step(&step.key) {
             None => say(format!("step {} is no longer in the runbook; the run still has it", step.key)),
             Some(today) if today != step => {
-                say(format!("step {} is different in the runbook today; the run keeps its own", step.key))
+                say(format!("step {} is different in the runbook today; the run keeps its own", step.key));
             }
             Some(_) => {}
         }

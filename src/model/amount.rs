@@ -75,11 +75,11 @@ impl fmt::Display for Span {
             0 if self.0.is_zero() => "0s".to_owned(),
             0 => format!("{}ms", self.0.as_millis().max(1)),
             1..60 => format!("{seconds}s"),
-            60..3600 if seconds % 60 == 0 => format!("{}m", seconds / 60),
+            60..3600 if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
             60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-            3600..86_400 if seconds % 3600 < 60 && seconds % 60 == 0 => format!("{}h", seconds / 3600),
+            3600..86_400 if seconds % 3600 < 60 && seconds.is_multiple_of(60) => format!("{}h", seconds / 3600),
             3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-            _ if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+            _ if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
             _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
         };
         f.pad(&text)

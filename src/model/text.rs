@@ -124,14 +124,14 @@ fn push_line(out: &mut String, line: &str) {
                 out.push('^');
                 out.push(char::from(b'@' + c as u8));
             }
-            '\u{80}'..='\u{9f}' => out.push_str(&format!("<{:02X}>", u32::from(c))),
-            _ if is_invisible(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            '\u{80}'..='\u{9f}' => show_code(out, "", 2, u32::from(c)),
+            _ if is_invisible(c) => show_code(out, "U+", 4, u32::from(c)),
             _ if c.width() == Some(0) => {
                 marks += 1;
                 if marks <= MARKS_CAP {
                     out.push(c);
                 } else {
-                    out.push_str(&format!("<U+{:04X}>", u32::from(c)));
+                    show_code(out, "U+", 4, u32::from(c));
                 }
                 continue;
             }
@@ -141,8 +141,13 @@ fn push_line(out: &mut String, line: &str) {
         column += out[before..].chars().map(|c| c.width().unwrap_or(0)).sum::<usize>();
     }
     if !dropped.is_empty() {
-        out.push_str(&format!("…[+{} bytes]", dropped.len()));
+        out.extend(["…[+", &dropped.len().to_string(), " bytes]"]);
     }
+}
+
+/// Appends the number of a character instead of the character.
+fn show_code(out: &mut String, before: &str, digits: usize, code: u32) {
+    out.extend(["<", before, &format!("{code:0digits$X}"), ">"]);
 }
 
 /// The length of a colour sequence (`ESC [ digits ; : m`, at most 32 bytes) at the start of `text`.

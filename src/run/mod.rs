@@ -3,6 +3,7 @@
 //! Pure. The engine, the journal, the screen and the reports all learn what happened by [`RunState::apply`], so they
 //! cannot disagree.
 
+mod answers;
 mod command;
 mod event;
 mod explain;
@@ -12,6 +13,7 @@ mod state;
 mod summary;
 mod unit;
 
+pub use answers::{choices, read_answer};
 pub use command::{Answer, RunCommand};
 pub use event::{Event, EventKind, Operator, Prompt, PromptAnswer, PromptId, PromptKind, Weight};
 pub use explain::explain;

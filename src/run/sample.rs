@@ -73,7 +73,7 @@ impl Story {
 
     /// The first attempt of a unit ends, so many milliseconds later.
     pub fn end(self, later_ms: u64, key: &str, outcome: Outcome, captures: Value) -> Self {
-        let captures: Map<String, Value> = captures.as_object().cloned().unwrap_or_default();
+        let captures: Map<String, Value> = serde_json::from_value(captures).expect("captures");
         self.then(later_ms, EventKind::UnitEnded { unit: unit(key), attempt: 1, outcome, captures, retry_after: None })
     }
 

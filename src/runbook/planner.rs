@@ -8,7 +8,7 @@ use super::file::{Param, ParamType, Runbook, Stage, Step};
 use super::template::{TemplateScope, check_template, render};
 use super::{Diagnostic, Interrupted, Plan, PlannedStage, PlannedStep, PlannedTarget, Severity, did_you_mean};
 use crate::estate::Estate;
-use crate::model::{Direction, End, Span, StageId, StepId, StepKey};
+use crate::model::{Direction, End, ServiceName, Span, StageId, StepId, StepKey};
 
 /// What the planner asks of the catalogue of step kinds.
 pub trait Kinds {
@@ -306,7 +306,7 @@ impl Planner<'_> {
                     false
                 }
                 None => {
-                    let names = estate.services.keys().map(|name| name.as_str());
+                    let names = estate.services.keys().map(ServiceName::as_str);
                     let near = did_you_mean(name.as_str(), names).map(|near| format!("did you mean `{near}`?"));
                     let message = format!("the estate has no service `{name}`: the step is left out");
                     let mut warning = Diagnostic::warning(self.request.file, format!("{path}.service"), message);
@@ -380,7 +380,7 @@ impl Planner<'_> {
                 }
                 ("steps", Some(id)) if known.contains(id) => depends_on_run = true,
                 ("steps", Some(id)) => {
-                    let hint = did_you_mean(id, known.iter().map(|id| id.as_str()))
+                    let hint = did_you_mean(id, known.iter().map(StepId::as_str))
                         .map(|near| format!("did you mean `steps.{near}`?"));
                     self.error(path, format!("no earlier step is called `{id}`"), hint);
                 }

@@ -8,7 +8,7 @@ use crate::model::{Failure, FailureKind};
 use crate::port::{Exit, JobId, JobState, Pipeline, Place, ReachErrorKind, complaint};
 
 /// How long a host may stay out of reach before the outcome is called unknown. The work goes on meanwhile.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// How long one look may wait for news.
 const POLL: Duration = Duration::from_secs(10);
 /// Between TERM and KILL.

@@ -11,7 +11,7 @@ use crate::model::{ByteSize, Failure, FailureKind, PointId, ServiceName, SiteNam
 use crate::points::Part;
 use crate::port::{Command, ExecOutput, Pipeline, Place};
 
-const CHORE: Duration = Duration::from_secs(60);
+const CHORE: Duration = Duration::from_mins(1);
 
 /// A path as an argument: absolute, so that it can never be taken for an option.
 ///

@@ -73,7 +73,7 @@ fn decoding_is_exact(
 ) {
     match (decode(&Map::new()), required(schema)) {
         (Ok(()), required) => {
-            assert!(required.is_empty(), "{name} works without {required:?}, which its schema requires")
+            assert!(required.is_empty(), "{name} works without {required:?}, which its schema requires");
         }
         (Err(said), required) => assert!(
             required.iter().any(|field| said.contains(&format!("`{field}`"))),

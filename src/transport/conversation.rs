@@ -104,8 +104,7 @@ impl Capture {
     /// Everything that was said, for a message.
     fn words(&self) -> String {
         let all = [&self.noise[..], &self.kept[..], &self.pending[..]].concat();
-        let text = String::from_utf8_lossy(&all[all.len().saturating_sub(NOISE)..]).trim().to_owned();
-        text
+        String::from_utf8_lossy(&all[all.len().saturating_sub(NOISE)..]).trim().to_owned()
     }
 }
 

@@ -132,3 +132,76 @@ fn chain(error: &reqwest::Error) -> String {
     }
     if text.is_empty() { error.to_string() } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::model::Secret;
+
+    /// A server that reads one request, answers with `answer`, hangs up, and returns what it read.
+    async fn serve(answer: &'static [u8]) -> (String, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/path?x=1", listener.local_addr().expect("an address"));
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut request = Vec::new();
+            let mut buffer = [0; 4096];
+            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                let count = stream.read(&mut buffer).await.expect("a request");
+                request.extend_from_slice(&buffer[..count]);
+            }
+            stream.write_all(answer).await.expect("written");
+            String::from_utf8(request).expect("text")
+        });
+        (url, task)
+    }
+
+    #[tokio::test]
+    async fn every_status_is_an_answer_and_redirects_are_not_followed() {
+        let answer = b"HTTP/1.1 307 x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 2\r\n\r\nhi";
+        let (url, server) = serve(answer).await;
+        let mut request = HttpRequest::new(Method::Put, url).json(serde_json::json!({"a": 1}));
+        request.auth = Some(HttpAuth::Basic("u".into(), Secret::new("p".into())));
+        let response = Http::default().send(&request).await.expect("an answer");
+        assert_eq!((response.status, &response.body[..]), (307, &b"hi"[..]));
+        let asked = server.await.expect("it served").to_lowercase();
+        assert!(asked.starts_with("put /path?x=1 http/1.1\r\n"), "{asked}");
+        assert!(
+            asked.contains("authorization: basic dtpw") && asked.contains("content-type: application/json"),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn only_what_was_not_sent_is_unreachable() {
+        let http = Http::default();
+        let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+        let request = HttpRequest::new(Method::Post, format!("http://{closed}/x"));
+        let error = http.send(&request).await.expect_err("closed");
+        assert_eq!((error.kind, error.at), (ReachErrorKind::Unreachable, format!("http://{closed}")));
+        for half in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"] {
+            let (url, _server) = serve(half).await;
+            let error = http.send(&HttpRequest::new(Method::Post, url)).await.expect_err("it hung up");
+            assert_eq!(error.kind, ReachErrorKind::Lost, "{half:?}");
+        }
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/x", silent.local_addr().expect("an address"));
+        let request = HttpRequest::new(Method::Post, url).timeout(Duration::from_millis(200));
+        assert_eq!(http.send(&request).await.expect_err("silent").kind, ReachErrorKind::Lost);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_work_is_denied_and_shows_no_password() {
+        let http = Http::default();
+        let error = http.send(&HttpRequest::new(Method::Get, "no url")).await.expect_err("no URL");
+        assert_eq!(error.kind, ReachErrorKind::Denied);
+        let mut request = HttpRequest::new(Method::Get, "http://user:hunter2@127.0.0.1:1/hunter2");
+        let error = http.send(&request).await.expect_err("nobody there");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        request.ca_pem = Some("not a certificate".into());
+        assert_eq!(http.send(&request).await.expect_err("no certificate").kind, ReachErrorKind::Denied);
+    }
+}

@@ -15,12 +15,12 @@ pub(super) struct HostFacts {
     pub port: Option<u16>,
     /// The user, if the estate sets one.
     pub user: Option<String>,
-    /// The known_hosts file that is read, as the operator would write it.
+    /// The `known_hosts` file that is read, as the operator would write it.
     pub known_hosts: String,
 }
 
 impl HostFacts {
-    /// The name under which known_hosts lists the host.
+    /// The name under which `known_hosts` lists the host.
     fn listed_as(&self) -> String {
         match self.port {
             Some(port) if port != 22 => format!("[{}]:{port}", self.address),

@@ -1,4 +1,4 @@
-//! Redis: commands one after the other on a fresh connection. An error reply is a reply.
+//! Redis: commands one after the other on a fresh connection, up to the first error reply, which is a reply.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use super::tunnel::Stream;
 use crate::port::{ReachError, ReachErrorKind, RedisEndpoint, RedisReply};
 
 /// How long one command may take. Emptying a large cache takes a while.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_mins(1);
 
-/// Logs in on a connected stream and sends the commands.
+/// Logs in on a connected stream and sends the commands, up to the first that is refused.
 ///
 /// # Errors
 /// `Denied` when the login is refused, `Lost` when the connection breaks once a command has been sent.
@@ -53,7 +53,8 @@ pub(super) async fn send(
             },
             Err(_) => ending = Err(ReachError::new(ReachErrorKind::Lost, &at, "no answer within a minute")),
         }
-        if ending.is_err() {
+        // What follows a refusal may only be meant for when it was granted: a FLUSHDB behind a refused SELECT.
+        if ending.is_err() || matches!(replies.last(), Some(RedisReply::Error(_))) {
             break;
         }
     }
@@ -129,23 +130,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn replies_are_values_and_refusals_too() {
-        let answers: &[&[u8]] = &[
-            b"+OK\r\n",
-            b"-READONLY You can't write against a read only replica.\r\n",
-            b"-WRONGTYPE Operation against a key\r\n",
-            b"*3\r\n$6\r\nmaster\r\n:7\r\n$-1\r\n",
-        ];
-        let replies = ask(answers, &[&["PING"], &["FLUSHALL"], &["GET", "x"], &["ROLE"]]).await.expect("replies");
+    async fn replies_are_values() {
+        let answers: &[&[u8]] = &[b"+OK\r\n", b"*3\r\n$6\r\nmaster\r\n:7\r\n$-1\r\n"];
+        let replies = ask(answers, &[&["PING"], &["ROLE"]]).await.expect("replies");
         assert_eq!(
             replies,
             [
                 RedisReply::Status("OK".into()),
-                RedisReply::Error("READONLY You can't write against a read only replica.".into()),
-                RedisReply::Error("WRONGTYPE Operation against a key".into()),
                 RedisReply::Array(vec![RedisReply::Bytes(b"master".into()), RedisReply::Integer(7), RedisReply::Nil]),
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_a_reply_and_nothing_is_sent_behind_it() {
+        for words in ["READONLY You can't write against a read only replica.", "WRONGTYPE Operation against a key"] {
+            let refusal = format!("-{words}\r\n").leak().as_bytes();
+            let answers: &[&[u8]] = vec![&b"+OK\r\n"[..], refusal, b"+OK\r\n"].leak();
+            let replies = ask(answers, &[&["PING"], &["SELECT", "9"], &["FLUSHDB"]]).await.expect("replies");
+            assert_eq!(replies, [RedisReply::Status("OK".into()), RedisReply::Error(words.into())]);
+        }
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use crate::model::{CommandForm, Secret, SecretSource};
 use crate::port::{ReachError, ReachErrorKind};
 
 /// How long a command that prints a secret may take: a person may have to touch a token first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The longest secret.
 const LONGEST: u64 = 64 * 1024;
 

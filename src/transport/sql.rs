@@ -8,6 +8,7 @@ use mysql_async::{Column, Conn, Error, Opts, OptsBuilder, Params, QueryResult, R
 use tokio::time::timeout;
 
 use super::tunnel::CONNECT;
+use crate::model::Secret;
 use crate::port::{ReachError, ReachErrorKind, SqlAddress, SqlEndpoint, SqlRows, SqlStatement, SqlValue};
 
 /// Server errors at the login that will pass: too many connections, shutting down, too many of this user.
@@ -59,7 +60,7 @@ pub(super) async fn run(
 fn options(address: &SqlAddress, endpoint: &SqlEndpoint) -> Opts {
     let options = OptsBuilder::default()
         .user(Some(&endpoint.user))
-        .pass(endpoint.password.as_ref().map(|password| password.expose()))
+        .pass(endpoint.password.as_ref().map(Secret::expose))
         .db_name(endpoint.database.as_ref())
         .prefer_socket(false)
         .stmt_cache_size(0)
@@ -106,10 +107,12 @@ fn server_words(error: &mysql_async::ServerError) -> String {
 
 /// The first set of rows; the rest is read to its end, because an error may come late.
 async fn collect<P: Protocol>(mut result: QueryResult<'_, '_, P>) -> Result<SqlRows, Error> {
-    let columns = result.columns();
-    let mut answer = SqlRows { affected: result.affected_rows(), ..SqlRows::default() };
-    if let Some(columns) = &columns {
-        answer.columns = columns.iter().map(|column| column.name_str().into_owned()).collect();
+    let columns = result.columns().filter(|columns| !columns.is_empty());
+    let mut answer = SqlRows::default();
+    match &columns {
+        Some(columns) => answer.columns = columns.iter().map(|column| column.name_str().into_owned()).collect(),
+        // Only an answer without rows counts changes; beside rows the driver has a number from before.
+        None => answer.affected = result.affected_rows(),
     }
     let rows: Vec<Row> = result.collect().await?;
     answer.rows = rows.into_iter().map(values).collect();

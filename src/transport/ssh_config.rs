@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::estate::{Host, Ssh};
 
 /// How long an unused connection is kept for the next run.
-pub(super) const IDLE: Duration = Duration::from_secs(300);
+pub(super) const IDLE: Duration = Duration::from_mins(5);
 
 /// What no configuration of the operator may change.
 const FIXED: &str = "\
@@ -41,17 +41,15 @@ Host *
 
 /// The text of the configuration file for `ssh -F`.
 pub(super) fn config_text(ssh: &Ssh) -> String {
-    let mut text = FIXED.to_owned();
-    let seconds = connect_timeout(ssh).as_secs().max(1);
-    text.push_str(&format!("    ConnectTimeout {seconds}\n"));
+    let mut lines = vec![format!("ConnectTimeout {}", connect_timeout(ssh).as_secs().max(1))];
     if let Some(file) = &ssh.known_hosts {
-        text.push_str(&format!("    UserKnownHostsFile {}\n", quoted(file)));
+        lines.push(format!("UserKnownHostsFile {}", quoted(file)));
     }
     match &ssh.config {
-        Some(file) => text.push_str(&format!("    Include {}\n", quoted(file))),
-        None => text.push_str("    Include ~/.ssh/config\n    Include /etc/ssh/ssh_config\n"),
+        Some(file) => lines.push(format!("Include {}", quoted(file))),
+        None => lines.extend(["Include ~/.ssh/config", "Include /etc/ssh/ssh_config"].map(str::to_owned)),
     }
-    text
+    format!("{FIXED}    {}\n", lines.join("\n    "))
 }
 
 /// How long to wait for a connection.

@@ -97,6 +97,7 @@ impl World {
     pub fn new(estate: Arc<Estate>, options: WorldOptions) -> Result<Self, ReachError> {
         let runtime = &options.runtime_dir;
         private_folder(runtime)?;
+        sweep(runtime);
         if runtime.as_os_str().len() + "/c-0123456789abcdef".len() > LONGEST_SOCKET {
             return Err(denied(runtime, "the path is too long for the sockets that go there".to_owned())
                 .hint("choose a folder with a shorter path, for example below /run/user"));
@@ -153,7 +154,7 @@ impl World {
             Way::Ssh(host) => Some(host),
             Way::Local | Way::Wrong(_) => None,
         });
-        join_all(ways.map(|host| host.connect())).await;
+        join_all(ways.map(SshHost::connect)).await;
     }
 
     /// Takes back what this process has opened. Connections stay for the next run for five minutes; jobs go on.
@@ -243,6 +244,25 @@ fn private_folder(path: &Path) -> Result<(), ReachError> {
             .hint(format!("remove it, or `chmod 700 {}` if it is yours", path.display())));
     }
     Ok(())
+}
+
+/// Removes the sockets that killed processes have left behind: those that nobody holds. They are looked up rather than
+/// tried, because trying one that lives would knock at somebody's database. Control sockets are left to whoever dials
+/// that host next.
+fn sweep(runtime: &Path) {
+    let ours =
+        |name: &std::ffi::OsStr| [&b"f-"[..], b"p-"].iter().any(|start| name.as_encoded_bytes().starts_with(start));
+    let entries = fs::read_dir(runtime).into_iter().flatten().flatten();
+    let sockets: Vec<PathBuf> = entries.filter(|entry| ours(&entry.file_name())).map(|entry| entry.path()).collect();
+    // Read after the folder: one that another process makes meanwhile must not look abandoned.
+    let Ok(held) = fs::read_to_string("/proc/net/unix") else {
+        return;
+    };
+    for path in sockets {
+        if path.to_str().is_some_and(|path| !held.lines().any(|line| line.ends_with(path))) {
+            drop(fs::remove_file(path));
+        }
+    }
 }
 
 /// Writes a file so that it is there whole or not at all: other processes may read it at the same moment.

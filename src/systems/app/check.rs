@@ -107,7 +107,9 @@ async fn ask(cx: &StepContext, settings: &AppSettings, host: &HostName) -> Resul
 #[async_trait]
 impl Step for AppCheck {
     async fn preview(&self, cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
-        preview(cx)
+        let mut lines = preview(cx)?;
+        lines.extend(cx.settings::<AppSettings>()?.leader_url.map(|url| format!("GET {url}").into()));
+        Ok(lines)
     }
 
     async fn run(&self, cx: &StepContext) -> Result<StepDone, Failure> {
@@ -210,7 +212,6 @@ fn preview(cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
             lines.push(format!("{} $ {}", cx.place_of(&host)?, manager.status()).into());
         }
     }
-    lines.extend(settings.leader_url.map(|url| format!("GET {url}").into()));
     Ok(lines)
 }
 

@@ -15,7 +15,7 @@ use crate::port::{Command, Pipeline, Place, ReachErrorKind};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
 
 /// How long the command itself may take: systemd alone waits 90 seconds for a process that will not end.
-const COMMAND: Duration = Duration::from_secs(180);
+const COMMAND: Duration = Duration::from_mins(3);
 /// The first pause between two looks; doubled up to [`SLOWEST`].
 const FASTEST: Duration = Duration::from_millis(500);
 const SLOWEST: Duration = Duration::from_secs(2);
@@ -218,8 +218,9 @@ impl<'a> Work<'a> {
             }
             Err(error) => return Err(error.while_changing(&tried)),
         };
-        self.cx.output(&output.stdout);
-        self.cx.output(&output.stderr);
+        for said in [&output.stdout, &output.stderr].into_iter().filter(|said| !said.is_empty()) {
+            self.cx.output(said);
+        }
         if output.is_success() {
             return Ok(None);
         }

@@ -182,13 +182,10 @@ fn read_systemctl(text: &str) -> Option<Seen> {
         _ => Phase::Moving,
     };
     let parts = ["MainPID", "ExecMainStartTimestampMonotonic", "InvocationID"].map(|name| value(name).unwrap_or("0"));
-    let mut said = format!("{active} ({sub})");
-    if let Some(result) = value("Result").filter(|result| !matches!(*result, "" | "success")) {
-        said.push_str(&format!(", result {result}"));
-    }
-    if parts[0] != "0" {
-        said.push_str(&format!(", pid {}", parts[0]));
-    }
+    let result = value("Result").filter(|result| !matches!(*result, "" | "success"));
+    let result = result.map_or_else(String::new, |result| format!(", result {result}"));
+    let pid = if parts[0] == "0" { String::new() } else { format!(", pid {}", parts[0]) };
+    let said = format!("{active} ({sub}){result}{pid}");
     let identity = (phase == Phase::Running).then(|| parts.join(" "));
     Some(Seen { phase, identity, said })
 }

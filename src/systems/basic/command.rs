@@ -11,7 +11,7 @@ use crate::port::{Exit, Pipeline, Place};
 use crate::systems::{Argv, Step, StepContext, StepDone, run_job};
 
 /// How long a command may take that is not a durable job.
-const SHORT: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_mins(1);
 /// The most that a capture may hold.
 const CAPTURE: usize = 64 * 1024;
 
@@ -134,8 +134,9 @@ impl Step for BasicCommand {
             .exec(&place, &pipeline, SHORT)
             .await
             .map_err(|error| error.while_changing(format!("run {pipeline}")))?;
-        cx.output(&output.stdout);
-        cx.output(&output.stderr);
+        for said in [&output.stdout, &output.stderr].into_iter().filter(|said| !said.is_empty()) {
+            cx.output(said);
+        }
         self.judge(&tried, &output.exits, output.complaint(&pipeline))?;
         let Some(name) = &self.capture else {
             return Ok(StepDone::new());

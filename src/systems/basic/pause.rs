@@ -38,7 +38,7 @@ impl Step for BasicWait {
             if gone == total {
                 return Ok(StepDone::new());
             }
-            cx.sleep((total - gone).min(Duration::from_secs(1)), &doing).await?;
+            cx.sleep(total.saturating_sub(gone).min(Duration::from_secs(1)), &doing).await?;
         }
     }
 }

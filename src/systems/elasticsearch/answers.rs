@@ -2,12 +2,9 @@
 //! optional. Recorded from Elasticsearch 6.8, 7.17, 8.19 and OpenSearch 2.19.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-
-use crate::model::{Failure, FailureKind};
 
 /// `GET /`
 #[derive(Debug, Deserialize)]
@@ -41,7 +38,7 @@ pub struct LocalNode {
 }
 
 /// `GET /_cluster/state/master_node?local=true`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct LocalMaster {
     /// Which cluster this is.
     #[serde(default)]
@@ -298,7 +295,7 @@ impl Snapshots {
     #[must_use]
     pub fn named(self, name: &str) -> Option<Snapshot> {
         let inner = self.responses.into_iter().flat_map(|response| response.snapshots);
-        self.snapshots.into_iter().chain(inner).find(|snapshot| snapshot.snapshot == name)
+        self.snapshots.into_iter().chain(inner).find(|snapshot| snapshot.name == name)
     }
 }
 
@@ -306,7 +303,8 @@ impl Snapshots {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Snapshot {
     /// Its name.
-    pub snapshot: String,
+    #[serde(rename = "snapshot")]
+    pub name: String,
     /// Its identity: a later snapshot of the same name has another.
     pub uuid: String,
     /// `IN_PROGRESS`, `SUCCESS`, `PARTIAL`, `FAILED`, `INCOMPATIBLE`.
@@ -400,103 +398,5 @@ impl Disk {
     #[must_use]
     pub fn bytes(&self) -> Option<(u64, u64)> {
         Some((self.avail.as_deref()?.parse().ok()?, self.total.as_deref()?.parse().ok()?))
-    }
-}
-
-/// A refusal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerError {
-    /// The status code.
-    pub status: u16,
-    /// The server's name for it; empty when the answer is not one of a search server.
-    pub kind: String,
-    /// The server's words.
-    pub reason: String,
-}
-
-impl ServerError {
-    /// Reads the body of a refusal, whatever it is.
-    #[must_use]
-    pub fn read(status: u16, body: &[u8]) -> Self {
-        let value: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text = |path: &str| value.pointer(path).and_then(Value::as_str).map(str::to_owned);
-        let kind = text("/error/root_cause/0/type").or_else(|| text("/error/type")).unwrap_or_default();
-        let mut reason = text("/error/root_cause/0/reason").or_else(|| text("/error/reason"));
-        // The last cause is where a path or an operating system error is told.
-        let mut cause = value.pointer("/error/caused_by");
-        let mut deepest = None;
-        while let Some(inner) = cause {
-            deepest = inner.get("reason").and_then(Value::as_str).or(deepest);
-            cause = inner.get("caused_by");
-        }
-        if let (Some(said), Some(deepest)) = (&mut reason, deepest)
-            && !said.contains(deepest)
-        {
-            said.push_str(": ");
-            said.push_str(deepest);
-        }
-        let reason = reason.or_else(|| text("/error")).unwrap_or_else(|| {
-            let start: String = String::from_utf8_lossy(body).chars().take(300).collect();
-            if kind.is_empty() { start } else { String::new() }
-        });
-        Self { status, kind, reason }
-    }
-
-    /// True when the thing asked for is not there.
-    #[must_use]
-    pub fn is_missing(&self) -> bool {
-        self.status == 404
-    }
-
-    /// The failure of a step that met it while it `tried` something.
-    #[must_use]
-    pub fn failure(&self, tried: &str) -> Failure {
-        let kind = match (self.status, self.kind.as_str()) {
-            // Both are refused before anything is done.
-            (429 | 503, _) | (_, "concurrent_snapshot_execution_exception") => FailureKind::Busy,
-            _ => FailureKind::Refused,
-        };
-        let failure = Failure::new(kind, tried, self.to_string());
-        match self.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    }
-
-    fn hint(&self) -> Option<&'static str> {
-        Some(match (self.status, self.kind.as_str()) {
-            (_, "master_not_discovered_exception" | "cluster_manager_not_discovered_exception") => {
-                "the cluster has no elected master: see which of its nodes are down or cannot reach each other"
-            }
-            (_, "concurrent_snapshot_execution_exception") => {
-                "another snapshot or deletion runs in this cluster; wait until it has ended"
-            }
-            (401, _) => "look at `user` and `password`, or `api_key`, of the service in the estate",
-            (403, "cluster_block_exception") => {
-                "the index is blocked, by hand or because a disk passed the flood-stage watermark"
-            }
-            (403, _) => {
-                "the user lacks a privilege: it needs to manage snapshots, indices and templates, and to monitor"
-            }
-            (_, _) if self.reason.contains("path.repo") => {
-                "add the path to `path.repo` in the configuration of every node and restart them one by one"
-            }
-            (_, "repository_verification_exception") => {
-                "every node must see the same folder and may write to it: look at the mount and at its owner on each node"
-            }
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "status {}", self.status)?;
-        for part in [&self.kind, &self.reason] {
-            if !part.is_empty() {
-                write!(f, ", {part}")?;
-            }
-        }
-        Ok(())
     }
 }

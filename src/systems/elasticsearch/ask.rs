@@ -12,7 +12,7 @@ use crate::port::Method;
 /// longer, so that a slow master answers us and not our own impatience.
 const SERVER_TIMEOUT: &str = "60s";
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(90);
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Addresses longer than 4 KiB are refused by the servers; names are asked for in portions that stay well below.
 const NAMES_PER_ASK: usize = 2_000;
@@ -66,6 +66,13 @@ impl Ask {
     #[must_use]
     pub fn health() -> Self {
         Self::read("/_cluster/health")
+    }
+
+    /// The health of the cluster, after it had a moment to settle: an index that was just made or closed is red for a
+    /// second. Answers 408 with the full body when the moment was too short.
+    #[must_use]
+    pub fn settled_health() -> Self {
+        Self::read("/_cluster/health?wait_for_status=yellow&timeout=15s")
     }
 
     /// The health of some indices, one by one.
@@ -229,7 +236,7 @@ impl Ask {
             body["metadata"] = Value::Object(metadata.clone());
         }
         // A large repository is read before the answer comes, which takes minutes.
-        Self { timeout: Duration::from_secs(600), ..Self::change(Method::Put, path).body(body) }
+        Self { timeout: Duration::from_mins(10), ..Self::change(Method::Put, path).body(body) }
     }
 
     /// Stops and removes a snapshot.
@@ -237,7 +244,7 @@ impl Ask {
     pub fn delete_snapshot(dialect: Dialect, repository: &str, name: &str) -> Self {
         let path =
             format!("/_snapshot/{}/{}?{}={SERVER_TIMEOUT}", encode(repository), encode(name), dialect.master_timeout());
-        Self { timeout: Duration::from_secs(300), ..Self::change(Method::Delete, path) }
+        Self { timeout: Duration::from_mins(5), ..Self::change(Method::Delete, path) }
     }
 
     /// Restores some indices of a snapshot; the answer says only that it began. Blocks and host filters of the source
@@ -273,14 +280,16 @@ impl Ask {
         if dialect.feature_states() {
             body["feature_states"] = json!(["none"]);
         }
-        Self { timeout: Duration::from_secs(600), ..Self::change(Method::Post, path).body(body) }
+        Self { timeout: Duration::from_mins(10), ..Self::change(Method::Post, path).body(body) }
     }
 
     /// Closes some indices.
     #[must_use]
     pub fn close(dialect: Dialect, names: &str) -> Self {
         let master = dialect.master_timeout();
-        Self::change(Method::Post, format!("/{names}/_close?timeout={SERVER_TIMEOUT}&{master}={SERVER_TIMEOUT}"))
+        let no_wait = if dialect.closing_waits() { "&wait_for_active_shards=0" } else { "" };
+        let path = format!("/{names}/_close?timeout={SERVER_TIMEOUT}&{master}={SERVER_TIMEOUT}{no_wait}");
+        Self::change(Method::Post, path)
     }
 
     /// Deletes some indices.
@@ -346,74 +355,12 @@ pub fn encode(segment: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0').to_ascii_uppercase();
+            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
     encoded
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::dialect::{Flavour, Version};
-    use super::*;
-
-    const OPENSEARCH: Dialect = Dialect { flavour: Flavour::OpenSearch, version: Version(2, 19, 4) };
-    const ELASTIC_8: Dialect = Dialect { flavour: Flavour::Elasticsearch, version: Version(8, 19, 16) };
-    const ELASTIC_6: Dialect = Dialect { flavour: Flavour::Elasticsearch, version: Version(6, 8, 23) };
-
-    #[test]
-    fn snapshots_say_what_the_version_understands_and_nothing_else() {
-        let metadata = Map::from_iter([("run".to_owned(), json!("r-1"))]);
-        for (dialect, shown) in [
-            (
-                OPENSEARCH,
-                r#"PUT /_snapshot/r/p-1?wait_for_completion=false&cluster_manager_timeout=60s {"indices":"a,b","ignore_unavailable":false,"include_global_state":false,"partial":false,"metadata":{"run":"r-1"}}"#,
-            ),
-            (
-                ELASTIC_8,
-                r#"PUT /_snapshot/r/p-1?wait_for_completion=false&master_timeout=60s {"indices":"a,b","ignore_unavailable":false,"include_global_state":false,"partial":false,"feature_states":["none"],"metadata":{"run":"r-1"}}"#,
-            ),
-            (
-                ELASTIC_6,
-                r#"PUT /_snapshot/r/p-1?wait_for_completion=false&master_timeout=60s {"indices":"a,b","ignore_unavailable":false,"include_global_state":false,"partial":false}"#,
-            ),
-        ] {
-            assert_eq!(Ask::create_snapshot(dialect, "r", "p-1", &["a", "b"], &metadata).to_string(), shown);
-        }
-    }
-
-    #[test]
-    fn restores_leave_blocks_and_host_filters_behind() {
-        let filters = ["index.routing.allocation.require._name".to_owned()];
-        assert_eq!(
-            Ask::restore(ELASTIC_6, "r", "p-1", &["a"], Some(0), &filters).to_string(),
-            r#"POST /_snapshot/r/p-1/_restore?wait_for_completion=false&master_timeout=60s {"indices":"a","ignore_unavailable":false,"include_global_state":false,"include_aliases":true,"partial":false,"ignore_index_settings":["index.blocks.*","index.routing.allocation.require._name"],"index_settings":{"index.number_of_replicas":0}}"#
-        );
-        let plain = Ask::restore(ELASTIC_8, "r", "p-1", &["a"], None, &[]).to_string();
-        assert!(plain.contains(r#""feature_states":["none"]"#) && !plain.contains("index_settings\":{"), "{plain}");
-    }
-
-    #[test]
-    fn names_are_encoded_and_portioned() {
-        assert_eq!(encode("a/../b?c#d e,é"), "a%2F..%2Fb%3Fc%23d%20e%2C%C3%A9");
-        assert_eq!(portions(["a", "b.c"]), ["a,b.c"]);
-        let names: Vec<String> = (0..500).map(|n| format!("logs-{n:0>20}")).collect();
-        let portions = portions(names.iter().map(String::as_str));
-        assert!(portions.len() > 1 && portions.iter().all(|portion| portion.len() <= NAMES_PER_ASK));
-        assert_eq!(portions.join(",").split(',').collect::<Vec<_>>(), names);
-    }
-
-    #[test]
-    fn our_patience_outlasts_the_servers() {
-        let server = Duration::from_secs(60);
-        for ask in [
-            Ask::register(OPENSEARCH, "r", &json!({})),
-            Ask::delete_snapshot(OPENSEARCH, "r", "s"),
-            Ask::close(OPENSEARCH, "a"),
-            Ask::delete(OPENSEARCH, "a"),
-            Ask::define(OPENSEARCH, "_template", "t", json!({})),
-        ] {
-            assert!(ask.path.contains("=60s") && ask.timeout > server, "{ask}");
-        }
-    }
-}
+mod tests;

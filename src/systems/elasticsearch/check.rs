@@ -27,7 +27,7 @@ impl Step for CheckCluster {
         let asks = [
             Ask::root(),
             Ask::master_seen_locally(),
-            Ask::health(),
+            Ask::settled_health(),
             Ask::running_snapshots(None),
             Ask::indices(),
             Ask::disks(),
@@ -56,7 +56,7 @@ async fn look(cx: &StepContext) -> Result<StepDone, Failure> {
     if let Peer::Silent(why) = &peer {
         warnings.push(format!("it is not known whether the other site's cluster is another one: {why}"));
     }
-    let health = rules::health(&client).await?;
+    let health = rules::health(&client, &Ask::settled_health()).await?;
     let at_source = cx.end == Some(End::Source);
     warnings.extend(judge_health(&health, at_source).map_err(|got| {
         Failure::new(FailureKind::Refused, format!("find the search cluster at {site} healthy"), got)

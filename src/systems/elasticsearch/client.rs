@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answers::{LocalMaster, LocalNodes, Root, ServerError};
+use super::answers::{LocalMaster, LocalNodes, Root};
 use super::ask::Ask;
 use super::dialect::{Dialect, Flavour, Version};
+use super::refusal::ServerError;
 use super::settings::Settings;
 use crate::model::{Failure, FailureKind, ServiceName, SiteName};
 use crate::port::{HttpAuth, HttpRequest, HttpResponse, Reach, ReachError, ReachErrorKind};
@@ -118,7 +119,7 @@ impl Client {
             let request = self.request(&urls[index], ask);
             match self.reach.http(&request).await {
                 Ok(response) if matches!(response.status, 502..=504) => {
-                    last_answer = Some(Answer::new(&request, response))
+                    last_answer = Some(Answer::new(&request, response));
                 }
                 Ok(response) => {
                     self.current.store(index, Ordering::Relaxed);
@@ -218,21 +219,20 @@ impl Client {
         };
         let named = root.map(|root| (root.version.number, root.version.distribution));
         let known = named.as_ref().and_then(|(number, distribution)| Dialect::named(number, distribution.as_deref()));
-        let dialect = match known {
-            Some(dialect) => dialect,
-            None => {
-                let nodes: LocalNodes = self.fetch(&Ask::local_node(), tried).await?;
-                let number = nodes.nodes.into_values().next().map(|node| node.version).unwrap_or_default();
-                let distribution = named.and_then(|(_, distribution)| distribution);
-                Dialect::named(&number, distribution.as_deref()).ok_or_else(|| {
-                    Failure::new(
-                        FailureKind::Refused,
-                        format!("{tried} at {}", self.url()),
-                        format!("version `{number}` is not one that this program knows"),
-                    )
-                    .hint("Elasticsearch 6 to 9 and OpenSearch 1 to 3 are supported")
-                })?
-            }
+        let dialect = if let Some(dialect) = known {
+            dialect
+        } else {
+            let nodes: LocalNodes = self.fetch(&Ask::local_node(), tried).await?;
+            let number = nodes.nodes.into_values().next().map(|node| node.version).unwrap_or_default();
+            let distribution = named.and_then(|(_, distribution)| distribution);
+            Dialect::named(&number, distribution.as_deref()).ok_or_else(|| {
+                Failure::new(
+                    FailureKind::Refused,
+                    format!("{tried} at {}", self.url()),
+                    format!("version `{number}` is not one that this program knows"),
+                )
+                .hint("Elasticsearch 6 to 9 and OpenSearch 1 to 3 are supported")
+            })?
         };
         let seen: LocalMaster = self.fetch(&Ask::master_seen_locally(), tried).await?;
         if seen.cluster_uuid.is_empty() || seen.cluster_uuid == "_na_" {
@@ -326,3 +326,6 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,13 @@ impl Dialect {
         self.flavour == Flavour::OpenSearch || self.elasticsearch_from(Version(7, 8, 0))
     }
 
+    /// Closing an index waits for its shards to come back as closed ones, which those of a broken index never do, and can
+    /// be told not to: Elasticsearch from 7.2, and OpenSearch.
+    #[must_use]
+    pub fn closing_waits(self) -> bool {
+        self.flavour == Flavour::OpenSearch || self.elasticsearch_from(Version(7, 2, 0))
+    }
+
     /// The name of the parameter that says how long to wait for the elected master. OpenSearch renamed it in 2.0.
     #[must_use]
     pub fn master_timeout(self) -> &'static str {
@@ -131,8 +138,8 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// The major version in an `index.version.created` number. OpenSearch marks its own with bit 27; what it inherited from
-/// Elasticsearch 7 counts as the major before its first... its version 1 reads 7 as its own and 6 as the one before.
+/// The major version in an `index.version.created` number, in the count of the product that reads it. OpenSearch marks
+/// its own with bit 27; to it, what Elasticsearch 7 created is as old as what its own version 1 did.
 fn created_major(flavour: Flavour, created: u64) -> u32 {
     const OPENSEARCH: u64 = 0x0800_0000;
     let major = |number: u64| u32::try_from(number / 1_000_000).unwrap_or(u32::MAX);

@@ -12,8 +12,11 @@ mod companions;
 mod decide;
 mod details;
 mod dialect;
+#[cfg(test)]
+mod fake;
 mod indices;
 mod pattern;
+mod refusal;
 mod repository;
 mod restore;
 mod rules;

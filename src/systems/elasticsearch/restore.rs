@@ -68,7 +68,7 @@ impl Step for RestoreSnapshot {
         };
         let copied = Copied::of(&part)?;
         let table = Table::fetch(&ready.client).await?;
-        let health = rules::health(&ready.client).await?;
+        let health = rules::health(&ready.client, &Ask::health()).await?;
         asks.push(Ask::snapshot(&ready.repository.name, &copied.snapshot));
         let there = Companions::all(&ready.client, dialect).await?;
         asks.extend(copied.companions.missing_at(&there, dialect));
@@ -144,7 +144,7 @@ impl Step for RestoreSnapshot {
             client.read(&Ask::verify_repository(&ready.repository.name), &tried).await?.accepted(&tried)?;
         }
         let snapshot = ready.snapshot(&copied).await?;
-        let health = rules::health(client).await?;
+        let health = rules::health(client, &Ask::health()).await?;
 
         let there = Companions::all(client, dialect).await?;
         let missing = copied.companions.missing_at(&there, dialect);
@@ -182,7 +182,7 @@ impl Step for RestoreSnapshot {
         if fewer > 0 {
             let nodes = health.number_of_data_nodes;
             done = done.warn(format!(
-                "{fewer} indices have fewer replicas than at the source: {} has {nodes} data nodes",
+                "indices with fewer replicas than at the source: {fewer}, because {} has {nodes} data nodes",
                 client.site
             ));
         }

@@ -5,30 +5,30 @@
 //! that a lost answer or a crash never takes a second one and never adopts a stranger's.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::answers::{Running, Snapshot, Snapshots};
+use super::answers::{Snapshot, Snapshots};
 use super::ask::Ask;
 use super::client::{Client, Identity};
-use super::companions::Companions;
-use super::details::{Copied, CopiedIndex, DOCUMENTS, item};
+use super::details::CopiedIndex;
 use super::indices::{self, Index, Table};
 use super::pattern::Pattern;
 use super::repository::{self, Role, Wanted};
 use super::rules;
-use crate::model::{ByteSize, Epoch, Failure, FailureKind, SafeText, ServiceName};
-use crate::points::{Measure, Part};
+use crate::model::{Epoch, Failure, FailureKind, PointId, RunId, SafeText, ServiceName};
 use crate::systems::{CheckReport, Step, StepContext, StepDone, Verified, remote};
 
-/// How long a cluster may stay silent before the outcome is called unknown. The snapshot goes on meanwhile.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// The longest pause between two looks.
-const POLL: Duration = Duration::from_secs(3);
+mod follow;
+mod keep;
+
+use keep::Before;
+
+/// How many shards a failure lists.
+const SHOWN: usize = 20;
 
 /// Takes a snapshot of the service's indices into the direction's repository.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -40,29 +40,6 @@ pub struct TakeSnapshot {
     /// The name of the snapshot; the id of the restore point when left out.
     #[serde(default)]
     name: Option<String>,
-}
-
-/// What was there before the snapshot began. Kept beside the point, because a run that crashed while the snapshot was
-/// taken could not count it any more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Before {
-    run: String,
-    #[serde(with = "stamp")]
-    began: jiff::Timestamp,
-    indices: BTreeMap<String, CopiedIndex>,
-    documents: BTreeMap<String, u64>,
-}
-
-mod stamp {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(at: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(at)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<jiff::Timestamp, D::Error> {
-        String::deserialize(from)?.parse().map_err(D::Error::custom)
-    }
 }
 
 /// Everything that is known before anything is changed.
@@ -232,24 +209,9 @@ impl Ready<'_> {
     }
 
     async fn look(&self, name: &str) -> Result<Found, Failure> {
-        Ok(self.fetch(name).await?.map_or(Found::Absent, |snapshot| self.whose(snapshot)))
-    }
-
-    fn whose(&self, snapshot: Snapshot) -> Found {
-        let said = |key: &str| snapshot.metadata.as_ref()?.get(key)?.as_str().map(str::to_owned);
-        let ours = if self.identity.dialect.snapshot_metadata() {
-            said("run").as_deref() == Some(self.cx.run.as_str())
-                && said("point").as_deref() == Some(self.cx.point.as_str())
-        } else {
-            // Without metadata only the name can tell, and only the point's is nobody else's.
-            snapshot.snapshot.starts_with(&self.cx.point.as_str().to_lowercase())
-        };
-        let snapshot = Box::new(snapshot);
-        match (ours, snapshot.state.as_str()) {
-            (false, _) => Found::Stranger(snapshot),
-            (true, "IN_PROGRESS" | "SUCCESS") => Found::Ours(snapshot),
-            (true, _) => Found::Broken(snapshot),
-        }
+        let has_metadata = self.identity.dialect.snapshot_metadata();
+        let found = self.fetch(name).await?;
+        Ok(found.map_or(Found::Absent, |snapshot| whose(snapshot, has_metadata, &self.cx.run, &self.cx.point)))
     }
 
     fn tried(&self, name: &str) -> String {
@@ -261,7 +223,7 @@ impl Ready<'_> {
             "a snapshot of that name is there ({}, uuid {}), and this run did not make it",
             snapshot.state, snapshot.uuid
         );
-        Failure::new(FailureKind::Rule, self.tried(&snapshot.snapshot), got)
+        Failure::new(FailureKind::Rule, self.tried(&snapshot.name), got)
             .hint("give the step another `name`, or none: the restore point's id is used then")
     }
 
@@ -270,23 +232,17 @@ impl Ready<'_> {
             "it ended as {}: {} of {} shards are not in it",
             snapshot.state, snapshot.shards.failed, snapshot.shards.total
         );
-        if let Some(reason) = &snapshot.reason {
-            got.push_str("\n");
-            got.push_str(reason);
+        let failures = snapshot.failures.iter().take(SHOWN);
+        let mut lines: Vec<String> = snapshot.reason.iter().cloned().collect();
+        lines.extend(failures.map(|failed| format!("{}[{}]: {}", failed.index, failed.shard_id, failed.reason)));
+        if snapshot.failures.len() > SHOWN {
+            lines.push(format!("and {} more", snapshot.failures.len() - SHOWN));
         }
-        for failed in snapshot.failures.iter().take(20) {
-            got.push_str(&format!("\n{}[{}]: {}", failed.index, failed.shard_id, failed.reason));
+        for line in lines {
+            got = format!("{got}\n{line}");
         }
-        if snapshot.failures.len() > 20 {
-            got.push_str(&format!("\nand {} more", snapshot.failures.len() - 20));
-        }
-        Failure::new(FailureKind::Refused, self.tried(&snapshot.snapshot), got)
+        Failure::new(FailureKind::Refused, self.tried(&snapshot.name), got)
             .hint("nothing was deleted; see to those shards (GET /_cluster/health?level=shards), then run again")
-    }
-
-    fn before_path(&self) -> Result<std::path::PathBuf, Failure> {
-        let folder = self.cx.tree(&self.client.site)?.point(&self.cx.point);
-        Ok(folder.join(format!("{}.before.json", self.service)))
     }
 
     /// Begins the snapshot and follows it.
@@ -343,194 +299,26 @@ impl Ready<'_> {
         self.follow_and_keep(name, warnings).await
     }
 
-    /// After a lost answer: whether the snapshot began all the same.
-    async fn find_lost(&self, name: &str, lost: Failure) -> Result<(), Failure> {
-        self.cx.say("the answer was lost; looking whether the snapshot began");
-        for pause in [1, 2, 4, 8, 15] {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            match self.look(name).await {
-                Ok(Found::Ours(_)) => return Ok(()),
-                Ok(Found::Stranger(snapshot) | Found::Broken(snapshot)) => return Err(self.stranger(&snapshot)),
-                Ok(Found::Absent) | Err(_) => {}
-            }
-        }
-        Err(lost.hint(format!(
-            "it may still begin: look at GET {}/_snapshot/{}/{name}, then resume the run",
-            self.client.url(),
-            self.repository.name
-        )))
-    }
-
     async fn follow_and_keep(&self, name: &str, warnings: Vec<String>) -> Result<StepDone, Failure> {
         let snapshot = self.follow(name).await?;
         self.keep(&snapshot, warnings).await
     }
+}
 
-    /// Waits for the end of a snapshot that has begun.
-    async fn follow(&self, name: &str) -> Result<Snapshot, Failure> {
-        let cx = self.cx;
-        let tried = self.tried(name);
-        let mut silent_since: Option<tokio::time::Instant> = None;
-        let mut pause = Duration::from_millis(200);
-        loop {
-            if cx.cancel.is_cancelled() {
-                return Err(self.stop(name).await);
-            }
-            match self.poll(name).await {
-                Ok(Some(snapshot)) if snapshot.state == "IN_PROGRESS" => silent_since = None,
-                Ok(Some(snapshot)) if snapshot.state == "SUCCESS" && snapshot.shards.failed == 0 => {
-                    return Ok(snapshot);
-                }
-                Ok(Some(snapshot)) => return Err(self.broken(&snapshot)),
-                Ok(None) => {
-                    return Err(Failure::new(
-                        FailureKind::Refused,
-                        tried,
-                        "it vanished while it ran: somebody deleted it",
-                    )
-                    .hint("find out who deletes snapshots of this repository, then run again"));
-                }
-                Err(failure) => {
-                    let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
-                    if since.elapsed() > PATIENCE {
-                        return Err(Failure::new(FailureKind::Unknown, tried, failure.got.as_str()).hint(
-                            "the snapshot may still be running there; when the cluster answers again, resume the run",
-                        ));
-                    }
-                    cx.say(format!("{} does not answer ({}); asking again", self.client.site, failure.got.as_str()));
-                }
-            }
-            tokio::select! {
-                biased;
-                () = cx.cancel.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-            pause = (pause * 3 / 2).min(POLL);
-        }
-    }
-
-    /// One look: progress while it runs, else the snapshot.
-    async fn poll(&self, name: &str) -> Result<Option<Snapshot>, Failure> {
-        let ask = Ask::running_snapshots(Some(&self.repository.name));
-        let running: Running = self.client.fetch(&ask, "follow the snapshot").await?;
-        if let Some(running) = running.snapshots.iter().find(|running| running.snapshot == name) {
-            let (done, total, what) = running.progress();
-            self.cx.progress(done, Some(total), what);
-        }
-        self.fetch(name).await
-    }
-
-    /// Stops the snapshot and sees that it is gone.
-    async fn stop(&self, name: &str) -> Failure {
-        self.cx.say(format!("stopping snapshot {name}"));
-        let tried = self.tried(name);
-        // A deletion waits until the nodes have stopped; whatever it answers, only looking tells.
-        let ask = Ask::delete_snapshot(self.identity.dialect, &self.repository.name, name);
-        let deletion = self.client.change(&ask, &tried).await;
-        for pause in [0, 1, 2, 5, 10, 20] {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            match self.fetch(name).await {
-                Ok(None) => return Failure::new(FailureKind::Cancelled, tried, "asked to stop; the snapshot is gone"),
-                Ok(Some(_)) | Err(_) => {}
-            }
-        }
-        let said = match deletion {
-            Ok(answer) if answer.is_success() => "the deletion was accepted".to_owned(),
-            Ok(answer) => answer.error().to_string(),
-            Err(failure) => failure.got.to_string(),
-        };
-        Failure::new(FailureKind::Unknown, tried, format!("asked to stop, but the snapshot is still there: {said}"))
-            .hint(format!("DELETE {}/_snapshot/{}/{name}", self.client.url(), self.repository.name))
-    }
-
-    /// Counts, and writes the part.
-    async fn keep(&self, snapshot: &Snapshot, mut warnings: Vec<String>) -> Result<StepDone, Failure> {
-        let cx = self.cx;
-        let place = cx.exchange_place(&self.client.site)?;
-        let before: Option<Before> = remote::get_json(cx, &place, &self.before_path()?).await?;
-        let before = before.filter(|before| before.run == cx.run.as_str()).ok_or_else(|| {
-            Failure::new(
-                FailureKind::Refused,
-                format!("keep snapshot {} in the restore point", snapshot.snapshot),
-                "what was counted before it began is not on the exchange tree any more",
-            )
-            .hint("the snapshot is whole, but nobody could prove it after a restore; run again")
-        })?;
-        let missing: Vec<&str> =
-            before.indices.keys().filter(|name| !snapshot.indices.contains(name)).map(String::as_str).collect();
-        if !missing.is_empty() {
-            return Err(Failure::new(
-                FailureKind::Mismatch,
-                self.tried(&snapshot.snapshot),
-                format!("the server calls it complete, but these indices are not in it: {}", missing.join(", ")),
-            ));
-        }
-        let table = Table::fetch(&self.client).await?;
-        let open = |name: &&str| table.indices.get(*name).is_some_and(|index| index.open);
-        let names: Vec<&str> = before.indices.keys().map(String::as_str).filter(open).collect();
-        let after = indices::count(&self.client, &names).await?;
-        let mut counts = crate::points::Counts::new();
-        for (name, &documents) in &before.documents {
-            let measure = if let Some(&after) = after.get(name) {
-                Measure::before_and_after(documents, after)
-            } else {
-                warnings.push(format!("index {name} was deleted or closed while the snapshot was taken"));
-                Measure::Between { low: 0, high: documents }
-            };
-            counts.entry(item(name)).or_default().insert(DOCUMENTS.to_owned(), measure);
-        }
-        let total: u64 = before.documents.values().sum();
-        let closed: Vec<String> = closed(&table, &self.pattern).cloned().collect();
-        warnings.extend(closed.iter().map(|name| format!("index {name} is closed and not in the snapshot")));
-        let present: BTreeMap<_, _> =
-            table.indices.iter().filter(|(name, _)| before.indices.contains_key(*name)).collect();
-        let companions = Companions::all(&self.client, self.identity.dialect).await?.of(&present);
-        let bytes = indices::store_bytes(&self.client, &names).await?;
-        let copied_indices = before.indices.iter().map(|(name, was)| {
-            let now = table.indices.get(name).map(|index| &index.aliases);
-            let steady = now.is_some_and(|now| was.aliases.as_ref() == Some(now));
-            let aliases = if steady { was.aliases.clone() } else { None };
-            (name.clone(), CopiedIndex { aliases, ..was.clone() })
-        });
-        let copied = Copied {
-            repository: self.repository.name.clone(),
-            snapshot: snapshot.snapshot.clone(),
-            uuid: snapshot.uuid.clone(),
-            cluster_uuid: self.identity.cluster_uuid.clone(),
-            dialect: self.identity.dialect,
-            pattern: self.pattern.clone(),
-            indices: copied_indices.collect(),
-            companions,
-            closed,
-            bytes,
-        };
-        let details = serde_json::to_value(&copied)
-            .map_err(|error| Failure::new(FailureKind::Invalid, "write the part", error.to_string()))?;
-        let part = Part {
-            service: self.service.clone(),
-            kind: "elasticsearch".into(),
-            version: self.identity.dialect.to_string(),
-            began: before.began,
-            ended: cx.clock.now(),
-            artifacts: Vec::new(),
-            counts,
-            details,
-        };
-        remote::save_part(cx, &self.client.site, &part).await?;
-        cx.say(format!(
-            "snapshot {} holds {} indices, {total} documents, {}",
-            snapshot.snapshot,
-            before.indices.len(),
-            ByteSize(bytes)
-        ));
-        let done = StepDone::new()
-            .capture("repository", self.repository.name.as_str())
-            .capture("snapshot", snapshot.snapshot.as_str())
-            .capture("uuid", snapshot.uuid.as_str())
-            .capture("indices", before.indices.len())
-            .capture("documents", total)
-            .capture("bytes", bytes);
-        Ok(warnings.into_iter().fold(done, StepDone::warn))
+/// What a snapshot is to the run that looks at it. Without metadata only the name can tell, and only the point's is
+/// nobody else's.
+fn whose(snapshot: Snapshot, has_metadata: bool, run: &RunId, point: &PointId) -> Found {
+    let said = |key: &str| snapshot.metadata.as_ref()?.get(key)?.as_str();
+    let ours = if has_metadata {
+        said("run") == Some(run.as_str()) && said("point") == Some(point.as_str())
+    } else {
+        snapshot.name.starts_with(&point.as_str().to_lowercase())
+    };
+    let snapshot = Box::new(snapshot);
+    match (ours, snapshot.state.as_str()) {
+        (false, _) => Found::Stranger(snapshot),
+        (true, "IN_PROGRESS" | "SUCCESS") => Found::Ours(snapshot),
+        (true, _) => Found::Broken(snapshot),
     }
 }
 

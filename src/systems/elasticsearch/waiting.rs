@@ -15,9 +15,9 @@ use crate::model::{Failure, FailureKind};
 use crate::systems::StepContext;
 
 /// How long a cluster may stay silent before the outcome is called unknown. The restore goes on meanwhile.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// How long nothing may move before the restore is called stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 /// How long nothing may move before we look for primaries that the server has given up on.
 const STILL: Duration = Duration::from_secs(5);
 /// The longest pause between two looks.
@@ -144,7 +144,7 @@ async fn stuck(
         lines.extend(explanation(&answer.value()));
     }
     for line in distinct(lines) {
-        got.push_str(&format!("\n{index}[{shard}]: {line}"));
+        got = format!("{got}\n{index}[{shard}]: {line}");
     }
     Failure::new(FailureKind::Refused, tried, got).hint(
         "the other indices are whole; mend what the server names, then run the restore again: it goes on from there",
@@ -171,13 +171,16 @@ fn explanation(explained: &Value) -> Vec<String> {
     lines
 }
 
-/// Without what is said in another line already; the servers repeat a long reason in every sentence.
+/// Without stack traces, and without what is said in another line already: the servers repeat a long reason in every
+/// sentence.
 fn distinct(lines: Vec<String>) -> Vec<String> {
+    let is_frame = |line: &&str| line.starts_with("at ") || (line.starts_with("... ") && line.ends_with(" more"));
     let mut kept: Vec<String> = Vec::new();
-    for line in lines {
-        let line = line.trim();
-        if !line.is_empty() && !kept.iter().any(|have| line.contains(have.as_str())) {
-            kept.push(line.to_owned());
+    for text in lines {
+        let text: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_frame(line)).collect();
+        let text = text.join("\n");
+        if !text.is_empty() && !kept.iter().any(|have| text.contains(have.as_str())) {
+            kept.push(text);
         }
     }
     kept
@@ -255,6 +258,8 @@ mod tests {
         );
         let repeated = vec![String::new(), "bad disk ".into(), "n1: failed because of bad disk, and so on".into()];
         assert_eq!(distinct(repeated), ["bad disk"]);
+        let trace = "Exception: no file\n\tat a.b.C.d(C.java:1)\nCaused by: x\n\t... 3 more\n".to_owned();
+        assert_eq!(distinct(vec![trace]), ["Exception: no file\nCaused by: x"]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn dump_tools(scene: &Scene, findings: &mut Findings) {
     let Scene { access, server, tools, census } = scene;
     match tools.dump(access) {
         Ok(program) if program.flavour == server.flavour => {
-            findings.good(format!("dumped with {}", program.describe()))
+            findings.good(format!("dumped with {}", program.describe()));
         }
         Ok(program) if server.flavour == Flavour::Mysql && census.generated > 0 => findings.fail(
             format!(
@@ -125,7 +125,7 @@ fn dump_tools(scene: &Scene, findings: &mut Findings) {
     match tools.compressor(access, None) {
         Ok(Compressor::Zstd) => findings.good("compressed with zstd"),
         Ok(other) => {
-            findings.warn(format!("{} has no zstd; {} takes several times as long", access.place, other.program()))
+            findings.warn(format!("{} has no zstd; {} takes several times as long", access.place, other.program()));
         }
         Err(failure) => findings.fail(failure.to_string(), "install zstd"),
     }

@@ -52,3 +52,6 @@ pub fn kinds() -> Vec<KindEntry> {
 pub fn service() -> super::ServiceKind {
     service_kind::<settings::Settings>("mysql", "A MySQL or MariaDB server")
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ pub async fn as_target(
     match tools.client(access) {
         Ok(client) if client.flavour == server.flavour => findings.good(format!("loaded with {}", client.describe())),
         Ok(client) => {
-            findings.warn(format!("{} has only {} for a {} server", access.place, client.describe(), server.flavour))
+            findings.warn(format!("{} has only {} for a {} server", access.place, client.describe(), server.flavour));
         }
         Err(failure) => findings.fail(failure.to_string(), "without it nothing can be loaded"),
     }

@@ -31,7 +31,7 @@ impl Step for RedisCheck {
         let master = leader.endpoint.to_string();
         let keys = leader.info.keys_in(settings.database);
         cx.say(format!(
-            "{master} is the master (version {}): {keys} keys in {}, {}, {} replicas",
+            "{master} is the master (version {}): {keys} keys in {}, {}, replicas: {}",
             leader.info.version,
             settings.scope(),
             leader.info.memory.map_or_else(|| "memory unknown".to_owned(), |used| format!("{} used", ByteSize(used))),

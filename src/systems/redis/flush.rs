@@ -15,7 +15,7 @@ use crate::port::{ReachErrorKind, RedisEndpoint, RedisReply};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
 
 /// How long the server may take to free the memory before that is only reported.
-const FREEING: Duration = Duration::from_secs(60);
+const FREEING: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(500);
 /// How often a flush is sent: flushing twice is harmless, and roles may change once while we look.
 const TRIES: usize = 3;
@@ -225,6 +225,7 @@ impl RedisFlush {
             if late.is_empty() {
                 cx.say(match master.replicas.len() {
                     0 => "no replica is connected".to_owned(),
+                    1 => "the one connected replica has followed".to_owned(),
                     count => format!("{count} connected replicas have followed"),
                 });
                 return Ok(());

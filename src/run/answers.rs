@@ -1,7 +1,7 @@
 //! What a person types at a terminal, as the answer to a question of a run. Pure.
 
+use super::{Prompt, PromptAnswer, PromptKind};
 use crate::model::SafeText;
-use crate::run::{Prompt, PromptAnswer, PromptKind};
 
 /// What can be typed, shown with the question.
 #[must_use]
@@ -45,9 +45,9 @@ pub fn read_answer(prompt: &Prompt, line: &str) -> Option<(PromptAnswer, Option<
 
 #[cfg(test)]
 mod tests {
+    use super::super::PromptId;
     use super::*;
     use crate::model::UnitKey;
-    use crate::run::PromptId;
     use crate::runbook::GuardLevel;
 
     fn prompt(kind: PromptKind, phrase: Option<&str>) -> Prompt {
