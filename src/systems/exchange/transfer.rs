@@ -241,7 +241,8 @@ impl Transfer {
             adding.push(Task { label: format!("add-{}", part.service), copy });
         }
         for repository in source.repositories(cx).await? {
-            let mut copy = route.copy(&repository);
+            // The folders may be another user's, if the storage or a person carried the tree before.
+            let mut copy = Copy { omit_folder_times: true, ..route.copy(&repository) };
             changing.push(Task { label: format!("change-{repository}"), copy: copy.clone() });
             // What says which snapshots there are comes after the snapshots.
             copy.filters = vec!["--exclude=/index-*".to_owned(), "--exclude=/index.latest".to_owned()];
