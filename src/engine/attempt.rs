@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::guard::judge_direction;
-use crate::model::{CancelReason, DirectionRecord, Failure, FailureKind, Outcome, Skip, Span};
-use crate::systems::{Effect, Step, StepContext, StepDone, Verified, remote};
+use crate::model::{CancelReason, Failure, FailureKind, Outcome, Skip, Span};
+use crate::systems::{Effect, Step, StepContext, StepDone, Verified, epoch};
 
 /// How long a step may take to stop after it was told to. It stops what it started remotely in that time.
 const STOP_GRACE: Duration = Duration::from_mins(1);
@@ -92,10 +92,8 @@ impl Attempt {
             return Ok(());
         }
         let Ok(site) = self.cx.site() else { return Ok(()) };
-        let place = self.cx.exchange_place(site)?;
-        let path = self.cx.tree(site)?.direction_record();
-        let record: Option<DirectionRecord> = remote::get_json(&self.cx, &place, &path).await?;
-        judge_direction(site, record.as_ref(), &self.cx.direction, self.epoch)
+        let record = epoch::read_record(&self.cx, site).await?;
+        judge_direction(site, record.as_ref(), &self.cx.direction, self.epoch).map(drop)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Attempt, Ending, SharedCatalogue, pause_before};
+use super::attempt::{Ending, SharedCatalogue, pause_before};
 use super::decide::{Decision, Surroundings, decide};
 use crate::estate::Estate;
 use crate::model::{CancelReason, Failure, FailureKind, Outcome, PointId, RunId, SafeText, Span, UnitKey};
@@ -22,13 +22,11 @@ use crate::run::{
     Answer, Event, EventKind, IllegalTransition, Operator, Prompt, PromptAnswer, PromptId, PromptKind, RunCommand,
     RunPhase, RunState, UnitPhase,
 };
-use crate::runbook::{Plan, render_value};
-use crate::systems::{Effect, JobLog, StepContext, Verified, Voice, VoiceMessage};
+use crate::runbook::Plan;
+use crate::systems::{Effect, JobLog, Verified, VoiceMessage};
 
 /// The least time between two progress events of one unit.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
-/// The step kind that writes the first direction record, and so cannot demand one.
-const FOUNDS_DIRECTION: &str = "exchange.prepare";
 
 /// What an engine works with.
 #[derive(Clone)]
@@ -101,37 +99,37 @@ fn open_units(open: &[UnitKey]) -> String {
 
 /// Carries a plan out.
 pub struct Engine {
-    config: EngineConfig,
-    state: RunState,
-    began: Duration,
-    live: BTreeMap<UnitKey, Live>,
-    retries: BTreeMap<UnitKey, Instant>,
-    inputs: mpsc::UnboundedSender<Input>,
-    received: mpsc::UnboundedReceiver<Input>,
-    tasks: JoinSet<()>,
+    pub(super) config: EngineConfig,
+    pub(super) state: RunState,
+    pub(super) began: Duration,
+    pub(super) live: BTreeMap<UnitKey, Live>,
+    pub(super) retries: BTreeMap<UnitKey, Instant>,
+    pub(super) inputs: mpsc::UnboundedSender<Input>,
+    pub(super) received: mpsc::UnboundedReceiver<Input>,
+    pub(super) tasks: JoinSet<()>,
     /// Output files that could not be written; said once each.
-    mute: BTreeSet<UnitKey>,
+    pub(super) mute: BTreeSet<UnitKey>,
 }
 
 /// An attempt that is running.
-struct Live {
-    attempt: u32,
-    what: Doing,
+pub(super) struct Live {
+    pub(super) attempt: u32,
+    pub(super) what: Doing,
     /// Nothing until the task exists.
-    task: Option<tokio::task::Id>,
-    cancel: CancellationToken,
-    jobs: JobLog,
-    progress_told: Option<Instant>,
+    pub(super) task: Option<tokio::task::Id>,
+    pub(super) cancel: CancellationToken,
+    pub(super) jobs: JobLog,
+    pub(super) progress_told: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Doing {
+pub(super) enum Doing {
     Running,
     Verifying,
     Undoing,
 }
 
-enum Input {
+pub(super) enum Input {
     Voice(UnitKey, VoiceMessage),
     Ended(UnitKey, Ending),
     Verified(UnitKey, Result<Verified, Failure>),
@@ -291,93 +289,6 @@ impl Engine {
         Ok(true)
     }
 
-    /// Renders a unit's parameters, records the intent, and only then starts it.
-    async fn start(&mut self, unit: &UnitKey, attempt: u32) -> Result<(), EngineError> {
-        self.retries.remove(unit);
-        let params = match self.params(unit) {
-            Ok(params) => params,
-            Err(failure) => {
-                // Nothing was started: the unit ends as a failure of its declaration.
-                let started = EventKind::UnitStarted { unit: unit.clone(), attempt, params: Map::new() };
-                let failed = ended(unit.clone(), attempt, Outcome::Failed { failure }, Map::new(), None);
-                return self.record(vec![started, failed]).await;
-            }
-        };
-        self.record(vec![EventKind::UnitStarted { unit: unit.clone(), attempt, params }]).await?;
-        self.spawn(unit, Doing::Running).await
-    }
-
-    fn params(&self, unit: &UnitKey) -> Result<Map<String, Value>, Failure> {
-        let tried = || format!("work out the parameters of {unit}");
-        let invalid = |problem: String| Failure::new(FailureKind::Invalid, tried(), problem);
-        let step = self.state.plan.step(&unit.step).ok_or_else(|| invalid("there is no such step".to_owned()))?;
-        let direction = &self.state.plan.direction;
-        let titles = (self.config.estate.title(&direction.source), self.config.estate.title(&direction.target));
-        let scope = self.state.scope(titles, unit);
-        let mut params = Map::new();
-        for (name, value) in &step.params {
-            params.insert(name.clone(), render_value(value, &scope).map_err(|problem| invalid(problem.to_string()))?);
-        }
-        if let Some(kind) = self.config.catalogue.kind(&step.uses) {
-            kind.decode(&params).map_err(invalid)?;
-        }
-        Ok(params)
-    }
-
-    async fn spawn(&mut self, unit: &UnitKey, what: Doing) -> Result<(), EngineError> {
-        let attempt = self.state.units.get(unit).map_or(1, |unit| unit.attempts.max(1));
-        let (voice, mut said) = Voice::new();
-        let cancel = CancellationToken::new();
-        let jobs = JobLog::default();
-        let prepared = self.prepare(unit, attempt, voice, &cancel, &jobs);
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(failure) => {
-                let kind = match what {
-                    Doing::Undoing => {
-                        EventKind::UnitUndone { unit: unit.clone(), outcome: Outcome::Failed { failure } }
-                    }
-                    Doing::Running | Doing::Verifying => {
-                        ended(unit.clone(), attempt, Outcome::Unknown { failure }, Map::new(), None)
-                    }
-                };
-                return self.record(vec![kind]).await;
-            }
-        };
-        let mut live = Live { attempt, what, task: None, cancel, jobs, progress_told: None };
-        let inputs = self.inputs.clone();
-        let key = unit.clone();
-        let unit = unit.clone();
-        let task = self.tasks.spawn(async move {
-            let forward = |inputs: &mpsc::UnboundedSender<Input>, message| {
-                // Nobody listens only when the engine itself is gone.
-                drop(inputs.send(Input::Voice(unit.clone(), message)));
-            };
-            let work = async {
-                match what {
-                    Doing::Running => Input::Ended(unit.clone(), prepared.run().await),
-                    Doing::Verifying => Input::Verified(unit.clone(), prepared.verify().await),
-                    Doing::Undoing => Input::Undone(unit.clone(), prepared.undo().await),
-                }
-            };
-            tokio::pin!(work);
-            let last = loop {
-                tokio::select! {
-                    biased;
-                    Some(message) = said.recv() => forward(&inputs, message),
-                    last = &mut work => break last,
-                }
-            };
-            while let Ok(message) = said.try_recv() {
-                forward(&inputs, message);
-            }
-            drop(inputs.send(last));
-        });
-        live.task = Some(task.id());
-        self.live.insert(key, live);
-        Ok(())
-    }
-
     /// A task that panicked is a defect of ours; what it had started is unknown, and the run says so.
     async fn task_ended(&mut self, ended_task: Result<(tokio::task::Id, ()), JoinError>) -> Result<(), EngineError> {
         let Err(error) = ended_task else { return Ok(()) };
@@ -393,50 +304,6 @@ impl Engine {
             Doing::Running | Doing::Verifying => ended(unit, live.attempt, outcome, Map::new(), None),
         };
         self.record(vec![kind]).await
-    }
-
-    fn prepare(
-        &self,
-        unit: &UnitKey,
-        attempt: u32,
-        voice: Voice,
-        cancel: &CancellationToken,
-        jobs: &JobLog,
-    ) -> Result<Attempt, Failure> {
-        let invalid = |problem: String| Failure::new(FailureKind::Invalid, format!("start {unit}"), problem);
-        let step = self.state.plan.step(&unit.step).ok_or_else(|| invalid("there is no such step".to_owned()))?;
-        let kind = self
-            .config
-            .catalogue
-            .kind(&step.uses)
-            .ok_or_else(|| invalid(format!("there is no step kind {}", step.uses)))?;
-        let params = self.params(unit)?;
-        let target = step.units().find(|(key, _)| key == unit).map(|(_, target)| target.clone());
-        let cx = StepContext {
-            reach: Arc::clone(&self.config.reach),
-            clock: Arc::clone(&self.config.clock),
-            estate: Arc::clone(&self.config.estate),
-            direction: self.state.plan.direction.clone(),
-            run: self.state.run.clone(),
-            point: self.state.point.clone(),
-            unit: unit.clone(),
-            attempt,
-            end: target.and_then(|target| target.end),
-            host: unit.host.clone(),
-            first: step.is_first(unit),
-            service: step.service.clone(),
-            voice,
-            cancel: cancel.clone(),
-            jobs: jobs.clone(),
-        };
-        Ok(Attempt {
-            step: kind.decode(&params).map_err(invalid)?,
-            cx,
-            timeout: step.timeout,
-            effect: kind.effect,
-            epoch: self.state.epoch(),
-            founds_direction: step.uses == FOUNDS_DIRECTION,
-        })
     }
 
     async fn input(&mut self, input: Input) -> Result<(), EngineError> {
@@ -610,7 +477,7 @@ impl Engine {
         }
     }
 
-    async fn record(&mut self, kinds: Vec<EventKind>) -> Result<(), EngineError> {
+    pub(super) async fn record(&mut self, kinds: Vec<EventKind>) -> Result<(), EngineError> {
         let elapsed = self.config.clock.monotonic().saturating_sub(self.began);
         let at = self.config.clock.now();
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
@@ -651,7 +518,7 @@ fn escalate(before: Option<CancelReason>, asked: CancelReason) -> CancelReason {
     before.map_or(again, |before| before.max(again))
 }
 
-fn ended(
+pub(super) fn ended(
     unit: UnitKey,
     attempt: u32,
     outcome: Outcome,

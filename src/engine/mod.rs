@@ -6,6 +6,7 @@
 mod attempt;
 mod decide;
 mod dispatcher;
+mod launch;
 mod resume;
 
 #[cfg(test)]

@@ -4,16 +4,16 @@ use crate::model::{Direction, DirectionRecord, Failure, FailureKind, SiteName};
 
 /// Decides whether a changing step may act at `site`, whose direction record is `record`.
 ///
-/// `epoch` is the epoch that the run saw when it began.
+/// `epoch` is the epoch that the run saw when it began, if it matters. Returns the record, which agrees then.
 ///
 /// # Errors
 /// `Rule` when there is no record, when another site is active there, or when the epoch is not the run's.
-pub fn judge_direction(
+pub fn judge_direction<'a>(
     site: &SiteName,
-    record: Option<&DirectionRecord>,
+    record: Option<&'a DirectionRecord>,
     direction: &Direction,
     epoch: Option<u64>,
-) -> Result<(), Failure> {
+) -> Result<&'a DirectionRecord, Failure> {
     let tried = format!("make sure that {site} agrees to {direction}");
     let Some(record) = record else {
         return Err(Failure::new(FailureKind::Rule, tried, "it has no direction record").hint(
@@ -30,7 +30,8 @@ pub fn judge_direction(
             ),
         )
         .hint(format!(
-            "this run goes the wrong way round; if {} really is active, turn the direction first",
+            "this run goes the wrong way round; if {} really is active, turn the direction first; a site that believes \
+             it is active but is not must be fenced before anything else",
             direction.source
         )));
     }
@@ -41,7 +42,7 @@ pub fn judge_direction(
             format!("the epoch there is {}, but this run began in epoch {epoch}", record.epoch),
         )
         .hint("the direction was turned while this run was under way; start a new run")),
-        _ => Ok(()),
+        _ => Ok(record),
     }
 }
 
@@ -60,8 +61,9 @@ mod tests {
             since: jiff::Timestamp::UNIX_EPOCH,
             run: RunId::new("r1").expect("a name"),
         };
-        let judge =
-            |record: Option<DirectionRecord>, epoch| judge_direction(&site("bcp"), record.as_ref(), &direction, epoch);
+        let judge = |record: Option<DirectionRecord>, epoch| {
+            judge_direction(&site("bcp"), record.as_ref(), &direction, epoch).map(drop)
+        };
         assert!(judge(Some(record("prod", 3)), Some(3)).is_ok());
         assert!(judge(Some(record("prod", 3)), None).is_ok());
         for (record, epoch) in [

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::looks::At;
 use crate::model::{Direction, DirectionRecord, End, Epoch, Failure, FailureKind, SafeText, SiteName};
 use crate::port::{Command, Pipeline};
-use crate::systems::epoch::{WRONG_DIRECTION, describe, read_record};
+use crate::systems::epoch::{describe, read_record};
 use crate::systems::remote::{change, get_file, make_folder, path_arg, put_file};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
 
@@ -66,7 +66,9 @@ fn decide(
         if record.active == direction.source {
             Ok(())
         } else {
-            Err((format!("this run is from {}; {said}", direction.source), WRONG_DIRECTION))
+            let hint = "start the run in the direction that the record names, or turn the direction first; a site that \
+                        believes it is active but is not must be fenced before anything else";
+            Err((format!("this run is from {}; {said}", direction.source), hint))
         }
     };
     match (own, other) {

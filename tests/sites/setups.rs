@@ -3,27 +3,17 @@
 //! The ones that are always run stand first. The others take a lab of their own each:
 //!
 //! ```text
-//! cargo test --test setups -- --ignored --test-threads=1 [name]
+//! cargo test --test sites -- --ignored --test-threads=1 [name]
 //! ```
-
-mod support;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::support::{Lab, Program, alone, assert_same};
 use serde_json::{Value, json};
-use support::{Lab, Program, assert_same};
-
-/// Two cores carry one lab at a time.
-static MACHINE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 const SMALL: &[&str] = &["load", "--documents", "2000", "--rows", "5000", "--files", "200"];
 
@@ -134,7 +124,7 @@ fn three_parts_without_a_way_between_the_sites() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !program.run(&["runs", "show", "latest"]).text().contains("waiting") {
         assert!(Instant::now() < deadline, "it does not wait");
     }

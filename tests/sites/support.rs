@@ -1,11 +1,20 @@
 //! A real lab for integration tests, and the program as an operator starts it.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+
+static MACHINE: Mutex<()> = Mutex::new(());
+
+/// Waits until no other test has a lab: two cores carry one at a time.
+pub fn alone() -> MutexGuard<'static, ()> {
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Two complete sites, started by `tests/lab/lab`. Ends them when dropped.
 pub struct Lab {
@@ -55,6 +64,19 @@ impl Lab {
     /// What the servers of a site hold, asked without any code of the program.
     pub fn count(&self, site: &str) -> Value {
         serde_json::from_str(&self.run(&["count", site])).expect("the lab prints JSON")
+    }
+
+    /// The status with which the application of a site's first host answers.
+    pub fn ask(&self, site: &str, path: &str) -> u16 {
+        let estate = fs::read_to_string(self.estate_file()).expect("the estate file is there");
+        let (_, host) = estate.split_once(&format!("[sites.{site}.hosts.app1]")).expect("the site has the host app1");
+        let address = host.split('"').nth(1).expect("the host has an address");
+        let mut stream = TcpStream::connect((address, 8080)).expect("the application listens");
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("it takes a request");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("it answers");
+        let head = String::from_utf8_lossy(&answer);
+        head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an HTTP answer")
     }
 
     pub fn estate_file(&self) -> PathBuf {
@@ -108,9 +130,8 @@ impl Program {
 
     /// Runs it to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
-        let began = Instant::now();
         let output = self.command(args).output().expect("the program can be started");
-        Ran { args: args.iter().map(|arg| (*arg).to_owned()).collect(), output, took: began.elapsed() }
+        Ran { args: args.iter().map(|arg| (*arg).to_owned()).collect(), output }
     }
 }
 
@@ -118,7 +139,6 @@ impl Program {
 pub struct Ran {
     args: Vec<String>,
     pub output: Output,
-    pub took: Duration,
 }
 
 impl Ran {

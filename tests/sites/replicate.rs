@@ -1,24 +1,14 @@
 //! The main job on real servers: the shipped runbooks copy a live site to its standby, counted by somebody else.
 
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::support::{Lab, Program, alone, assert_same};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use support::{Lab, Program, assert_same};
-
-/// Two cores carry one lab at a time.
-static MACHINE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 const SMALL: &[&str] = &["load", "--documents", "3000", "--rows", "8000", "--files", "300"];
 
@@ -58,10 +48,13 @@ fn replicate_copies_everything_and_again_what_changed() {
     kill(Pid::from_raw(i32::try_from(churn.id()).expect("a pid")), Signal::SIGTERM).expect("churn can be stopped");
     churn.wait().expect("churn ends");
     ran.expect(0);
-    let health = lab.run(&["count", "bcp"]);
     for line in acknowledged.lines() {
         let entry: Value = serde_json::from_str(line).expect("a ledger line");
-        assert!(entry.is_object(), "{health}");
+        let order = entry["order"].to_string();
+        let order = order.trim_matches('"');
+        let file = entry["file"].as_str().expect("a file name");
+        assert_eq!(lab.ask("bcp", &format!("/orders/{order}")), 200, "order {order} is not at the standby");
+        assert_eq!(lab.ask("bcp", &format!("/files/{file}")), 200, "file {file} is not at the standby");
     }
 
     // At rest, a third one makes both sites the same again.

@@ -1,0 +1,150 @@
+//! From a decision to a running attempt: parameters rendered, the intent recorded, and only then a task.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::Attempt;
+use super::dispatcher::{Doing, Engine, EngineError, Input, Live, ended};
+use crate::model::{Failure, FailureKind, Outcome, UnitKey};
+use crate::run::EventKind;
+use crate::runbook::render_value;
+use crate::systems::{JobLog, StepContext, Voice};
+
+/// The step kind that writes the first direction record, and so cannot demand one.
+const FOUNDS_DIRECTION: &str = "exchange.prepare";
+
+impl Engine {
+    /// Renders a unit's parameters, records the intent, and only then starts it.
+    pub(super) async fn start(&mut self, unit: &UnitKey, attempt: u32) -> Result<(), EngineError> {
+        self.retries.remove(unit);
+        let params = match self.params(unit) {
+            Ok(params) => params,
+            Err(failure) => {
+                // Nothing was started: the unit ends as a failure of its declaration.
+                let started = EventKind::UnitStarted { unit: unit.clone(), attempt, params: Map::new() };
+                let failed = ended(unit.clone(), attempt, Outcome::Failed { failure }, Map::new(), None);
+                return self.record(vec![started, failed]).await;
+            }
+        };
+        self.record(vec![EventKind::UnitStarted { unit: unit.clone(), attempt, params }]).await?;
+        self.spawn(unit, Doing::Running).await
+    }
+
+    fn params(&self, unit: &UnitKey) -> Result<Map<String, Value>, Failure> {
+        let tried = || format!("work out the parameters of {unit}");
+        let invalid = |problem: String| Failure::new(FailureKind::Invalid, tried(), problem);
+        let step = self.state.plan.step(&unit.step).ok_or_else(|| invalid("there is no such step".to_owned()))?;
+        let direction = &self.state.plan.direction;
+        let titles = (self.config.estate.title(&direction.source), self.config.estate.title(&direction.target));
+        let scope = self.state.scope(titles, unit);
+        let mut params = Map::new();
+        for (name, value) in &step.params {
+            params.insert(name.clone(), render_value(value, &scope).map_err(|problem| invalid(problem.to_string()))?);
+        }
+        if let Some(kind) = self.config.catalogue.kind(&step.uses) {
+            kind.decode(&params).map_err(invalid)?;
+        }
+        Ok(params)
+    }
+
+    pub(super) async fn spawn(&mut self, unit: &UnitKey, what: Doing) -> Result<(), EngineError> {
+        let attempt = self.state.units.get(unit).map_or(1, |unit| unit.attempts.max(1));
+        let (voice, mut said) = Voice::new();
+        let cancel = CancellationToken::new();
+        let jobs = JobLog::default();
+        let prepared = self.prepare(unit, attempt, voice, &cancel, &jobs);
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                let kind = match what {
+                    Doing::Undoing => {
+                        EventKind::UnitUndone { unit: unit.clone(), outcome: Outcome::Failed { failure } }
+                    }
+                    Doing::Running | Doing::Verifying => {
+                        ended(unit.clone(), attempt, Outcome::Unknown { failure }, Map::new(), None)
+                    }
+                };
+                return self.record(vec![kind]).await;
+            }
+        };
+        let mut live = Live { attempt, what, task: None, cancel, jobs, progress_told: None };
+        let inputs = self.inputs.clone();
+        let key = unit.clone();
+        let unit = unit.clone();
+        let task = self.tasks.spawn(async move {
+            let forward = |inputs: &mpsc::UnboundedSender<Input>, message| {
+                // Nobody listens only when the engine itself is gone.
+                drop(inputs.send(Input::Voice(unit.clone(), message)));
+            };
+            let work = async {
+                match what {
+                    Doing::Running => Input::Ended(unit.clone(), prepared.run().await),
+                    Doing::Verifying => Input::Verified(unit.clone(), prepared.verify().await),
+                    Doing::Undoing => Input::Undone(unit.clone(), prepared.undo().await),
+                }
+            };
+            tokio::pin!(work);
+            let last = loop {
+                tokio::select! {
+                    biased;
+                    Some(message) = said.recv() => forward(&inputs, message),
+                    last = &mut work => break last,
+                }
+            };
+            while let Ok(message) = said.try_recv() {
+                forward(&inputs, message);
+            }
+            drop(inputs.send(last));
+        });
+        live.task = Some(task.id());
+        self.live.insert(key, live);
+        Ok(())
+    }
+
+    fn prepare(
+        &self,
+        unit: &UnitKey,
+        attempt: u32,
+        voice: Voice,
+        cancel: &CancellationToken,
+        jobs: &JobLog,
+    ) -> Result<Attempt, Failure> {
+        let invalid = |problem: String| Failure::new(FailureKind::Invalid, format!("start {unit}"), problem);
+        let step = self.state.plan.step(&unit.step).ok_or_else(|| invalid("there is no such step".to_owned()))?;
+        let kind = self
+            .config
+            .catalogue
+            .kind(&step.uses)
+            .ok_or_else(|| invalid(format!("there is no step kind {}", step.uses)))?;
+        let params = self.params(unit)?;
+        let target = step.units().find(|(key, _)| key == unit).map(|(_, target)| target.clone());
+        let cx = StepContext {
+            reach: Arc::clone(&self.config.reach),
+            clock: Arc::clone(&self.config.clock),
+            estate: Arc::clone(&self.config.estate),
+            direction: self.state.plan.direction.clone(),
+            run: self.state.run.clone(),
+            point: self.state.point.clone(),
+            unit: unit.clone(),
+            attempt,
+            end: target.and_then(|target| target.end),
+            host: unit.host.clone(),
+            first: step.is_first(unit),
+            service: step.service.clone(),
+            voice,
+            cancel: cancel.clone(),
+            jobs: jobs.clone(),
+        };
+        Ok(Attempt {
+            step: kind.decode(&params).map_err(invalid)?,
+            cx,
+            timeout: step.timeout,
+            effect: kind.effect,
+            epoch: self.state.epoch(),
+            founds_direction: step.uses == FOUNDS_DIRECTION,
+        })
+    }
+}
