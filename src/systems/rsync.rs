@@ -30,6 +30,8 @@ pub struct Copy {
     pub only_deletions: bool,
     /// Prints a line for each thing that is changed.
     pub itemize: bool,
+    /// Leaves the times of folders alone: only their owner may set them.
+    pub omit_folder_times: bool,
     /// Compares content by checksum, not by size and time.
     pub checksum: bool,
     /// Folders with earlier copies; what is the same there is hard-linked. At most 20.
@@ -65,6 +67,7 @@ impl Copy {
         flag(self.attributes, "-AX");
         flag(!self.owner, "--no-owner");
         flag(!self.owner, "--no-group");
+        flag(self.omit_folder_times, "--omit-dir-times");
         flag(self.dry_run, "--dry-run");
         flag(self.only_deletions, "--existing");
         flag(self.only_deletions, "--ignore-existing");

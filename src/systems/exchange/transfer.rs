@@ -83,7 +83,8 @@ struct Route {
     place: Place,
     from: String,
     to: String,
-    shell: String,
+    /// Nothing when both trees are on this machine.
+    shell: Option<String>,
     bandwidth: Option<String>,
     attributes: bool,
 }
@@ -95,7 +96,7 @@ impl Route {
             // Harmless where the far user is not root: then rsync keeps what that user may keep.
             owner: true,
             attributes: self.attributes,
-            shell: Some(self.shell.clone()),
+            shell: self.shell.clone(),
             bandwidth: self.bandwidth.clone(),
             ..Copy::new(format!("{}/{folder}", self.from), format!("{}/{folder}", self.to))
         }
@@ -138,6 +139,10 @@ fn route(cx: &StepContext, source: &At, target: &At, settings: &Settings) -> Res
         TransferFrom::Target => (target, source),
     };
     let host = host_of(cx, &far.place).ok_or_else(|| no_way(cx, &far.place, "it is not a host".to_owned()))?;
+    let is_here = |place: &Place| host_of(cx, place).is_some_and(|host| host.local);
+    if is_here(&near.place) && is_here(&far.place) {
+        return both_here(cx, source, target, settings);
+    }
     let prefix = prefix(host, settings.user.as_deref()).map_err(|got| no_way(cx, &far.place, got))?;
     let shell = shell(settings.ssh_config.as_deref(), host.port).map_err(|got| no_way(cx, &far.place, got))?;
     let remote = format!("{prefix}{}", far.root);
@@ -146,7 +151,20 @@ fn route(cx: &StepContext, source: &At, target: &At, settings: &Settings) -> Res
         TransferFrom::Target => (remote, target.root.clone()),
     };
     let (place, bandwidth) = (near.place.clone(), settings.bandwidth.clone());
-    Ok(Route { place, from, to, shell, bandwidth, attributes: false })
+    Ok(Route { place, from, to, shell: Some(shell), bandwidth, attributes: false })
+}
+
+/// The way when this machine mounts both trees: no SSH is needed.
+fn both_here(cx: &StepContext, source: &At, target: &At, settings: &Settings) -> Result<Route, Failure> {
+    if source.root == target.root {
+        let tried = format!("find the way for {} on this machine", cx.direction);
+        return Err(Failure::new(FailureKind::Invalid, tried, format!("both trees are {}", source.root)).hint(
+            "give the sites different `exchange` folders; if they really share one, write `by = \"shared\"` in `[transfer]`",
+        ));
+    }
+    let (from, to) = (source.root.clone(), target.root.clone());
+    let (place, bandwidth) = (source.place.clone(), settings.bandwidth.clone());
+    Ok(Route { place, from, to, shell: None, bandwidth, attributes: false })
 }
 
 /// Runs tasks side by side, to the end of all: one that failed must not leave the others running unseen.
@@ -223,7 +241,8 @@ impl Transfer {
             adding.push(Task { label: format!("add-{}", part.service), copy });
         }
         for repository in source.repositories(cx).await? {
-            let mut copy = route.copy(&repository);
+            // The folders may be another user's, if the storage or a person carried the tree before.
+            let mut copy = Copy { omit_folder_times: true, ..route.copy(&repository) };
             changing.push(Task { label: format!("change-{repository}"), copy: copy.clone() });
             // What says which snapshots there are comes after the snapshots.
             copy.filters = vec!["--exclude=/index-*".to_owned(), "--exclude=/index.latest".to_owned()];

@@ -102,6 +102,11 @@ def prepare(lab):
         make_directory(site.exchange, layout.LOGIN_USER, GROUP, 0o2775)
         for host in site.hosts:
             make_directory(host.directory)
+            # every server of the host binds them, so they are there before the first one starts
+            for tree in (host.storage, host.config):
+                if not tree.exists():
+                    make_directory(tree, layout.LOGIN_USER, GROUP, 0o2775)
+            make_directory(host.service)
     prepare_access(lab)
     sql.prepare_client(lab)
     for host in lab.hosts:

@@ -25,11 +25,6 @@ class App(Server):
         self.service = host.service / "shop"
 
     def prepare(self):
-        host = self.host
-        for tree in (host.storage, host.config):
-            if not tree.exists():
-                make_directory(tree, LOGIN_USER, GROUP, 0o2775)
-        make_directory(host.service)
         make_directory(self.service)
         # asking for the status must be possible for the login user, controlling only for root
         make_directory(self.service / "supervise", LOGIN_USER, GROUP)
