@@ -1,6 +1,7 @@
 //! The program on two complete real sites, started by `tests/lab/lab`: everything here is counted by the lab, not by the
 //! program. One lab runs at a time, because two cores carry no more.
 
+mod bad_days;
 mod replicate;
 mod setups;
 mod support;

@@ -2,9 +2,7 @@
 //! and what to do, and nothing lost.
 //!
 //! One lab carries all scenarios, in order, because a fresh one for each would take longer than all of them together.
-//! To run some of them only: `BAD_DAYS=dump,signal cargo test --test bad_days` (parts of their names).
-
-mod support;
+//! To run some of them only: `BAD_DAYS=dump,signal cargo test --test sites bad_days` (parts of their names).
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -15,10 +13,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use super::support::{Lab, Program, Ran, alone, assert_same};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use support::{Lab, Program, Ran, assert_same};
 
 /// How long anything that must happen may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -75,6 +73,7 @@ fn bad_days_lose_nothing() {
     let scenarios: Vec<_> =
         SCENARIOS.iter().filter(|(name, _)| wanted.split(',').any(|part| name.contains(part))).collect();
     assert!(!scenarios.is_empty(), "no scenario is called {wanted}");
+    let _alone = alone();
     let day = Day::begin();
     let mut failed = Vec::new();
     for (name, scenario) in scenarios {
