@@ -140,10 +140,7 @@ async fn start(cx: &StepContext, place: &Place, job: &JobId, pipeline: &Pipeline
     let mut lost_since: Option<tokio::time::Instant> = None;
     let mut pause = Duration::from_secs(1);
     loop {
-        let error = match cx.reach.job_start(place, job, pipeline).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = cx.reach.job_start(place, job, pipeline).await else { return Ok(()) };
         if error.kind == ReachErrorKind::Lost {
             lost_since.get_or_insert_with(tokio::time::Instant::now);
         }

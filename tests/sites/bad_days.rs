@@ -852,6 +852,7 @@ fn application_not_coming_back(day: &Day) {
     let ran = day.program.run(&["run", &runbook]);
     drop(down);
     let ran = ran.expect(1).says("restart the application on bcp:app1").says("status 503").says("stores/sql: down");
+    let ran = ran.says("then resume the run");
     // One host at a time: the others keep working.
     assert!(!ran.text().contains("restart the application on bcp:app2"), "{}", ran.text());
     day.program.run(&["run", &runbook]).expect(0);

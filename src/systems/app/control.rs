@@ -263,7 +263,8 @@ impl<'a> Work<'a> {
             };
             if tokio::time::Instant::now() >= deadline {
                 let got = format!("not after {}: {problem}", self.within);
-                let failure = Failure::new(FailureKind::Refused, &tried, got);
+                let failure = Failure::new(FailureKind::Refused, &tried, got)
+                    .hint("mend what it says is wrong, then resume the run: it begins with this host again");
                 return Err(self.with_log(failure).await);
             }
             self.cx.sleep(pause, &format!("wait after the command to {tried}")).await?;
