@@ -237,6 +237,10 @@ fn a_dump_through_a_tunnel_when_this_machine_mounts_both_trees() {
     let estate = lab.run(&["estate", "--via", "tunnel", "--local-paths"]);
     let here = |site: &str| format!("\n[sites.{site}.hosts.here]\nlocal = true\n");
     lab.edit_estate(|_| format!("{estate}{}{}", here("prod"), here("bcp")));
+    // Outside of the hosts the trees are plain folders: somebody has to say that they are meant.
+    for site in ["prod", "bcp"] {
+        fs::write(lab.exchange(site).join(".changeover-exchange"), "").expect("the mark");
+    }
     twice(&lab);
 }
 
