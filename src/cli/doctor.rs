@@ -126,7 +126,9 @@ async fn examine(live: &Live, site: &SiteName, place: Place) -> Found {
     {
         let writable = Pipeline::from(Command::new("test").args(["-d", exchange, "-a", "-w", exchange]));
         match live.world.exec(&place, &writable, patience).await {
-            Ok(output) if output.is_success() => {}
+            Ok(output) if output.is_success() => {
+                found.problems.extend(unmarked(live, &place, exchange, patience).await);
+            }
             Ok(_) => found
                 .problems
                 .push(SafeText::block(&format!("the exchange tree {exchange} is not there or not writable"))),
@@ -134,6 +136,22 @@ async fn examine(live: &Live, site: &SiteName, place: Place) -> Found {
         }
     }
     found
+}
+
+/// What is wrong with an exchange folder that could be an unmounted share.
+async fn unmarked(live: &Live, place: &Place, exchange: &str, patience: Duration) -> Option<SafeText> {
+    let marks = ["/.changeover-exchange", "/direction.json"].map(|mark| format!("{exchange}{mark}"));
+    let marked = Command::new("test").args(["-e", &marks[0], "-o", "-e", &marks[1]]);
+    let mounted = Command::new("mountpoint").args(["-q", exchange]);
+    for look in [Pipeline::from(marked), Pipeline::from(mounted)] {
+        if live.world.exec(place, &look, patience).await.is_ok_and(|output| output.is_success()) {
+            return None;
+        }
+    }
+    Some(SafeText::block(&format!(
+        "the exchange tree {exchange} is no mount point and holds no file .changeover-exchange: is the share mounted? \
+         If it is a plain folder on purpose, put that file into it"
+    )))
 }
 
 async fn has_any(live: &Live, place: &Place, names: &[&str], patience: Duration) -> bool {

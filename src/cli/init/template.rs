@@ -62,7 +62,8 @@ fn site_table(site: &SiteAnswers, exchange: &str) -> String {
         "
 [sites.{}]
 # title = \"…\"   # the name for people
-# The shared mount, as the hosts of this site see it.
+# The shared mount, as the hosts of this site see it. When it is a plain folder, put an empty file of the name
+# .changeover-exchange into it once: an unmounted share looks like an empty folder, and must not be filled.
 exchange = {}
 {}",
         key(&site.name),
