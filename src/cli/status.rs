@@ -7,9 +7,10 @@ use super::direction::{NoDirection, SiteSays, choose};
 use super::live::Live;
 use super::runs::word;
 use super::{App, CliError, Exit};
+use crate::journal::RunFacts;
 use crate::model::{RunOutcome, SafeText, Span};
 use crate::port::Clock as _;
-use crate::run::{RunPhase, RunState};
+use crate::run::EventKind;
 use crate::runbook::Mode;
 
 /// The arguments of `status`.
@@ -40,13 +41,15 @@ pub(super) fn run(app: &mut App, args: &StatusArgs) -> Result<Exit, CliError> {
     let mut active = Vec::new();
     let mut last_good = None;
     for listing in &listings {
-        let Ok(state) = live.record.state(&listing.run) else { continue };
-        if !matches!(state.phase, RunPhase::Ended(_)) {
+        // The two ends of a journal say enough of a run that has ended; there may be thousands of them.
+        let Ok(facts) = &listing.facts else { continue };
+        if facts.outcome().is_none()
+            && let Ok(state) = live.record.state(&listing.run)
+        {
             active.push((state.run.clone(), word(listing, &state), state.plan.title.clone()));
         }
-        if last_good.is_none() && is_good_copy(&state) {
-            last_good =
-                Some(LastGood { run: state.run.to_string(), point: state.point.to_string(), at: state.created });
+        if last_good.is_none() {
+            last_good = good_copy(facts);
         }
     }
     let now = live.clock.now();
@@ -104,8 +107,11 @@ pub(super) fn run(app: &mut App, args: &StatusArgs) -> Result<Exit, CliError> {
     })
 }
 
-fn is_good_copy(state: &RunState) -> bool {
-    state.plan.mode == Mode::Replicate && matches!(state.phase, RunPhase::Ended(RunOutcome::Done { .. }))
+/// The copy that a run made, if it replicated and ended well.
+fn good_copy(facts: &RunFacts) -> Option<LastGood> {
+    let EventKind::RunCreated { run, point, plan, .. } = &facts.first.kind else { return None };
+    let good = plan.mode == Mode::Replicate && matches!(facts.outcome(), Some(RunOutcome::Done { .. }));
+    good.then(|| LastGood { run: run.to_string(), point: point.to_string(), at: facts.began() })
 }
 
 fn site_json(says: &SiteSays) -> serde_json::Value {
