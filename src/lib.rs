@@ -19,3 +19,4 @@ pub mod session;
 pub mod style;
 pub mod systems;
 pub mod transport;
+pub mod world;

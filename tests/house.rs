@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("journal", &["model", "runbook", "run", "port"]),
     ("session", &["model", "run", "port", "journal"]),
     ("transport", &["model", "estate", "port"]),
+    ("world", &["model", "estate", "port"]),
     ("style", &[]),
     ("report", &["model", "runbook", "run", "style"]),
     ("check", &["model", "document", "estate", "runbook", "systems"]),

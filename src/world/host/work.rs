@@ -1,0 +1,192 @@
+//! A pipeline while it runs: slice by slice, each slice of each member in turn.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Machine;
+use super::programs;
+use crate::port::{Exit, Pipeline};
+
+/// A program while it runs. Between two slices it can be killed; what it did until then stays.
+pub trait Process: Send {
+    /// Does the next piece.
+    fn slice(&mut self, on: &mut Machine<'_>, io: &mut Io<'_>) -> Slice;
+}
+
+/// What a program reads and writes in one slice.
+pub struct Io<'a> {
+    /// What has arrived on stdin and was not taken yet.
+    pub input: &'a mut Vec<u8>,
+    /// True when nothing more will arrive.
+    pub input_ended: bool,
+    /// Where stdout goes.
+    pub out: &'a mut Vec<u8>,
+    /// Where stderr goes.
+    pub err: &'a mut Vec<u8>,
+}
+
+impl Io<'_> {
+    /// Writes a line to stderr.
+    pub fn complain(&mut self, line: impl AsRef<str>) {
+        self.err.extend_from_slice(line.as_ref().as_bytes());
+        self.err.push(b'\n');
+    }
+
+    /// Writes text to stdout.
+    pub fn say(&mut self, text: impl AsRef<str>) {
+        self.out.extend_from_slice(text.as_ref().as_bytes());
+    }
+}
+
+/// How a slice went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slice {
+    /// It took so long, and there is more to do.
+    Busy(Duration),
+    /// It waits for input.
+    Waiting,
+    /// It ended with this code, after so long.
+    Ended(i32, Duration),
+}
+
+impl Slice {
+    /// Ended at once.
+    #[must_use]
+    pub fn ended(code: i32) -> Self {
+        Self::Ended(code, Duration::ZERO)
+    }
+}
+
+/// A pipeline while it runs.
+pub struct Work {
+    members: Vec<Member>,
+    output_file: Option<String>,
+    file_mode: u16,
+    text: String,
+}
+
+struct Member {
+    process: Box<dyn Process>,
+    input: Vec<u8>,
+    exit: Option<i32>,
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").field("text", &self.text).finish_non_exhaustive()
+    }
+}
+
+/// What one step of a pipeline gave.
+#[derive(Debug, Default)]
+pub struct Stepped {
+    /// What the last member wrote, unless it goes to a file.
+    pub out: Vec<u8>,
+    /// What all members wrote to stderr.
+    pub err: Vec<u8>,
+    /// How long it took.
+    pub took: Duration,
+    /// Set when all members have ended.
+    pub exits: Option<Vec<Exit>>,
+}
+
+impl Work {
+    /// Starts a pipeline on a host.
+    #[must_use]
+    pub fn start(on: &mut Machine<'_>, pipeline: &Pipeline) -> Self {
+        let mut members: Vec<Member> = pipeline
+            .members
+            .iter()
+            .map(|command| Member { process: programs::start(on, command, pipeline), input: Vec::new(), exit: None })
+            .collect();
+        let mut problem = None;
+        match (&pipeline.input_file, &pipeline.stdin) {
+            (Some(file), _) => match on.read(file) {
+                Ok(content) => members[0].input = content.to_vec(),
+                Err(error) => problem = Some(format!("sh: 1: cannot open {file}: {error}")),
+            },
+            (None, Some(stdin)) => members[0].input.clone_from(stdin),
+            (None, None) => {}
+        }
+        let file_mode = 0o666 & !pipeline.umask.unwrap_or(0o077);
+        if let Some(file) = &pipeline.output_file
+            && let Err(error) = on.write(file, Vec::new(), file_mode)
+        {
+            problem = Some(format!("sh: 1: cannot create {file}: {error}"));
+        }
+        if let Some(problem) = problem {
+            for member in &mut members {
+                member.process = Box::new(programs::Broken(problem.clone()));
+            }
+        }
+        Self { members, output_file: pipeline.output_file.clone(), file_mode, text: pipeline.to_string() }
+    }
+
+    /// Nothing at all: stands where work was taken out.
+    pub(in crate::world) fn nothing() -> Self {
+        Self { members: Vec::new(), output_file: None, file_mode: 0, text: String::new() }
+    }
+
+    /// Lets every member do a slice.
+    pub fn step(&mut self, on: &mut Machine<'_>) -> Stepped {
+        let mut stepped = Stepped::default();
+        let mut moved = false;
+        let last = self.members.len() - 1;
+        for number in 0..=last {
+            let input_ended = number == 0 || self.members[number - 1].exit.is_some();
+            let member = &mut self.members[number];
+            if member.exit.is_some() {
+                continue;
+            }
+            let mut out = Vec::new();
+            let mut io = Io { input: &mut member.input, input_ended, out: &mut out, err: &mut stepped.err };
+            match member.process.slice(on, &mut io) {
+                Slice::Busy(took) => {
+                    stepped.took = stepped.took.max(took);
+                    moved = true;
+                }
+                Slice::Waiting => {}
+                Slice::Ended(code, took) => {
+                    stepped.took = stepped.took.max(took);
+                    member.exit = Some(code);
+                    moved = true;
+                }
+            }
+            if number < last {
+                moved |= !out.is_empty();
+                self.members[number + 1].input.extend_from_slice(&out);
+            } else {
+                self.deliver(on, out, &mut stepped);
+            }
+        }
+        // A pipeline whose members all wait for each other cannot come from here; it would never end.
+        debug_assert!(moved, "nothing moves in {}", self.text);
+        if self.members.iter().all(|member| member.exit.is_some()) {
+            stepped.exits = Some(self.members.iter().map(|member| Exit::Code(member.exit.unwrap_or(1))).collect());
+        }
+        stepped
+    }
+
+    fn deliver(&mut self, on: &mut Machine<'_>, out: Vec<u8>, stepped: &mut Stepped) {
+        let Some(file) = self.output_file.clone() else {
+            stepped.out.extend(out);
+            return;
+        };
+        if out.is_empty() {
+            return;
+        }
+        let now = on.now();
+        let (disk, path) = on.disk_mut(&file);
+        if let Err(error) = disk.append(&path, &out, self.file_mode, now) {
+            let last = self.members.len() - 1;
+            stepped.err.extend_from_slice(format!("write error: {error}\n").as_bytes());
+            self.members[last].exit = Some(1);
+        }
+    }
+
+    /// What runs, for people.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
