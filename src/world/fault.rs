@@ -82,6 +82,20 @@ pub enum Fault {
         /// The site.
         site: SiteName,
     },
+    /// The application of a host starts from now on, but does not get well.
+    AppBreaks {
+        /// The site.
+        site: SiteName,
+        /// The host.
+        host: HostName,
+    },
+    /// The application of a host gets well again.
+    AppMends {
+        /// The site.
+        site: SiteName,
+        /// The host.
+        host: HostName,
+    },
     /// The exchange tree has no room left.
     ExchangeFull {
         /// The site.
@@ -213,6 +227,8 @@ impl State {
             Fault::SnapshotPartial { site } => self.with_site(site, |site| site.search.next_snapshot_is_partial()),
             Fault::SqlDown { site } => self.with_site(site, |site| site.sql.set_up(false)),
             Fault::SqlUp { site } => self.with_site(site, |site| site.sql.set_up(true)),
+            Fault::AppBreaks { site, host } => self.with_site(site, |site| site.app.set_broken(host, true)),
+            Fault::AppMends { site, host } => self.with_site(site, |site| site.app.set_broken(host, false)),
             Fault::ExchangeFull { site } => self.fill(site, true, true),
             Fault::ExchangeFreed { site } => self.fill(site, true, false),
             Fault::DisksFull { site } => self.fill(site, false, true),
@@ -246,6 +262,7 @@ impl State {
     }
 
     fn power(&mut self, at: &SiteName, host: Option<&HostName>, power: Power) {
+        let now = self.now;
         let Some(site) = self.sites.get_mut(at) else { return };
         let mut lost = Vec::new();
         let mut woken = Vec::new();
@@ -263,7 +280,9 @@ impl State {
                 let running = found.jobs.iter().filter(|(_, job)| job.state.is_alive());
                 woken.extend(running.map(|(job, _)| (name.clone(), job.clone())));
             }
-            site.app.host_power(name, power == Power::Up);
+            if power != Power::Frozen && power != before {
+                site.app.host_power(name, power == Power::Up, now);
+            }
         }
         for disk in lost {
             self.disks[disk.0].lose_unsynced();
@@ -332,6 +351,7 @@ impl State {
             self.with_site(&name, |site| {
                 site.share_stalled = false;
                 site.search.mend();
+                site.app.mend();
                 for host in site.hosts.values_mut() {
                     host.skew = SignedDuration::ZERO;
                 }

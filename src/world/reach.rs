@@ -120,7 +120,7 @@ impl SimulatedWorld {
         Ok(answer)
     }
 
-    fn host_target<'a>(place: &'a Place, channel: Channel, patience: Duration) -> Result<Target<'a>, ReachError> {
+    fn host_target(place: &Place, channel: Channel, patience: Duration) -> Result<Target<'_>, ReachError> {
         match place {
             Place::Host(site, host) => {
                 Ok(Target { site, who: Who::Host(host), channel, patience, at: place.to_string() })
@@ -169,7 +169,10 @@ impl Target<'_> {
         let server = |up: bool| if up { Listens::Yes } else { Listens::Refuses };
         match &self.who {
             Who::Host(name) => host(name),
-            Who::Listener(Listener::App(name)) => host(name),
+            Who::Listener(Listener::App(name)) => match host(name) {
+                Listens::Yes => server(site.app.listens(name, state.now)),
+                silent => silent,
+            },
             Who::Listener(Listener::Search(node)) => server(site.search.is_up(*node)),
             Who::Listener(Listener::Sql) => server(site.sql.is_up()),
             Who::Listener(Listener::Cache) => server(site.cache.is_up()),
@@ -271,7 +274,7 @@ impl Reach for SimulatedWorld {
     }
 
     async fn job_cancel(&self, place: &Place, job: &JobId, _grace: Duration) -> Result<JobCancel, ReachError> {
-        let target = Self::host_target(place, Channel::Exec, Duration::from_secs(60))?;
+        let target = Self::host_target(place, Channel::Exec, Duration::from_mins(1))?;
         let Who::Host(host) = target.who else { unreachable!("a host's target") };
         self.call(&target, |state| {
             let found = state.sites.get_mut(target.site).and_then(|site| site.hosts.get_mut(host));

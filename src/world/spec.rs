@@ -138,10 +138,13 @@ bcp.leader_url = "http://{}:8500/leader"
         for (number, name) in Self::sites().into_iter().enumerate() {
             let exchange = disk();
             let mut hosts = BTreeMap::new();
+            let mut app = app::App::default();
             for host in 0..self.hosts[number] {
+                let name = HostName::new(host_name(host)).unwrap_or_else(|_| unreachable!("a name"));
+                app.install(&name);
                 let mounts = vec![("/".to_owned(), disk()), (EXCHANGE.to_owned(), exchange)];
                 hosts.insert(
-                    HostName::new(host_name(host)).unwrap_or_else(|_| unreachable!("a name")),
+                    name,
                     Host {
                         address: address(number, HOSTS + host),
                         power: Power::Up,
@@ -159,7 +162,7 @@ bcp.leader_url = "http://{}:8500/leader"
                 search: search::Cluster::new(self.nodes[number]),
                 sql: sql::Server::default(),
                 cache: cache::Cache::default(),
-                app: app::App::default(),
+                app,
             };
             sites.insert(name, site);
         }
@@ -175,6 +178,8 @@ bcp.leader_url = "http://{}:8500/leader"
             active: active.clone(),
             changes: Vec::new(),
             struck: Vec::new(),
+            acknowledged: Vec::new(),
+            next_write: 1,
             mishaps: Vec::new(),
         };
         for site in Self::sites() {

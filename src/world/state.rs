@@ -34,6 +34,9 @@ pub struct State {
     pub changes: Vec<Change>,
     /// What broke and what was mended, oldest first.
     pub struck: Vec<(Duration, Fault)>,
+    /// The writes of the users that were acknowledged, oldest first.
+    pub acknowledged: Vec<app::Acknowledged>,
+    pub(super) next_write: u64,
     pub(super) mishaps: Vec<(SiteName, Channel, Mishap)>,
 }
 
