@@ -28,15 +28,7 @@ impl Record {
     pub(super) fn open(app: &mut App) -> Result<Self, CliError> {
         let (estate, warnings) = load::estate(app)?;
         super::print_warnings(app, &warnings)?;
-        let state_dir = match (&app.global.state_dir, &app.places.state) {
-            (Some(named), _) => app.places.current.join(named),
-            (None, Some(usual)) => usual.clone(),
-            (None, None) => {
-                return Err(
-                    CliError::invalid("there is no home folder to keep runs in").hint("name one with `--state-dir`")
-                );
-            }
-        };
+        let state_dir = usual_state_dir(app)?;
         let store = Store::open(&state_dir, &estate.name).map_err(|error| not_kept(&error))?;
         Ok(Self { estate: Arc::new(estate), store, state_dir })
     }
@@ -60,6 +52,17 @@ impl Record {
             CliError::new(Exit::Unknown, format!("the journal of run {run} contradicts itself: {error}"))
                 .hint("keep its folder: it is evidence")
         })
+    }
+}
+
+/// The folder that keeps runs.
+pub(super) fn usual_state_dir(app: &App) -> Result<PathBuf, CliError> {
+    match (&app.global.state_dir, &app.places.state) {
+        (Some(named), _) => Ok(app.places.current.join(named)),
+        (None, Some(usual)) => Ok(usual.clone()),
+        (None, None) => {
+            Err(CliError::invalid("there is no home folder to keep runs in").hint("name one with `--state-dir`"))
+        }
     }
 }
 

@@ -314,3 +314,12 @@ pub fn runbook(app: &App, estate: &Estate, wanted: &str) -> Result<(Runbook, Vec
     let file = find_runbook(app, Some(&path), wanted)?;
     usable(app, examine_runbook(app, Some(estate), &file))
 }
+
+/// One runbook for an estate that is no file; its warnings are left out.
+///
+/// # Errors
+/// As [`runbook`].
+pub fn runbook_for(app: &App, estate: &Estate, wanted: &str) -> Result<Runbook, CliError> {
+    let file = find_runbook(app, None, wanted)?;
+    usable(app, examine_runbook(app, Some(estate), &file)).map(|(runbook, _)| runbook)
+}

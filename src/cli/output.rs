@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use clap::{ColorChoice, ValueEnum};
 use indicatif::ProgressDrawTarget;
-use jiff::Timestamp;
 
 use super::App;
 use super::conduct::Audience;
+use crate::port::Clock;
 use crate::report::{Advice, Bars, Json, Listener, Plain};
 use crate::run::{Event, RunState, choices};
 use crate::session::Viewers;
@@ -36,10 +36,17 @@ pub(super) struct Screen<'a> {
     listener: Option<Box<dyn Listener + 'a>>,
     viewers: Option<&'a Viewers>,
     advice: Advice,
+    clock: Arc<dyn Clock>,
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(app: &'a mut App, output: Output, folder: PathBuf, viewers: Option<&'a Viewers>) -> Self {
+    pub(super) fn new(
+        app: &'a mut App,
+        output: Output,
+        folder: PathBuf,
+        viewers: Option<&'a Viewers>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let advice = Advice { program: program(app), folder };
         let wish = match app.global.color {
             ColorChoice::Auto => ColorWish::Auto,
@@ -63,7 +70,7 @@ impl<'a> Screen<'a> {
             }
             _ => Some(Box::new(Plain::new(Flushed(&mut app.io.out)))),
         };
-        Self { listener, viewers, advice }
+        Self { listener, viewers, advice, clock }
     }
 
     /// Says what came of the run.
@@ -86,7 +93,7 @@ impl Audience for Screen<'_> {
 
     fn tick(&mut self, state: &RunState) {
         if let Some(listener) = &mut self.listener {
-            listener.tick(Timestamp::now(), state);
+            listener.tick(self.clock.now(), state);
         }
     }
 

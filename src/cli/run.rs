@@ -123,7 +123,7 @@ pub(super) async fn carry_out(
         }
     };
     let at_terminal = (app.io.is_interactive && output != Output::None).then(|| live.by.clone());
-    let mut screen = Screen::new(app, output, live.record.store.folder_of(&run), viewers.as_ref());
+    let mut screen = Screen::new(app, output, live.record.store.folder_of(&run), viewers.as_ref(), live.clock.clone());
     let conducted = conduct(Conduct { engine, events: told, commands, received, at_terminal }, &mut screen).await;
     let state = match conducted {
         Ok(state) => state,

@@ -31,7 +31,8 @@ pub use argv::Argv;
 pub use context::{JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
-    CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, service_kind, step_kind,
+    CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, Wrap, service_kind,
+    step_kind,
 };
 
 use crate::runbook::{KindFacts, Kinds};
@@ -64,6 +65,14 @@ impl Catalogue {
     #[must_use]
     pub fn of(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
         Self { kinds, services }
+    }
+
+    /// The same catalogue with every step put into another one: to watch steps from outside, or to see what becomes of
+    /// a run whose steps are careless.
+    #[must_use]
+    pub fn wrapped(self, wrap: Wrap) -> Self {
+        let kinds = self.kinds.into_iter().map(|kind| kind.wrapped(wrap)).collect();
+        Self { kinds, services: self.services }
     }
 
     /// A step kind by name.

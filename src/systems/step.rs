@@ -190,6 +190,9 @@ impl fmt::Display for Effect {
 
 type Decode = fn(&Map<String, Value>) -> Result<Box<dyn Step>, String>;
 
+/// Puts a step of the named kind into another one.
+pub type Wrap = fn(&'static str, Box<dyn Step>) -> Box<dyn Step>;
+
 /// A line of the catalogue.
 #[derive(Debug)]
 pub struct KindEntry {
@@ -206,6 +209,7 @@ pub struct KindEntry {
     /// The longest that one attempt may take when the runbook says nothing.
     pub timeout: Span,
     decode: Decode,
+    wrap: Option<Wrap>,
     schema: fn() -> Schema,
 }
 
@@ -229,6 +233,7 @@ where
         interrupted: Interrupted::Repeat,
         timeout: Span::seconds(600),
         decode: decode::<S>,
+        wrap: None,
         schema: || schemars::schema_for!(S),
     }
 }
@@ -267,7 +272,18 @@ impl KindEntry {
     /// # Errors
     /// What is wrong with the parameters.
     pub fn decode(&self, params: &Map<String, Value>) -> Result<Box<dyn Step>, String> {
-        (self.decode)(params)
+        let step = (self.decode)(params)?;
+        Ok(match self.wrap {
+            Some(wrap) => wrap(self.name, step),
+            None => step,
+        })
+    }
+
+    /// Puts every step of this kind into another one.
+    #[must_use]
+    pub fn wrapped(mut self, wrap: Wrap) -> Self {
+        self.wrap = Some(wrap);
+        self
     }
 
     /// The JSON Schema of the parameters.

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use super::host::{JobLife, Power};
 use super::{State, Zone};
-use crate::model::{HostName, SiteName};
+use crate::model::{DirectionRecord, Epoch, HostName, SiteName};
 
 /// Something that breaks, or is mended.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -163,6 +163,8 @@ pub enum Fault {
         /// By how many seconds.
         seconds: i64,
     },
+    /// Somebody else turns the direction: the other site is active from now on, and its users write there.
+    DirectionTurns,
     /// The next call at a site meets a mishap.
     Mishap {
         /// The site.
@@ -248,6 +250,7 @@ impl State {
                     host.skew = host.skew.saturating_add(SignedDuration::from_secs(*seconds));
                 }
             }),
+            Fault::DirectionTurns => self.turn(),
             Fault::Mishap { site, channel, mishap } => {
                 self.mishaps.push((site.clone(), *channel, *mishap));
             }
@@ -336,6 +339,30 @@ impl State {
         debug_assert!(rotten.is_ok(), "a byte of {path} could not be turned: {rotten:?}");
     }
 
+    /// Turns the direction as a switchover of another program would, records at both sites first.
+    fn turn(&mut self) {
+        let Some(next) = self.sites.keys().find(|site| **site != self.active).cloned() else { return };
+        let now = self.wall_time();
+        for id in self.sites.values().map(|site| site.exchange).collect::<Vec<_>>() {
+            let disk = &mut self.disks[id.0];
+            let found = disk.read(RECORD).ok().and_then(|text| serde_json::from_slice::<DirectionRecord>(&text).ok());
+            // A site that has no record has never been copied from or to; a turn has nothing to say to it.
+            let Some(mut record) = found else { continue };
+            record.epoch = Epoch(record.epoch.0 + 1);
+            record.active = next.clone();
+            record.since = now;
+            if let Ok(text) = serde_json::to_vec_pretty(&record) {
+                let written = disk.write(RECORD, text, 0o664, now);
+                debug_assert!(written.is_ok(), "the record could not be written: {written:?}");
+            }
+        }
+        self.active = next.clone();
+        self.turned = Some(self.now);
+        if let Some(every) = self.spec.write_every {
+            self.queue.put(self.now + every, super::Due::Writes(next));
+        }
+    }
+
     /// Mends everything. What was lost stays lost.
     fn heal(&mut self) {
         self.network.mend_all();
@@ -365,6 +392,9 @@ impl State {
         Some(self.mishaps.remove(found).2)
     }
 }
+
+/// Where a site keeps what it believes about the direction, on its exchange tree.
+const RECORD: &str = "/direction.json";
 
 /// How long a call that nobody answers takes until it is given up.
 pub(super) const SILENCE: Duration = Duration::from_secs(10);

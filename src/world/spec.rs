@@ -179,6 +179,7 @@ bcp.leader_url = "http://{}:8500/leader"
             changes: Vec::new(),
             struck: Vec::new(),
             acknowledged: Vec::new(),
+            turned: None,
             next_write: 1,
             mishaps: Vec::new(),
         };

@@ -36,6 +36,8 @@ pub struct State {
     pub struck: Vec<(Duration, Fault)>,
     /// The writes of the users that were acknowledged, oldest first.
     pub acknowledged: Vec<app::Acknowledged>,
+    /// When somebody else turned the direction, if ever.
+    pub turned: Option<Duration>,
     pub(super) next_write: u64,
     pub(super) mishaps: Vec<(SiteName, Channel, Mishap)>,
 }

@@ -183,10 +183,10 @@ pub struct Acknowledged {
 pub fn writes(state: &mut State, site: &SiteName) {
     let Some(every) = state.spec.write_every else { return };
     let now = state.now;
-    state.queue.put(now + every, Due::Writes(site.clone()));
     if state.active != *site {
         return;
     }
+    state.queue.put(now + every, Due::Writes(site.clone()));
     let found = &state.sites[site];
     let served = found.hosts.keys().any(|host| found.app.listens(host, now));
     let stores = found.sql.is_up() && (0..found.search.nodes()).any(|node| found.search.is_up(node));
