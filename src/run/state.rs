@@ -1,6 +1,7 @@
 //! The one fold: events in, state out. An illegal history is an error, never patched over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -60,8 +61,8 @@ pub struct RunState {
     pub run: RunId,
     /// The restore point it makes or uses.
     pub point: PointId,
-    /// What is done.
-    pub plan: Plan,
+    /// What is done. Shared: the same for the whole run, and larger than all the rest.
+    pub plan: Arc<Plan>,
     /// The digest of the plan.
     pub digest: String,
     /// Who asked for it.
@@ -121,7 +122,7 @@ impl RunState {
             prompts: BTreeMap::new(),
             cancel: None,
             undoing: None,
-            plan: (**plan).clone(),
+            plan: Arc::new((**plan).clone()),
         })
     }
 
@@ -139,7 +140,7 @@ impl RunState {
         Ok(state)
     }
 
-    /// Folds one more event. After an error the state is of no use; fold a clone to keep the one before.
+    /// Folds one more event. After an error the state is of no use.
     ///
     /// # Errors
     /// When the event cannot follow what happened before.
