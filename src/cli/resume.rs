@@ -10,7 +10,7 @@ use super::output::Output;
 use super::run::{carry_out, engine_config, engine_failed};
 use super::{App, CliError, Exit, load};
 use crate::engine::{Engine, what_changed};
-use crate::model::{Direction, RunOutcome};
+use crate::model::{Direction, Outcome, RunOutcome};
 use crate::run::{RunPhase, RunState, UnitPhase};
 use crate::runbook::{Plan, PlanRequest};
 
@@ -45,7 +45,7 @@ pub(super) fn run(app: &mut App, args: &ResumeArgs) -> Result<Exit, CliError> {
     let exit = super::block_on(async {
         live.world.preconnect().await;
         let (direction, _) = live.direction(Some(&before.plan.direction.source)).await?;
-        show_where_we_were(app, &live, &before, &direction)?;
+        show_where_we_were(app, &live, &before, &direction, unattended)?;
         let (events, told) = mpsc::unbounded_channel();
         let config = engine_config(&live, &journal, events, unattended);
         let engine = Engine::resume(config, &history).map_err(|error| engine_failed(&error, &run))?;
@@ -56,7 +56,13 @@ pub(super) fn run(app: &mut App, args: &ResumeArgs) -> Result<Exit, CliError> {
 }
 
 /// The card that tells somebody who comes back what is done, what is not known, and what has changed since.
-fn show_where_we_were(app: &mut App, live: &Live, state: &RunState, direction: &Direction) -> Result<(), CliError> {
+fn show_where_we_were(
+    app: &mut App,
+    live: &Live,
+    state: &RunState,
+    direction: &Direction,
+    unattended: bool,
+) -> Result<(), CliError> {
     let err = &mut app.io.err;
     let count = |wanted: fn(&UnitPhase) -> bool| state.units.values().filter(|unit| wanted(&unit.phase)).count();
     let done = count(|phase| matches!(phase, UnitPhase::Ended(outcome) if outcome.is_good()));
@@ -66,6 +72,14 @@ fn show_where_we_were(app: &mut App, live: &Live, state: &RunState, direction: &
         match &facts.phase {
             UnitPhase::Running | UnitPhase::Interrupted => {
                 writeln!(err, "  {unit} was running when the program stopped; what became of it is found out first")?;
+            }
+            UnitPhase::Ended(Outcome::Unknown { .. }) => {
+                let asked = if unattended {
+                    "it stays unknown if that cannot be found out"
+                } else {
+                    "you are asked before anything of it is done again"
+                };
+                writeln!(err, "  {unit} ended unknown; what became of it is looked at first, and {asked}")?;
             }
             UnitPhase::Ended(outcome) if outcome.failure().is_some() => {
                 writeln!(err, "  {unit} {}; it is tried again", outcome.word())?;

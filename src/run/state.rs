@@ -183,6 +183,7 @@ impl RunState {
                 state.attempts = *attempt;
                 state.started_ms = Some(event.elapsed_ms);
                 state.progress = None;
+                state.doubt = None;
             }
             EventKind::UnitSaid { unit, text, .. } => self.unit_mut(unit)?.said = Some(text.clone()),
             EventKind::UnitProgress { unit, done, total, what, .. } => {
@@ -190,7 +191,11 @@ impl RunState {
             }
             EventKind::UnitEnded { unit, attempt, outcome, captures, retry_after } => {
                 let input = UnitInput::Ended(*attempt, outcome.clone(), retry_after.is_some());
+                let was_running = self.unit_mut(unit)?.phase == UnitPhase::Running;
                 let state = self.step_unit(unit, &input)?;
+                if let (Outcome::Unknown { failure }, true) = (outcome, was_running) {
+                    state.doubt = Some(failure.clone());
+                }
                 state.ended_seq = Some(event.seq);
                 state.progress = None;
                 if let Some(started) = state.started_ms.take() {
@@ -235,7 +240,8 @@ impl RunState {
         }
         let units: Vec<UnitKey> = self.units.keys().cloned().collect();
         for unit in units {
-            self.step_unit(&unit, &UnitInput::NewSession)?;
+            let state = self.step_unit(&unit, &UnitInput::NewSession)?;
+            state.was_interrupted |= state.phase == UnitPhase::Interrupted;
         }
         let again: Vec<StageId> = self
             .plan
@@ -275,6 +281,10 @@ impl RunState {
         match (kind, answer) {
             (PromptKind::Failed | PromptKind::Interrupted, PromptAnswer::Retry) => {
                 self.step_unit(&unit, &UnitInput::Retry)?;
+            }
+            (PromptKind::Interrupted, PromptAnswer::ItWasDone { comment }) => {
+                let input = UnitInput::DoneByWord { by: by.name.clone(), comment: comment.clone() };
+                self.step_unit(&unit, &input)?;
             }
             (PromptKind::Failed, PromptAnswer::Skip { comment }) => {
                 let input = UnitInput::SkippedByOperator { by: by.name.clone(), comment: comment.clone() };
