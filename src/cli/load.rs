@@ -10,7 +10,7 @@ use crate::check;
 use crate::document::{Node, Parsed, SIZE_LIMIT, has_errors};
 use crate::estate::Estate;
 use crate::model::{Diagnostic, SourceText, did_you_mean};
-use crate::runbook::{Runbook, SHIPPED, shipped};
+use crate::runbook::{Origin, Runbook, SHIPPED, shipped};
 
 /// Where files are looked for.
 #[derive(Debug, Clone, Default)]
@@ -305,14 +305,24 @@ pub fn examine_runbook(app: &App, estate: Option<&Estate>, file: &RunbookFile) -
     parsed
 }
 
-/// One runbook, for commands that plan or run it, with the warnings to show.
+/// One runbook, for commands that plan or run it, with where it came from and the warnings to show.
 ///
 /// # Errors
 /// With every problem rendered, when there is none or it cannot be used.
-pub fn runbook(app: &App, estate: &Estate, wanted: &str) -> Result<(Runbook, Vec<Diagnostic>), CliError> {
+pub fn runbook(app: &App, estate: &Estate, wanted: &str) -> Result<(Runbook, Origin, Vec<Diagnostic>), CliError> {
     let path = find_estate(app)?;
     let file = find_runbook(app, Some(&path), wanted)?;
-    usable(app, examine_runbook(app, Some(estate), &file))
+    let (runbook, warnings) = usable(app, examine_runbook(app, Some(estate), &file))?;
+    Ok((runbook, origin(app, &file), warnings))
+}
+
+/// Where a runbook came from.
+#[must_use]
+pub fn origin(app: &App, file: &RunbookFile) -> Origin {
+    let path = (!file.is_shipped).then(|| app.places.current.join(&file.source.name));
+    // As it will be found from another folder; what cannot be resolved now is kept as it is.
+    let path = path.map(|path| path.canonicalize().unwrap_or(path));
+    Origin::of(&file.source.text, path.and_then(|path| path.to_str().map(str::to_owned)))
 }
 
 /// One runbook for an estate that is no file; its warnings are left out.

@@ -483,13 +483,12 @@ impl Engine {
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let first = self.state.last_seq + 1;
         let events: Vec<Event> = (first..).zip(kinds).map(|(seq, kind)| Event { seq, at, elapsed_ms, kind }).collect();
-        let mut next = self.state.clone();
+        // Folded before it is kept, so that nothing impossible is ever kept. The state is then ahead of the record only
+        // until this returns, or for good when it fails: then nothing looks at the state again.
         for event in &events {
-            next.apply(event)?;
+            self.state.apply(event)?;
         }
-        self.keep(events).await?;
-        self.state = next;
-        Ok(())
+        self.keep(events).await
     }
 
     async fn keep(&mut self, events: Vec<Event>) -> Result<(), EngineError> {

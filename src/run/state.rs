@@ -1,6 +1,7 @@
 //! The one fold: events in, state out. An illegal history is an error, never patched over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -60,8 +61,8 @@ pub struct RunState {
     pub run: RunId,
     /// The restore point it makes or uses.
     pub point: PointId,
-    /// What is done.
-    pub plan: Plan,
+    /// What is done. Shared: the same for the whole run, and larger than all the rest.
+    pub plan: Arc<Plan>,
     /// The digest of the plan.
     pub digest: String,
     /// Who asked for it.
@@ -121,7 +122,7 @@ impl RunState {
             prompts: BTreeMap::new(),
             cancel: None,
             undoing: None,
-            plan: (**plan).clone(),
+            plan: Arc::new((**plan).clone()),
         })
     }
 
@@ -139,7 +140,7 @@ impl RunState {
         Ok(state)
     }
 
-    /// Folds one more event. After an error the state is of no use; fold a clone to keep the one before.
+    /// Folds one more event. After an error the state is of no use.
     ///
     /// # Errors
     /// When the event cannot follow what happened before.
@@ -182,6 +183,7 @@ impl RunState {
                 state.attempts = *attempt;
                 state.started_ms = Some(event.elapsed_ms);
                 state.progress = None;
+                state.doubt = None;
             }
             EventKind::UnitSaid { unit, text, .. } => self.unit_mut(unit)?.said = Some(text.clone()),
             EventKind::UnitProgress { unit, done, total, what, .. } => {
@@ -189,7 +191,11 @@ impl RunState {
             }
             EventKind::UnitEnded { unit, attempt, outcome, captures, retry_after } => {
                 let input = UnitInput::Ended(*attempt, outcome.clone(), retry_after.is_some());
+                let was_running = self.unit_mut(unit)?.phase == UnitPhase::Running;
                 let state = self.step_unit(unit, &input)?;
+                if let (Outcome::Unknown { failure }, true) = (outcome, was_running) {
+                    state.doubt = Some(failure.clone());
+                }
                 state.ended_seq = Some(event.seq);
                 state.progress = None;
                 if let Some(started) = state.started_ms.take() {
@@ -234,7 +240,8 @@ impl RunState {
         }
         let units: Vec<UnitKey> = self.units.keys().cloned().collect();
         for unit in units {
-            self.step_unit(&unit, &UnitInput::NewSession)?;
+            let state = self.step_unit(&unit, &UnitInput::NewSession)?;
+            state.was_interrupted |= state.phase == UnitPhase::Interrupted;
         }
         let again: Vec<StageId> = self
             .plan
@@ -274,6 +281,10 @@ impl RunState {
         match (kind, answer) {
             (PromptKind::Failed | PromptKind::Interrupted, PromptAnswer::Retry) => {
                 self.step_unit(&unit, &UnitInput::Retry)?;
+            }
+            (PromptKind::Interrupted, PromptAnswer::ItWasDone { comment }) => {
+                let input = UnitInput::DoneByWord { by: by.name.clone(), comment: comment.clone() };
+                self.step_unit(&unit, &input)?;
             }
             (PromptKind::Failed, PromptAnswer::Skip { comment }) => {
                 let input = UnitInput::SkippedByOperator { by: by.name.clone(), comment: comment.clone() };

@@ -115,6 +115,7 @@ impl Planner<'_> {
             direction: direction.clone(),
             params,
             stages,
+            origin: None,
         }
     }
 

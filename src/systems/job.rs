@@ -120,7 +120,7 @@ pub async fn run_job_watched(
                     &tried,
                     "its process is gone and it left no ending: it was killed, or the host was restarted",
                 )
-                .hint("look at what it left behind, then run again"));
+                .hint(format!("look at what it left behind; {}", then_say(cx))));
             }
             JobState::Absent => {
                 return Err(Failure::new(
@@ -128,10 +128,18 @@ pub async fn run_job_watched(
                     &tried,
                     format!("the folder of job {job} is gone from {place}"),
                 )
-                .hint("somebody removed it; look at what the work left behind"));
+                .hint(format!("somebody removed it; look at what the work left behind; {}", then_say(cx))));
             }
         }
     }
+}
+
+/// How to go on with a job that can no longer be asked: only a person can say what became of it.
+fn then_say(cx: &StepContext) -> String {
+    format!(
+        "then, at a terminal, `changeover resume {}` asks whether it is done, or is to be done again as a fresh attempt",
+        cx.run
+    )
 }
 
 /// Starts the job, or finds that it is there. Once an answer was lost the work may be under way: from then on a host
