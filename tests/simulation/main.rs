@@ -15,6 +15,7 @@
 mod broken;
 mod invariants;
 mod journal;
+mod kinds;
 mod performance;
 mod schedule;
 

@@ -12,7 +12,7 @@ use changeover::points::point_id;
 use changeover::port::{Clock, Reach, Sink};
 use changeover::run::{Answer, Event, EventKind, Operator, PromptAnswer, PromptKind, RunCommand, RunPhase, RunState};
 use changeover::runbook::{PlanRequest, parse, plan, shipped};
-use changeover::systems::{Catalogue, catalogue};
+use changeover::systems::{Catalogue, Wrap, catalogue};
 use changeover::world::{Fault, SimulatedWorld, Spec, Truth};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::broken::Broken;
 use crate::invariants::Inspector;
 use crate::journal::{Death, Journal};
+use crate::kinds::own_runbook;
 use crate::schedule::Schedule;
 
 /// Longer than this no run takes, whatever breaks.
@@ -31,6 +32,8 @@ pub enum Engine {
     Sound,
     /// One with a known defect, to see that it is caught.
     Broken(Broken),
+    /// The real one, with every step in another one.
+    Wrapped(Wrap),
 }
 
 /// What a schedule gave.
@@ -42,6 +45,8 @@ pub struct Report {
     pub checks: u64,
     /// How the first run ended, before anything was mended.
     pub first_ending: &'static str,
+    /// How every run ended, each time.
+    pub endings: Vec<&'static str>,
     /// What broke, by name.
     pub faults: Vec<String>,
 }
@@ -67,6 +72,7 @@ struct Performance<'a> {
     catalogue: Arc<Catalogue>,
     rng: fastrand::Rng,
     history: String,
+    endings: Vec<&'static str>,
     events: u64,
     checks: u64,
 }
@@ -90,6 +96,7 @@ impl<'a> Performance<'a> {
         let (reach, catalogue) = match engine {
             Engine::Sound => (plain, catalogue()),
             Engine::Broken(broken) => (broken.reach(plain), broken.catalogue()),
+            Engine::Wrapped(wrap) => (plain, catalogue().wrapped(*wrap)),
         };
         Ok(Self {
             schedule,
@@ -100,6 +107,7 @@ impl<'a> Performance<'a> {
             catalogue: Arc::new(catalogue),
             rng: fastrand::Rng::with_seed(schedule.answers),
             history: String::new(),
+            endings: Vec::new(),
             events: 0,
             checks: 0,
         })
@@ -124,13 +132,15 @@ impl<'a> Performance<'a> {
             let deaths = if first_ending.is_none() { self.schedule.deaths.clone() } else { Vec::new() };
             let play = self.begin(runbook, deaths, self.schedule.unattended)?;
             let cancels = self.schedule.cancels.clone();
-            let state = self.carry_to_end(&play, false, &cancels).await?;
+            let state = self.carry_to_end(&play, self.schedule.helpful, &cancels).await?;
             first_ending.get_or_insert(ending(&state));
             if is_done(&state) {
                 self.judge(&play, &state)?;
                 continue;
             }
-            self.recover(runbook, play, state).await?;
+            if self.schedule.recovers {
+                self.recover(runbook, play, state).await?;
+            }
         }
         let faults = self.world.with(|world| {
             let name = |fault: &Fault| serde_json::to_value(fault).ok()?["fault"].as_str().map(str::to_owned);
@@ -138,6 +148,7 @@ impl<'a> Performance<'a> {
         });
         Ok(Report {
             history: self.history,
+            endings: self.endings,
             events: self.events,
             checks: self.checks,
             first_ending: first_ending.unwrap_or("nothing was run"),
@@ -168,6 +179,7 @@ impl<'a> Performance<'a> {
         drop(play);
         let chain: &[&'static str] = match runbook {
             "replicate" => &["replicate"],
+            "others" => &["others"],
             _ => &["backup", "transfer", "restore"],
         };
         for again in chain {
@@ -201,7 +213,7 @@ impl<'a> Performance<'a> {
 
     /// A new run of a shipped runbook.
     fn begin(&self, runbook: &'static str, deaths: Vec<Death>, unattended: bool) -> Result<Play, String> {
-        let text = shipped(runbook).ok_or_else(|| format!("no runbook {runbook}"))?;
+        let text = shipped(runbook).or_else(|| own_runbook(runbook)).ok_or_else(|| format!("no runbook {runbook}"))?;
         let parsed = parse(&text).map_err(|problems| format!("{problems:?}"))?;
         let [source, _] = Spec::sites();
         let direction = self.estate.direction_from(&source).ok_or("no direction")?;
@@ -223,8 +235,8 @@ impl<'a> Performance<'a> {
         let watch = Box::new(move |event: &Event| watch.lock().expect("not poisoned").look(event));
         let journal = Arc::new(Journal::new(deaths, watch));
         let sink: Arc<dyn Sink> = match self.engine {
-            Engine::Sound => Arc::clone(&journal) as Arc<dyn Sink>,
             Engine::Broken(broken) => broken.sink(Arc::clone(&journal)),
+            Engine::Sound | Engine::Wrapped(_) => Arc::clone(&journal) as Arc<dyn Sink>,
         };
         let before = self.world.with(|world| world.truth(&source));
         Ok(Play { new: NewRun { run, point, plan }, journal, sink, inspector, before, unattended })
@@ -257,6 +269,7 @@ impl<'a> Performance<'a> {
                     let mut inspector = play.inspector.lock().expect("not poisoned");
                     inspector.look_at_the_end().map_err(|wrong| format!("{wrong}\n{}", self.tail()))?;
                     self.checks += std::mem::take(&mut inspector.checks);
+                    self.endings.push(ending(&state));
                     return Ok(state);
                 }
                 Some(Err(error)) => return Err(format!("the engine gave up: {error}\n{}", self.tail())),

@@ -9,6 +9,7 @@ use crate::journal::Death;
 
 /// Everything that a seed decides.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Schedule {
     pub spec: Spec,
     /// A whole copy is there from before.
@@ -20,6 +21,10 @@ pub struct Schedule {
     pub deaths: Vec<Death>,
     /// Nobody can be asked.
     pub unattended: bool,
+    /// The operator says yes to everything that leads on.
+    pub helpful: bool,
+    /// Whether a run that ended badly is brought to a good end.
+    pub recovers: bool,
     /// When the operator asks to stop, and whether at once.
     pub cancels: Vec<Duration>,
     /// Decides what the operator answers.
@@ -65,6 +70,8 @@ impl Schedule {
             faults,
             deaths,
             unattended: rng.bool(),
+            helpful: false,
+            recovers: true,
             cancels,
             answers: rng.u64(..),
         }
