@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 pub use machine::{DiskId, Machine};
+pub(in crate::world) use work::touches_share;
 pub use work::{Io, Process, Slice, Work};
 
 use crate::model::SiteName;
