@@ -14,6 +14,8 @@ use crate::port::{HttpRequest, HttpResponse};
 
 /// How long a process takes until it answers.
 const WARM_UP: Duration = Duration::from_secs(3);
+/// The folder of the service, as runit names it.
+const SERVICE: &str = "/etc/service/shop";
 /// How long a host takes from power to a started application.
 const BOOT: Duration = Duration::from_secs(20);
 
@@ -121,14 +123,45 @@ impl App {
     }
 }
 
-/// Does what a service manager on a host is asked to do; how long it takes.
-pub fn manage(state: &mut State, site: &SiteName, host: &HostName, verb: Verb) -> Duration {
+/// What a service manager says, or the script that restarts the application.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// On stdout.
+    pub out: String,
+    /// On stderr, one line; empty for nothing.
+    pub err: String,
+    /// The exit code.
+    pub code: i32,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Does what `sv status`, `start`, `stop` and `restart` do, and what the restart script does, on a host.
+pub fn service(state: &mut State, site: &SiteName, host: &HostName, verb: &str) -> Said {
     let now = state.now;
-    if let Some(found) = state.sites.get_mut(site) {
+    let Some(found) = state.sites.get_mut(site) else { return Said::default() };
+    let verb = match verb {
+        "status" => None,
+        "start" => Some(Verb::Start),
+        "stop" => Some(Verb::Stop),
+        _ => Some(Verb::Restart),
+    };
+    if let Some(verb) = verb {
         found.app.manage(host, verb, now);
+    }
+    let status = found.app.status(host, SERVICE, now);
+    if let Some(verb) = verb {
         state.changed(site, Store::App, format!("{verb:?} on {host}"));
     }
-    Duration::from_secs(1)
+    match status {
+        Some(status) if verb.is_none() => Said { out: format!("{status}\n"), ..Said::default() },
+        Some(status) => Said { out: format!("ok: {status}\n"), took: Duration::from_secs(1), ..Said::default() },
+        None => Said {
+            out: format!("fail: {SERVICE}: unable to change to service directory: file does not exist\n"),
+            code: 1,
+            ..Said::default()
+        },
+    }
 }
 
 /// Answers a request to the application on a host.

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::model::SiteName;
-use crate::port::{SqlEndpoint, SqlRows, SqlStatement};
+use crate::port::{Command, Pipeline, SqlEndpoint, SqlRows, SqlStatement};
+use crate::world::host::{Machine, Process};
 use crate::world::{Counts, State, Truth};
 
 /// A SQL server.
@@ -62,3 +63,10 @@ pub fn count(_state: &State, _site: &SiteName, _counts: &mut Counts) {}
 
 /// Tells everything that a site holds, content included.
 pub fn truth(_state: &State, _site: &SiteName, _truth: &mut Truth) {}
+
+/// Starts a program of this room on a host: the dump and client programs, and `awk -f` with the counter of rows; nothing
+/// when it is none of them.
+#[must_use]
+pub fn program(_on: &Machine<'_>, _command: &Command, _pipeline: &Pipeline) -> Option<Box<dyn Process>> {
+    None
+}
