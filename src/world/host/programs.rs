@@ -3,12 +3,16 @@
 
 use super::{Io, Machine, Process, Slice};
 use crate::port::{Command, Pipeline};
+use crate::world::sql;
 
 /// Starts a program.
-pub(super) fn start(on: &Machine<'_>, command: &Command, _pipeline: &Pipeline) -> Box<dyn Process> {
+pub(super) fn start(on: &Machine<'_>, command: &Command, pipeline: &Pipeline) -> Box<dyn Process> {
     let name = command.program.rsplit('/').next().unwrap_or_default();
     if on.this().lacks.contains(name) {
         return Box::new(Broken(format!("sh: 1: {name}: not found")));
+    }
+    if let Some(process) = sql::programs::start(name, on, command, pipeline) {
+        return process;
     }
     Box::new(Broken(format!("sh: 1: {}: not found", command.program)))
 }
