@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::host::{JobLife, Power};
-use super::{State, Zone};
+use super::{State, Zone, cache, sql};
 use crate::model::{DirectionRecord, Epoch, HostName, SiteName};
 
 /// Something that breaks, or is mended.
@@ -95,6 +95,20 @@ pub enum Fault {
         site: SiteName,
         /// The host.
         host: HostName,
+    },
+    /// Something is wrong with a SQL server that answers, or is put right again.
+    Sql {
+        /// The site.
+        site: SiteName,
+        /// What.
+        trouble: sql::Trouble,
+    },
+    /// Something is wrong with the cache, or is put right again.
+    Cache {
+        /// The site.
+        site: SiteName,
+        /// What.
+        trouble: cache::Trouble,
     },
     /// The exchange tree has no room left.
     ExchangeFull {
@@ -231,6 +245,11 @@ impl State {
             Fault::SqlUp { site } => self.with_site(site, |site| site.sql.set_up(true)),
             Fault::AppBreaks { site, host } => self.with_site(site, |site| site.app.set_broken(host, true)),
             Fault::AppMends { site, host } => self.with_site(site, |site| site.app.set_broken(host, false)),
+            Fault::Sql { site, trouble } => self.with_site(site, |site| site.sql.strike(*trouble)),
+            Fault::Cache { site, trouble } => {
+                let now = self.now;
+                self.with_site(site, |site| site.cache.strike(*trouble, now));
+            }
             Fault::ExchangeFull { site } => self.fill(site, true, true),
             Fault::ExchangeFreed { site } => self.fill(site, true, false),
             Fault::DisksFull { site } => self.fill(site, false, true),
@@ -367,6 +386,7 @@ impl State {
     fn heal(&mut self) {
         self.network.mend_all();
         self.mishaps.clear();
+        let now = self.now;
         for name in self.sites.keys().cloned().collect::<Vec<_>>() {
             self.power(&name, None, Power::Up);
             self.servers(&name, true);
@@ -379,6 +399,8 @@ impl State {
                 site.share_stalled = false;
                 site.search.mend();
                 site.app.mend();
+                site.sql.mend();
+                site.cache.strike(cache::Trouble::Follows, now);
                 for host in site.hosts.values_mut() {
                     host.skew = SignedDuration::ZERO;
                 }

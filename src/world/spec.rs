@@ -202,6 +202,7 @@ const LEADER: usize = 9;
 const HOSTS: usize = 11;
 const NODES: usize = 21;
 const SQL: usize = 31;
+/// The first of the two servers of a cache; the second has the next address.
 const CACHE: usize = 41;
 
 const HEAD: &str = r#"name = "shop"
@@ -231,6 +232,12 @@ fn address(site: usize, last: usize) -> String {
     format!("10.0.{}.{last}", site + 1)
 }
 
+/// The addresses of the two servers of a site's cache.
+pub(super) fn cache_addresses(site: &SiteName) -> [String; 2] {
+    let number = Spec::sites().iter().position(|known| known == site).unwrap_or(0);
+    [CACHE, CACHE + 1].map(|last| address(number, last))
+}
+
 /// What listens at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Listener {
@@ -242,7 +249,7 @@ pub(super) enum Listener {
     Leader,
     /// The SQL server.
     Sql,
-    /// The cache.
+    /// The cache: its two servers.
     Cache,
 }
 
@@ -257,7 +264,7 @@ pub(super) fn listener(host: &str, port: u16) -> Option<(SiteName, Listener)> {
         8080 => Listener::App(HostName::new(host_name(last.checked_sub(HOSTS)?)).ok()?),
         8500 if last == LEADER => Listener::Leader,
         3306 if last == SQL => Listener::Sql,
-        6379 if last == CACHE => Listener::Cache,
+        6379 if last == CACHE || last == CACHE + 1 => Listener::Cache,
         _ => return None,
     };
     Some((site, listener))
