@@ -30,7 +30,7 @@ pub struct State {
     pub rng: fastrand::Rng,
     /// Which site has the users: its application writes.
     pub active: SiteName,
-    /// What was changed, by whomever, oldest first.
+    /// What was changed by anybody but the users, oldest first.
     pub changes: Vec<Change>,
     /// What broke and what was mended, oldest first.
     pub struck: Vec<(Duration, Fault)>,

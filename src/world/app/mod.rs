@@ -228,16 +228,27 @@ pub fn writes(state: &mut State, site: &SiteName) {
     }
     let number = state.next_write;
     state.next_write += 1;
+    let changes = state.changes.len();
+    let kept = write(state, site, number);
+    // What users write is told by `acknowledged`; the changes are those of everybody else.
+    state.changes.truncate(changes);
+    if kept {
+        state.acknowledged.push(Acknowledged { at: now, number });
+    }
+}
+
+/// One write of the users into all stores; true when all of it was kept.
+fn write(state: &mut State, site: &SiteName, number: u64) -> bool {
     let written = sql::write(state, site, number) && search::write(state, site, number);
     if !written {
-        return;
+        return false;
     }
     // An upload comes with every fourth order; the session is a cache and may be lost.
     if number.is_multiple_of(4) && !host::write(state, site, number) {
-        return;
+        return false;
     }
     cache::write(state, site, number);
-    state.acknowledged.push(Acknowledged { at: now, number });
+    true
 }
 
 #[cfg(test)]
