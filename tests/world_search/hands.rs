@@ -94,9 +94,8 @@ impl Scene {
     }
 
     pub fn changes(&self, site: &SiteName, store: Store) -> usize {
-        self.world.with(|state| {
-            state.changes.iter().filter(|change| change.site == *site && change.store == store).count()
-        })
+        self.world
+            .with(|state| state.changes.iter().filter(|change| change.site == *site && change.store == store).count())
     }
 
     /// Makes the standby's exchange tree what the active site's is.
@@ -131,7 +130,8 @@ impl Scene {
             let now = state.wall_time();
             let disk = exchange(state, site);
             let found = disk.walk("/").expect("a root").into_iter();
-            let files = found.filter(|(path, inode)| inode.letter() == 'f' && path.contains(first) && path.contains(like));
+            let files =
+                found.filter(|(path, inode)| inode.letter() == 'f' && path.contains(first) && path.contains(like));
             let files: Vec<String> = files.map(|(path, _)| path).collect();
             assert!(!files.is_empty(), "nothing is like {like}");
             for path in files {
@@ -142,7 +142,8 @@ impl Scene {
 
     /// Runs steps such as `check source`, one after the other.
     pub async fn run(&self, name: &str, steps: &[&str]) -> Ended {
-        let mut text = "name = \"t\"\ntitle = \"T\"\nmode = \"replicate\"\n[[stages]]\nid = \"s\"\ntitle = \"S\"\n".to_owned();
+        let mut text =
+            "name = \"t\"\ntitle = \"T\"\nmode = \"replicate\"\n[[stages]]\nid = \"s\"\ntitle = \"S\"\n".to_owned();
         for step in steps {
             let (kind, end) = step.split_once(' ').expect("a step and an end");
             text += &format!(
