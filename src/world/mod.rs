@@ -26,6 +26,6 @@ pub use count::{Counts, Truth};
 pub use fault::{Channel, Fault, Mishap};
 pub use network::{Network, Zone};
 pub use queue::{Due, Queue};
-pub use reach::SimulatedWorld;
+pub use reach::{SECRET, SimulatedWorld};
 pub use spec::Spec;
 pub use state::{Change, Site, State, Store};

@@ -341,7 +341,10 @@ impl Reach for SimulatedWorld {
         let who = Who::Listener(Listener::Sql);
         let target = Target { site: &site, who, channel: Channel::Sql, patience, at: endpoint.to_string() };
         let answer = self.call(&target, |state| sql::session(state, &site, endpoint, statements)).await?;
-        answer.map_err(|no| target.error(ReachErrorKind::Refused, &format!("ERROR {}: {}", no.code, no.words)))
+        answer.map_err(|no| {
+            let kind = if no.at_login { ReachErrorKind::Denied } else { ReachErrorKind::Refused };
+            target.error(kind, &format!("ERROR {} ({}): {}", no.code, no.state(), no.words))
+        })
     }
 
     async fn secret(&self, _source: &SecretSource) -> Result<Secret, ReachError> {

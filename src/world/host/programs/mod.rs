@@ -16,9 +16,6 @@ mod sums;
 mod text;
 mod wrap;
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 use super::{Io, Machine, Process, Slice};
@@ -71,7 +68,7 @@ pub(super) fn start(on: &Machine<'_>, command: &Command, pipeline: &Pipeline) ->
     if on.this().lacks.contains(name) {
         return not_found();
     }
-    if let Some(process) = sql::program(on, command, pipeline) {
+    if let Some(process) = sql::programs::start(name, on, command, pipeline) {
         return process;
     }
     let words = command.args.iter().map(|arg| match arg {

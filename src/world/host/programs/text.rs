@@ -2,6 +2,7 @@
 
 use super::{Broken, CHUNK, Call, MOMENT, at_rate, gathered, once, unknown};
 use crate::world::host::{Io, Machine, Process, Slice};
+use crate::world::sql;
 
 pub(super) fn sort(call: Call) -> Box<dyn Process> {
     let end = match call.words()[..] {
@@ -93,7 +94,7 @@ impl Process for SandboxLine {
 const COUNTING: &str = "{ n[$1]++; if ($1 == \"f\") b += $2 } END { printf \"counted %.0f %.0f %.0f %.0f %.0f\\n\", \
                         n[\"f\"], b, n[\"d\"], n[\"l\"], NR - n[\"f\"] - n[\"d\"] - n[\"l\"] }";
 
-/// `awk -f` is not here: the one program that is kept in a file counts rows, and is known where rows are.
+/// The programs that steps write, known by their text, and the one that is kept in a file: it counts the rows of a dump.
 pub(super) fn awk(call: Call) -> Box<dyn Process> {
     match call.words()[..] {
         ["BEGIN { print \"here\" }"] => once(|_, io| {
@@ -105,8 +106,29 @@ pub(super) fn awk(call: Call) -> Box<dyn Process> {
             io.say(counted(&String::from_utf8_lossy(&input)));
             Slice::Ended(0, MOMENT + at_rate(input.len()))
         }),
+        ["-f", file] => {
+            let (path, file) = (call.path(file), file.to_owned());
+            gathered(move |on, io| rows_counted(on, io, &path, &file))
+        }
         _ => Broken::boxed(format!("awk: the world does not know the program: {}", call.words.join(" ")), 2),
     }
+}
+
+fn rows_counted(on: &Machine<'_>, io: &mut Io<'_>, path: &str, file: &str) -> Slice {
+    let program = match on.read(path) {
+        Ok(program) => program,
+        Err(error) => {
+            io.complain(format!("awk: fatal: cannot open source file `{file}' for reading: {error}"));
+            return Slice::Ended(2, MOMENT);
+        }
+    };
+    if !String::from_utf8_lossy(&program).contains(sql::TALLY_MARK) {
+        io.complain(format!("awk: the world does not know the program in {file}"));
+        return Slice::Ended(2, MOMENT);
+    }
+    let input = std::mem::take(io.input);
+    io.say(sql::tally(&input));
+    Slice::Ended(0, MOMENT + at_rate(input.len()))
 }
 
 fn counted(text: &str) -> String {
