@@ -142,7 +142,10 @@ mod tests {
 
     #[test]
     fn a_text_that_was_cut_ends_in_the_statement_that_was_cut() {
-        assert_eq!(pieces("SET a = 1;\nINSERT INTO `t` VALUES\n(1,'ab", 5)[1], (2, "INSERT INTO `t` VALUES\n(1,'ab".to_owned()));
+        assert_eq!(
+            pieces("SET a = 1;\nINSERT INTO `t` VALUES\n(1,'ab", 5)[1],
+            (2, "INSERT INTO `t` VALUES\n(1,'ab".to_owned())
+        );
         assert!(pieces("-- only\n\n", 3).is_empty());
     }
 }

@@ -33,8 +33,7 @@ impl Dumper {
                 return Err(format!("the simulated mariadb-dump does not know how to dump without {needed}"));
             }
         }
-        let (site, session) =
-            self.options.connect(on).map_err(|no| failed(no.code, &no.words, "trying to connect"))?;
+        let (site, session) = self.options.connect(on).map_err(|no| failed(no.code, &no.words, "trying to connect"))?;
         let wanted = Wanted {
             triggers: self.options.has("--triggers"),
             events: self.options.has("--events"),

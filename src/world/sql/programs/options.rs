@@ -105,11 +105,8 @@ impl Options {
     pub(super) fn connect(&self, on: &Machine<'_>) -> Result<(SiteName, Session), NoWay> {
         let host = self.host();
         let port = self.value("--port").and_then(|port| port.parse().ok()).unwrap_or(3306);
-        let nobody = || NoWay {
-            code: 2002,
-            state: "HY000",
-            words: format!("Can't connect to server on '{host}' (115)"),
-        };
+        let nobody =
+            || NoWay { code: 2002, state: "HY000", words: format!("Can't connect to server on '{host}' (115)") };
         let state: &State = on.state;
         let site = match listener(host, port) {
             Some((site, Listener::Sql)) => site,
