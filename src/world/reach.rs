@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::fault::SILENCE;
-use super::host::{Job, JobLife, Power, Work};
+use super::host::{Job, JobLife, Power, Work, touches_share};
 use super::spec::{Listener, listener};
 use super::{Channel, Due, Fault, Mishap, Spec, State, Store, WorldClock, Zone, app, cache, search, sql};
 use crate::model::{HostName, Secret, SecretSource, SiteName};
@@ -192,7 +192,8 @@ impl Reach for SimulatedWorld {
         let target = Self::host_target(place, Channel::Exec, timeout)?;
         let Who::Host(host) = target.who else { unreachable!("a host's target") };
         self.call(&target, |state| {
-            if state.sites.get(target.site).is_some_and(|site| site.share_stalled) {
+            let stalled = state.sites.get(target.site).is_some_and(|site| site.share_stalled);
+            if stalled && state.machine(target.site, host).is_some_and(|on| touches_share(&on, pipeline)) {
                 // What touches a share that does not answer hangs; the effect of this command never happens.
                 let nothing =
                     ExecOutput { exits: Vec::new(), stdout: Vec::new(), stderr: Vec::new(), truncated: false };

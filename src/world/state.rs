@@ -151,7 +151,7 @@ impl State {
             return;
         }
         let JobLife::Running(work) = &mut job.state else { return };
-        if stalled {
+        if stalled && work.is_on_share() {
             self.queue.put(self.now + Duration::from_secs(1), Due::Job(site.clone(), host.clone(), id.clone()));
             return;
         }

@@ -3,6 +3,7 @@
 //! A pipeline is interpreted by program (`programs`), slice by slice (`work`), so that whatever ends it on the way
 //! leaves behind exactly what had been done by then. Nothing here knows how a host is reached.
 
+mod content;
 mod machine;
 mod programs;
 mod work;
@@ -11,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
+pub use content::{count, fill, truth, write};
 pub use machine::{DiskId, Machine};
+pub(in crate::world) use work::touches_share;
 pub use work::{Io, Process, Slice, Work};
 
-use crate::model::SiteName;
 use crate::port::{Exit, JobId};
-use crate::world::{Counts, State, Truth};
 
 /// Whether a host does anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,17 +78,3 @@ pub enum JobLife {
     /// It was killed, or the host went down.
     Vanished,
 }
-
-/// Puts into a site what the world begins with.
-pub fn fill(_state: &mut State, _site: &SiteName) {}
-
-/// One write that users of the application make, the `number`th of the world; true when it was acknowledged.
-pub fn write(_state: &mut State, _site: &SiteName, _number: u64) -> bool {
-    false
-}
-
-/// Counts what a site holds.
-pub fn count(_state: &State, _site: &SiteName, _counts: &mut Counts) {}
-
-/// Tells everything that a site holds, content included.
-pub fn truth(_state: &State, _site: &SiteName, _truth: &mut Truth) {}
