@@ -149,14 +149,20 @@ pub fn session(
         Err(refusal) => return (Err(refusal), took),
     };
     let mut answers = Vec::new();
-    for statement in statements {
+    for (number, statement) in statements.iter().enumerate() {
         match session.run(state, site, &statement.text, &statement.values) {
             Ok(Ran::Done(rows, more)) => {
                 took += more;
                 answers.push(rows);
             }
             Ok(Ran::Waits) => return (Err(waited_too_long()), took + session.lock_wait),
-            Err(refusal) => return (Err(refusal), took),
+            Err(mut refusal) => {
+                // What carries the statements says which of them it was.
+                if statements.len() > 1 {
+                    refusal.words.push_str(&format!(" (statement {} of {})", number + 1, statements.len()));
+                }
+                return (Err(refusal), took);
+            }
         }
     }
     (Ok(answers), took)
