@@ -115,7 +115,7 @@ impl Scene {
         let state = {
             let running = engine.run(received);
             tokio::pin!(running);
-            let mut hear = |event: &Event| {
+            let hear = |event: &Event| {
                 let line = match &event.kind {
                     EventKind::UnitSaid { unit, text, .. } => format!("{unit}: {text}\n"),
                     EventKind::UnitEnded { unit, outcome, .. } => format!("{unit} ended: {outcome:?}\n"),

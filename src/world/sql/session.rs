@@ -1,5 +1,6 @@
 //! A session: what a server answers to one statement after the other, and what it refuses in which words.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{answers, execute};
@@ -159,7 +160,8 @@ pub fn session(
             Err(mut refusal) => {
                 // What carries the statements says which of them it was.
                 if statements.len() > 1 {
-                    refusal.words.push_str(&format!(" (statement {} of {})", number + 1, statements.len()));
+                    // Writing to a `String` cannot fail.
+                    let _ = write!(refusal.words, " (statement {} of {})", number + 1, statements.len());
                 }
                 return (Err(refusal), took);
             }
