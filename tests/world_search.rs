@@ -170,17 +170,27 @@ async fn lost_answers_and_doubled_requests_make_one_snapshot_and_one_restore() {
     for mishap in [Mishap::NotSent, Mishap::ReplyLost, Mishap::Twice] {
         let mut whole = 0;
         // A call of the snapshot and one of the restore, each at another time.
-        for number in 0..40_u32 {
+        for number in 0..20_u32 {
             let scene = Scene::new(&quiet(6));
-            let at = Duration::from_millis(23) * number;
+            let at = Duration::from_millis(67) * number;
             let fault = |site| Fault::Mishap { site, channel: Channel::Http, mishap };
             scene.world.strike_at(at, fault(prod()));
             let out = scene.run_patiently("out", OUT).await;
             scene.carry();
             scene.world.strike_at(scene.age() + at, fault(bcp()));
             let back = scene.run_patiently("in", IN).await;
+            assert!(scene.changes(&prod(), Store::Repository) <= 1, "{mishap:?} at {at:?}");
             if !out.is_good() || !back.is_good() {
-                eprintln!("{mishap:?} at {at:?}: {:?} {:?}", out.failures, back.failures);
+                // A lost answer may leave a question; a request that was made twice is refused the second time.
+                let mut failures = out.failures.iter().chain(&back.failures);
+                let expected = failures.any(|(kind, got)| match mishap {
+                    Mishap::NotSent => false,
+                    Mishap::ReplyLost => *kind == FailureKind::Unknown,
+                    Mishap::Twice => {
+                        ["already in-progress", "an open index with same name"].iter().any(|s| got.contains(s))
+                    }
+                });
+                assert!(expected, "{mishap:?} at {at:?}: {:?} {:?}", out.failures, back.failures);
                 continue;
             }
             whole += 1;
@@ -188,7 +198,7 @@ async fn lost_answers_and_doubled_requests_make_one_snapshot_and_one_restore() {
             assert_eq!(scene.changes(&bcp(), Store::Search), 3, "{mishap:?} at {at:?}");
             assert_eq!(scene.search(&bcp()), scene.search(&prod()), "{mishap:?} at {at:?}");
         }
-        assert!(whole >= 30, "{mishap:?}: {whole} of 40");
+        assert!(whole >= 12, "{mishap:?}: {whole} of 20");
     }
 }
 

@@ -165,9 +165,11 @@ impl Scene {
             "name = \"t\"\ntitle = \"T\"\nmode = \"replicate\"\n[[stages]]\nid = \"s\"\ntitle = \"S\"\n".to_owned();
         for step in steps {
             let (kind, end) = step.split_once(' ').expect("a step and an end");
-            text += &format!(
-                "[[stages.steps]]\nid = \"{kind}\"\nuses = \"elasticsearch.{kind}\"\non = \"{end}\"\nservice = \"search\"\n{retry}"
-            );
+            let step = ["id", "uses", "on", "service"];
+            let values = [kind, &format!("elasticsearch.{kind}"), end, "search"];
+            text += "[[stages.steps]]\n";
+            text.extend(step.iter().zip(values).map(|(name, value)| format!("{name} = \"{value}\"\n")));
+            text += retry;
         }
         let estate = self.spec.estate().expect("an estate");
         let runbook = parse(&SourceText { name: "t.toml".into(), text }).expect("a runbook");
