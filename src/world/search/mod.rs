@@ -198,5 +198,5 @@ pub fn truth(state: &State, site: &SiteName, truth: &mut Truth) {
     }
 }
 
-/// The same for both kinds of change: what an application reads, and what is in a repository.
+/// A change that is to be noted: what it belongs to, and in words.
 type Noted = (Store, String);
