@@ -8,6 +8,7 @@ mod context;
 pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod held;
 mod job;
 #[cfg(test)]
 pub(crate) mod local;

@@ -10,12 +10,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::listing::{Files, Gaps, Listing, is_volatile, repository, state_name};
-use super::looks::{At, Choice, newest_complete};
+use super::looks::{At, Choice};
 use crate::estate::TransferBy;
 use crate::model::{ByteSize, Direction, Epoch, Failure, FailureKind, PointId, SafeText, Span};
 use crate::points::{CompletionMarker, Counts, Manifest, compare};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
+use crate::systems::held::newest_complete;
 use crate::systems::tree::{self, Excludes, Generation};
 use crate::systems::{Step, StepContext, StepDone, run_job_watched};
 

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::looks::{At, PointSeen, newest_complete};
+use super::looks::At;
 use crate::model::{Failure, FailureKind, PointId, SafeText};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
+use crate::systems::held::{PointSeen, newest_complete};
 use crate::systems::remote::{change, path_arg};
 use crate::systems::tree::fresh;
 use crate::systems::{CheckReport, Step, StepContext, StepDone, run_job};

@@ -8,11 +8,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::listing::{Files, Listed, Listing, state_name};
-use super::looks::{At, newest_complete};
+use super::looks::At;
 use crate::model::{ByteSize, Epoch, Failure, FailureKind, SafeText, ServiceName};
 use crate::points::{CompletionMarker, Manifest, Part};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
+use crate::systems::held::newest_complete;
 use crate::systems::remote::{get_json, look, path_arg, put_file};
 use crate::systems::tree::{Generation, fresh};
 use crate::systems::{Step, StepContext, StepDone, run_job};

@@ -11,12 +11,13 @@ use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::looks::{At, Choice, newest_complete};
+use super::looks::{At, Choice};
 use crate::estate::{Host, Transfer as Settings, TransferBy, TransferFrom};
 use crate::model::{ByteSize, End, Failure, FailureKind, Limit, PointId, SafeText, SiteName};
 use crate::points::Manifest;
 use crate::port::{Command, Place};
 use crate::systems::epoch::{describe, require_direction};
+use crate::systems::held::{PointSeen, newest_complete};
 use crate::systems::remote::{get_json, look, make_folder, path_arg};
 use crate::systems::rsync::{self, Copied, Copy, has_attributes, parse_version};
 use crate::systems::tree::{Generation, fresh};
@@ -199,7 +200,7 @@ struct Job {
 }
 
 impl Transfer {
-    fn point(&self, cx: &StepContext, points: &[super::looks::PointSeen]) -> Result<PointId, Failure> {
+    fn point(&self, cx: &StepContext, points: &[PointSeen]) -> Result<PointId, Failure> {
         let point = match &self.point {
             None => Some(&cx.point),
             Some(Choice::Id(point)) => Some(point),
