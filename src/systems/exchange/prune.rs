@@ -1,6 +1,6 @@
 //! `exchange.prune`: keeps the newest points and removes what is older, with its generations of files.
 //!
-//! Snapshots in search repositories are not its job: the captured ids say which points are gone.
+//! Snapshots in search repositories are not its job: `elasticsearch.prune` deletes those of points that are gone.
 
 use std::collections::BTreeSet;
 
