@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::listing::{Files, parse_seen, parse_sums};
+use super::listing::{Files, Seen, parse_seen, parse_sums};
 use crate::model::{Failure, FailureKind, PointId, SiteName};
 use crate::points::{CompletionMarker, Tree};
 use crate::port::{Command, Pipeline, Place};
@@ -86,19 +86,30 @@ impl At {
     /// Every file that belongs to a point: its own folder and the search repositories. Not its listing and marker, and
     /// not what is being written.
     pub(super) async fn files(&self, cx: &StepContext, label: &str, point: &PointId) -> Result<Files, Failure> {
+        Ok(self.files_and_marker(cx, label, point).await?.0)
+    }
+
+    /// The same, and the completion marker as a file, if it is there.
+    pub(super) async fn files_and_marker(
+        &self,
+        cx: &StepContext,
+        label: &str,
+        point: &PointId,
+    ) -> Result<(Files, Option<Seen>), Failure> {
         let mut folders = vec![path_arg(&self.tree.point(point))?];
         folders.extend(self.repositories(cx).await?.iter().map(|name| format!("{}/{name}", self.root)));
-        let find = Command::new("find").args(folders).args(["-type", "f", "-printf", "%s %T@ %p\\0"]);
+        let find = Command::new("find").args(folders).args(["-type", "f", "-printf", "%s %T@ %C@ %i %p\\0"]);
         let find = Pipeline::from(find.env("LC_ALL", "C"));
         let output = output_of(cx, &self.place, &fresh(cx, &format!("look-{label}")), &find).await?;
         let mut files = parse_seen(&output, &self.root)
             .map_err(|got| Failure::new(FailureKind::Refused, format!("run on {}: {find}", self.place), got))?;
         let own = format!("points/{point}/");
+        let marker = files.remove(&format!("{own}COMPLETE"));
         files.retain(|path, _| match path.strip_prefix(&own) {
-            Some(rest) => rest != "LISTING" && rest != "COMPLETE" && rest != "PINNED" && !rest.contains(".partial-"),
+            Some(rest) => rest != "LISTING" && rest != "PINNED" && !rest.contains(".partial-"),
             None => true,
         });
-        Ok(files)
+        Ok((files, marker))
     }
 
     /// SHA-256 of files, as the durable job `label`; paths relative to the root.

@@ -203,7 +203,7 @@ impl Step for Seal {
         }
         let listing = files.into_iter().filter_map(|(path, seen)| {
             let sha256 = sums.remove(&path)?;
-            Some((path, Listed { seen, sha256 }))
+            Some((path, Listed { seen: seen.into_listed(), sha256 }))
         });
         let listing = Listing(listing.collect());
         put_file(cx, &at.place, &at.tree.listing(&cx.point), listing.write().as_bytes()).await?;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn seen(bytes: u64, time: &str) -> Seen {
-        Seen { bytes, time: time.into() }
+        Seen { bytes, time: time.into(), change: String::new() }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+mod hashing;
+
 use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Value, json};
