@@ -25,6 +25,9 @@ pub(super) struct Seal {
     /// The services that must be in the point; any, but at least one, when left out.
     #[serde(default)]
     expect: Vec<ServiceName>,
+    /// Hashes every file that no store gave a checksum of, also those that are as the point before listed them.
+    #[serde(default)]
+    deep: bool,
 }
 
 /// The parts, checked against what is expected and against the files that are there.
@@ -187,7 +190,7 @@ impl Step for Seal {
             let got = format!("{own} has {written} bytes, {} were written", manifest.len());
             return Err(Failure::new(FailureKind::Mismatch, tried(), got).hint("the mount is sick: look at its server"));
         }
-        let before = Self::listing_before(cx, &at).await?;
+        let before = if self.deep { Listing::default() } else { Self::listing_before(cx, &at).await? };
         let (mut sums, mut unknown) = known_sums(&files, &parts, &before);
         cx.say(format!("{} files, checksums of {} are to be computed", files.len(), unknown.len()));
         // The manifest is written anew by each entry; the rest may be hashed already, by the one before a crash.

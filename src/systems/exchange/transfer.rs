@@ -38,6 +38,9 @@ pub(super) struct Transfer {
     /// How much of a search repository may be deleted at once at the other site; half of it when left out.
     #[serde(default)]
     max_delete: Option<Limit>,
+    /// Compares by content, not by size and time. Reads everything at both ends.
+    #[serde(default)]
+    deep: bool,
 }
 
 /// One thing to copy.
@@ -111,6 +114,7 @@ impl Transfer {
         if versions {
             route.attributes = both_can_attributes(cx, source, target).await?;
         }
+        route.checksum = self.deep;
         let here = source.points(cx).await?;
         let point = self.point(cx, &here)?;
         let only_there = only_there(&here, target.points(cx).await?);
@@ -158,7 +162,8 @@ impl Transfer {
         task: Task,
         only_there: &[PointId],
     ) -> Result<(Task, Option<String>), Failure> {
-        let look = Copy { dry_run: true, delete: Some(0), ..task.copy.clone() };
+        // What would be deleted has no content to compare with.
+        let look = Copy { dry_run: true, delete: Some(0), checksum: false, ..task.copy.clone() };
         let stats = rsync::run(cx, place, &fresh(cx, &format!("look-{}", task.label)), &look).await?.stats;
         if let Some(first) = only_there.first() {
             let kept = (stats.deleted > 0).then(|| {
@@ -239,7 +244,8 @@ impl Step for Transfer {
         }
         let source = At::new(cx, &cx.direction.source)?;
         let target = At::new(cx, &cx.direction.target)?;
-        let route = route(cx, &source, &target, settings)?;
+        let mut route = route(cx, &source, &target, settings)?;
+        route.checksum = self.deep;
         let lines = ["search-<service>", "files-<service>/<point>", "points/<point>"]
             .map(|folder| SafeText::line(&format!("{}: {}", route.place, route.copy(folder).command())));
         Ok(lines.into())

@@ -112,3 +112,36 @@ async fn a_note_that_cannot_be_written_is_a_warning() {
     let done = arrived(&bench, "p-1", "a").await.expect("the point is whole all the same");
     assert!(done.warnings[0].as_str().contains("the next run hashes everything again"), "{:?}", done.warnings);
 }
+
+#[tokio::test]
+async fn a_change_that_keeps_size_and_time_is_carried_with_deep_and_noticed_without() {
+    let bench = bench(&transfer(""));
+    drop(sealed(&bench, "p-1", 1).await);
+    drop(sent(&bench, "p-1", "send").await);
+    rewrite(&bench.path("prod/srv/f0"), "CONTENT 0");
+    // In the repository too, where nothing should ever do that.
+    rewrite(&bench.tree("prod").root().join(BLOB), "BLOB");
+    stores(&bench, "p-2", 2);
+    let deep = || json!({ "deep": true });
+    at(&bench, End::Source, "p-2", "collect", "files.collect", deep()).await.map(drop).expect("collected");
+    at(&bench, End::Source, "p-2", "seal", "exchange.seal", deep()).await.map(drop).expect("sealed");
+
+    let carried = || {
+        let root = bench.tree("bcp").root().to_owned();
+        ["files-assets/p-2/0/f0", BLOB].map(|path| std::fs::read_to_string(root.join(path)).expect("a file"))
+    };
+    drop(sent(&bench, "p-2", "send").await);
+    assert_eq!(carried(), ["content 0", "blob"], "linked to the generation before, and taken for the same");
+    let failure = arrived(&bench, "p-2", "a").await.expect_err("noticed");
+    assert!(failure.got.as_str().contains(&format!("{BLOB}: FAILED")), "{failure}");
+    rewrite(&bench.tree("bcp").root().join(BLOB), "BLOB");
+    let failure = arrived(&bench, "p-2", "b").await.expect_err("noticed");
+    assert!(failure.got.as_str().contains(", content: expected"), "{failure}");
+    rewrite(&bench.tree("bcp").root().join(BLOB), "blob");
+
+    at(&bench, End::Source, "p-2", "again", "exchange.transfer", deep()).await.map(drop).expect("sent");
+    assert_eq!(carried(), ["CONTENT 0", "BLOB"]);
+    arrived(&bench, "p-2", "c").await.map(drop).expect("whole");
+    let old = bench.tree("bcp").root().join("files-assets/p-1/0/f0");
+    assert_eq!(std::fs::read_to_string(old).expect("a file"), "content 0", "the generation before is as it was");
+}

@@ -62,6 +62,8 @@ pub(super) struct Route {
     shell: Option<String>,
     bandwidth: Option<String>,
     pub(super) attributes: bool,
+    /// Whether content is compared.
+    pub(super) checksum: bool,
 }
 
 impl Route {
@@ -71,6 +73,7 @@ impl Route {
             // Harmless where the far user is not root: then rsync keeps what that user may keep.
             owner: true,
             attributes: self.attributes,
+            checksum: self.checksum,
             shell: self.shell.clone(),
             bandwidth: self.bandwidth.clone(),
             ..Copy::new(format!("{}/{folder}", self.from), format!("{}/{folder}", self.to))
@@ -114,7 +117,7 @@ pub(super) fn route(cx: &StepContext, source: &At, target: &At, settings: &Setti
         TransferFrom::Target => (remote, target.root.clone()),
     };
     let (place, bandwidth) = (near.place.clone(), settings.bandwidth.clone());
-    Ok(Route { place, from, to, shell: Some(shell), bandwidth, attributes: false })
+    Ok(Route { place, from, to, shell: Some(shell), bandwidth, attributes: false, checksum: false })
 }
 
 /// The way when this machine mounts both trees: no SSH is needed.
@@ -127,7 +130,7 @@ fn both_here(cx: &StepContext, source: &At, target: &At, settings: &Settings) ->
     }
     let (from, to) = (source.root.clone(), target.root.clone());
     let (place, bandwidth) = (source.place.clone(), settings.bandwidth.clone());
-    Ok(Route { place, from, to, shell: None, bandwidth, attributes: false })
+    Ok(Route { place, from, to, shell: None, bandwidth, attributes: false, checksum: false })
 }
 
 #[cfg(test)]
