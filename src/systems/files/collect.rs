@@ -184,7 +184,7 @@ impl Collecting<'_> {
             let folders = previous.into_iter().chain(earlier.iter().map(|folder| folder.join(index.to_string())));
             let link_dest = folders.map(|folder| path_arg(&folder)).collect::<Result<_, _>>()?;
             let checksum = self.step.deep;
-            let copy = Copy { link_dest, checksum, ..self.ability.copy(self.settings, path, &to)? };
+            let copy = Copy { checksum, link_dest, ..self.ability.copy(self.settings, path, &to)? };
             let done = rsync::run(self.cx, &self.place, &format!("copy-{index}-{round}"), &copy).await?;
             copied += done.stats.transferred;
             if done.vanished {
@@ -328,7 +328,7 @@ impl Step for Collect {
             let folder = previous.as_ref().and_then(|previous| previous.folder(path));
             let link_dest = folder.iter().map(|folder| path_arg(folder)).collect::<Result<_, _>>()?;
             let checksum = self.deep;
-            let copy = Copy { link_dest, checksum, ..ability.copy(&settings, path, Path::new(&partial))? };
+            let copy = Copy { checksum, link_dest, ..ability.copy(&settings, path, Path::new(&partial))? };
             lines.push(SafeText::line(&copy.command().to_string()));
         }
         let from = format!("{}.partial-{}a", generation.display(), cx.attempt);
