@@ -29,7 +29,7 @@ pub mod mysql;
 pub mod redis;
 
 pub use argv::Argv;
-pub use context::{JobLog, StepContext, Voice, VoiceMessage};
+pub use context::{Circumstances, JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, service_kind, step_kind,
