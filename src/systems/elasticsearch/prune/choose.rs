@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::answers::Snapshot;
 use super::super::dialect::Dialect;
-use crate::model::{Limit, PointId, SiteName};
+use crate::model::{Counted, Limit, PointId, SiteName};
 
 /// What is known of the points.
 pub(super) struct Known<'a> {
@@ -34,7 +34,8 @@ pub(super) struct Choice {
 impl Choice {
     /// In a sentence.
     pub(super) fn describe(&self) -> String {
-        let mut said = vec![format!("{} snapshots kept, {} deleted", self.kept, self.going.len())];
+        let mut said =
+            vec![format!("{} kept, {} deleted", Counted::of(self.kept, "snapshot", "snapshots"), self.going.len())];
         if self.waiting > 0 {
             said.push(format!("{} more in the next runs", self.waiting));
         }
