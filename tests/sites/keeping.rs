@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use super::setups::{change, tree};
-use super::support::{Lab, Program, alone};
+use super::support::{Lab, Program, alone, assert_same};
 use serde_json::Value;
 
 const REPOSITORY: &str = "changeover-prod-to-bcp-search";
@@ -101,7 +101,7 @@ fn snapshots_go_with_their_points(name: &str, flags: &[&str]) {
     assert_eq!(repository(&lab, "prod"), repository(&lab, "bcp"));
     assert_eq!(snapshots(&lab, "bcp"), set(&[&fifth, &sixth, &stranger]));
     program.run(&["run", "restore"]).expect(0);
-    super::support::assert_same(&lab.count("prod"), &lab.count("bcp"));
+    assert_same(&lab.count("prod"), &lab.count("bcp"));
 }
 
 #[test]
@@ -113,4 +113,42 @@ fn snapshots_go_with_their_points_on_opensearch() {
 #[ignore = "a lab of its own, two minutes"]
 fn snapshots_go_with_their_points_on_elasticsearch_6() {
     snapshots_go_with_their_points("keeping-es6", &["--search", "es6"]);
+}
+
+/// Changes a file of the storage of a site's hosts, at its size and time.
+fn change_unseen(path: &std::path::Path) {
+    let time = fs::metadata(path).expect("a file").modified().expect("a time");
+    let mut content = fs::read(path).expect("a file");
+    let first = content.first_mut().expect("a byte");
+    *first = first.wrapping_add(1);
+    fs::write(path, content).expect("it can be written");
+    fs::File::options().write(true).open(path).expect("a file").set_modified(time).expect("a time");
+}
+
+#[test]
+fn a_change_that_keeps_size_and_time_is_carried_with_deep() {
+    let _alone = alone();
+    let lab = Lab::fresh("deep", &[]);
+    lab.run(&["load", "--documents", "100", "--rows", "100", "--files", "30"]);
+    lab.edit_estate(|estate| format!("{estate}\n[policy]\nmin_free_percent = 1\n"));
+    let program = Program::new(&lab);
+    program.run(&["run", "replicate"]).expect(0);
+    let storage = |site: &str| lab.dir.join(site).join("app1/storage");
+    let file = tree(&storage("prod"))
+        .into_iter()
+        .find(|(path, size, ..)| *size > 0 && !path.starts_with('.') && storage("prod").join(path).is_file());
+    let (file, ..) = file.expect("a file with something in it");
+    for host in ["app1", "app2", "app3"] {
+        change_unseen(&lab.dir.join("prod").join(host).join("storage").join(&file));
+    }
+    let same = || fs::read(storage("prod").join(&file)).ok() == fs::read(storage("bcp").join(&file)).ok();
+    program.run(&["run", "replicate"]).expect(0);
+    assert!(!same(), "this is what is not guaranteed");
+    program.run(&["run", "replicate", "--param", "deep=true"]).expect(0);
+    assert!(same());
+    assert_same(&lab.count("prod"), &lab.count("bcp"));
+    // The other way round: the standby's copy was changed, and the last point knows all content.
+    change_unseen(&storage("bcp").join(&file));
+    program.run(&["run", "restore", "--param", "deep=true"]).expect(0);
+    assert!(same());
 }
