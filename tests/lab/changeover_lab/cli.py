@@ -9,7 +9,7 @@ import sys
 from changeover_lab import layout
 from changeover_lab.errors import LabError
 
-CHOICE_OPTIONS = ("search", "sql", "nodes", "standby_nodes")
+CHOICE_OPTIONS = ("search", "sql", "nodes", "standby_nodes", "disks")
 
 
 def main():
@@ -37,6 +37,7 @@ def parser():
     choices.add_argument("--sql", choices=layout.SQL_FLAVOURS, help="SQL servers (default: mariadb)")
     choices.add_argument("--nodes", type=int, choices=(1, 3), help="search nodes per site (default: 1)")
     choices.add_argument("--standby-nodes", type=int, choices=(1, 3), help="search nodes at bcp, when different")
+    choices.add_argument("--disks", action="store_true", help="disks of their own under the trees, see `disk`")
 
     top = argparse.ArgumentParser(
         prog="lab",
@@ -63,6 +64,12 @@ def parser():
     service.add_argument("action", choices=("stop", "start", "kill", "pause", "resume"))
     service.add_argument("site", help="prod or bcp")
     service.add_argument("name", help="search, search-2, sql, redis, redis-replica, leader, app@HOST or sshd@HOST")
+
+    disk = add("disk", run_disk, "fill, free or show a disk of a lab that was created with --disks")
+    disk.add_argument("action", choices=("fill", "free", "show"))
+    disk.add_argument("site", help="prod or bcp")
+    disk.add_argument("name", help="exchange, search, sql, or a host's storage: app1, app2, app3")
+    disk.add_argument("--leave", type=natural, default=0, help="how many bytes stay free (default: none)")
 
     leader = add("leader", run_leader, "which application host leads a site; with HOST, prefer that one")
     leader.add_argument("site", help="prod or bcp")
@@ -175,6 +182,12 @@ def run_service(arguments):
 
     with locked(arguments):
         return service.run(directory(arguments), arguments.action, arguments.site, arguments.name)
+
+
+def run_disk(arguments):
+    from changeover_lab.commands import disk
+
+    return disk.run(directory(arguments), arguments.action, arguments.site, arguments.name, arguments.leave)
 
 
 def run_leader(arguments):
