@@ -96,6 +96,7 @@ def parser():
 
     count = add("count", run_count, "what the servers of a site hold, with checksums, as JSON")
     count.add_argument("site", help="prod or bcp")
+    count.add_argument("part", nargs="?", choices=("search", "sql", "files", "redis"), help="only this one")
     return top
 
 
@@ -219,4 +220,4 @@ def run_churn(arguments):
 def run_count(arguments):
     from changeover_lab.commands import count
 
-    return count.run(directory(arguments), arguments.site)
+    return count.run(directory(arguments), arguments.site, arguments.part)
