@@ -76,11 +76,12 @@ impl Ready<'_> {
             ensure_space(cx, &place, tree.exchange(), 0).await
         };
         let room = match room.await {
-            Ok(free) => format!("{} are free on the exchange tree now", ByteSize(free)),
-            Err(failure) => format!("on the exchange tree, {}", failure.got),
+            Ok(free) => format!("; {} are free on the exchange tree now", ByteSize(free)),
+            Err(failure) if failure.kind == FailureKind::Rule => format!("; on the exchange tree, {}", failure.got),
+            Err(_) => String::new(),
         };
         let got =
-            format!("it began, and is gone: the cluster could not write it to its end, or somebody deleted it; {room}");
+            format!("it began, and is gone: the cluster could not write it to its end, or somebody deleted it{room}");
         Failure::new(FailureKind::Refused, self.tried(name), got).hint(format!(
             "if the disk at {} was full, free some space, then resume the run; else the log of the cluster's master says \
              why it `failed to finalize snapshot`; if it does not, find out who deletes snapshots of this repository",
