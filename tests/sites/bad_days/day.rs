@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -148,6 +149,16 @@ pub(super) fn output(command: &mut Command) -> String {
     text
 }
 
+/// Puts something back at the end of a scenario: when that fails, the scenario has failed, and keeps its own reason if
+/// it has one.
+pub(super) fn put_back(how: impl FnOnce()) {
+    if let Err(cause) = catch_unwind(AssertUnwindSafe(how))
+        && !std::thread::panicking()
+    {
+        resume_unwind(cause);
+    }
+}
+
 /// Waits until something is so.
 #[track_caller]
 pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -268,6 +279,6 @@ impl<'a> Without<'a> {
 
 impl Drop for Without<'_> {
     fn drop(&mut self) {
-        self.0.lab.run(&["service", "start", self.1[0], self.1[1]]);
+        put_back(|| drop(self.0.lab.run(&["service", "start", self.1[0], self.1[1]])));
     }
 }

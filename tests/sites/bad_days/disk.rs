@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::super::support::{Program, assert_same};
 use super::Scenario;
-use super::day::{Day, output};
+use super::day::{Day, output, put_back};
 use super::runs::Job;
 use super::sql::{DUMP, SEAL, is_dumping};
 
@@ -39,7 +39,7 @@ impl<'a> Full<'a> {
 
 impl Drop for Full<'_> {
     fn drop(&mut self) {
-        self.0.lab.run(&["disk", "free", self.1[0], self.1[1]]);
+        put_back(|| drop(self.0.lab.run(&["disk", "free", self.1[0], self.1[1]])));
     }
 }
 
@@ -93,8 +93,8 @@ impl<'a> Bulk<'a> {
 
 impl Drop for Bulk<'_> {
     fn drop(&mut self) {
-        self.0.sql("DROP TABLE bulk");
-        self.0.search(1, "DELETE", "bulk", "");
+        put_back(|| self.0.sql("DROP TABLE bulk"));
+        put_back(|| drop(self.0.search(1, "DELETE", "bulk", "")));
         for file in &self.1 {
             drop(fs::remove_file(file));
         }

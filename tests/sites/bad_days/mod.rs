@@ -68,8 +68,8 @@ fn bad_days_lose_nothing() {
         );
         if ended.is_err() {
             failed.push(name);
-            // What the scenario took away would fail all others too.
-            day.lab.run(&["up"]);
+            // What the scenario took away would fail all others too; what is still missing then, they say themselves.
+            drop(catch_unwind(AssertUnwindSafe(|| day.lab.run(&["up"]))));
         }
         day.write_estate(&day.estate);
     }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::Scenario;
-use super::day::{Day, Without, wait_until};
+use super::day::{Day, Without, put_back, wait_until};
 use super::files::files_below;
 use super::sql::SEAL;
 
@@ -40,7 +40,7 @@ impl<'a> Index<'a> {
 
 impl Drop for Index<'_> {
     fn drop(&mut self) {
-        self.0.search(1, "DELETE", self.1, "");
+        put_back(|| drop(self.0.search(1, "DELETE", self.1, "")));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::Scenario;
-use super::day::{Day, Without, wait_until};
+use super::day::{Day, Without, put_back, wait_until};
 
 pub(super) const SCENARIOS: &[Scenario] =
     &[("view without definer", view_without_definer), ("server killed in the dump", server_killed_in_the_dump)];
@@ -34,7 +34,7 @@ impl<'a> Ballast<'a> {
 
 impl Drop for Ballast<'_> {
     fn drop(&mut self) {
-        self.0.sql("DROP TABLE ballast");
+        put_back(|| self.0.sql("DROP TABLE ballast"));
     }
 }
 
