@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::super::support::{Program, assert_same};
 use super::Scenario;
-use super::day::{Day, output, put_back};
+use super::day::{Day, RESERVE, output, put_back};
 use super::runs::Job;
 use super::sql::{DUMP, SEAL, is_dumping};
 
@@ -117,7 +117,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Nothing is kept free: what is estimated fits, and then it does not.
 fn without_reserve(day: &Day) {
-    day.write_estate(&format!("{}\n[policy]\nmin_free_percent = 0\n", day.estate));
+    day.edit_estate(RESERVE, "\n[policy]\nmin_free_percent = 0\n");
 }
 
 fn state_folder(day: &Day) {
@@ -145,7 +145,7 @@ fn state_folder(day: &Day) {
 }
 
 fn no_room(day: &Day) {
-    day.write_estate(&format!("{}\n[policy]\nmin_free_percent = 99\n", day.estate));
+    day.edit_estate(RESERVE, "\n[policy]\nmin_free_percent = 99\n");
     let ran = day.replicate().expect(3).says("space@prod").says("must stay free").says("on prod:app1");
     ran.says("prune old restore points").says("policy.min_free_percent");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::super::support::{Lab, Program, alone, assert_same};
+use super::day::RESERVE;
 
 const NODES: [&str; 2] = ["search-2", "search-3"];
 
@@ -34,6 +35,7 @@ fn a_search_cluster_without_quorum_is_neither_source_nor_target() {
     let _alone = alone();
     let lab = Lab::fresh("quorum", &["--nodes", "3", "--standby-nodes", "1"]);
     lab.run(&["load", "--documents", "1500", "--rows", "3000", "--files", "150"]);
+    lab.edit_estate(|estate| estate + RESERVE);
     let program = Program::new(&lab);
     program.run(&["run", "replicate"]).expect(0);
     refused(&lab, &program, "search-source");
