@@ -14,9 +14,11 @@ pub struct Schedule {
     pub spec: Spec,
     /// A whole copy is there from before.
     pub earlier_copy: bool,
+    /// Everything is compared by content.
+    pub deep: bool,
     /// The runbooks, one after the other, each with a record of its own.
     pub runbooks: Vec<&'static str>,
-    /// When the run begins, after the world did.
+    /// What breaks when, from the beginning of the first run on.
     pub faults: Vec<(Duration, Fault)>,
     pub deaths: Vec<Death>,
     /// Nobody can be asked.
@@ -66,6 +68,7 @@ impl Schedule {
         Self {
             spec,
             earlier_copy: rng.u8(..3) == 0,
+            deep: rng.u8(..4) == 0,
             runbooks,
             faults,
             deaths,
