@@ -192,7 +192,8 @@ fn outcome(state: &RunState) -> RunOutcome {
 }
 
 fn told(state: &RunState) -> String {
-    state.units.iter().map(|(key, unit)| format!("{key}: {}\n", unit.phase)).collect()
+    let lines: Vec<String> = state.units.iter().map(|(key, unit)| format!("{key}: {}", unit.phase)).collect();
+    lines.join("\n")
 }
 
 /// What both sites hold, without the other rooms.
@@ -228,10 +229,10 @@ async fn files_are_the_same_at_both_sites_afterwards() {
     let world = SimulatedWorld::new(&quiet());
     let [prod, bcp] = files(&world);
     assert!(prod.len() > 24 && prod != bcp, "they differ before");
-    let began = std::time::Instant::now();
     let state = run(&world, 1).await;
     assert_eq!(outcome(&state), RunOutcome::Done { warned: false }, "{}", told(&state));
-    println!("one run: {:?} of real time, {:?} of the world's", began.elapsed(), world.clock().since_start());
+    let took = world.clock().since_start();
+    assert!(took > RUN / 2 && took < RUN, "{took:?}: the moments of the faults below are of no use any more");
     let [prod, bcp] = files(&world);
     assert_eq!(prod, bcp);
     ensure_jobs_are_done(&world);
@@ -257,18 +258,29 @@ async fn files_are_the_same_at_both_sites_afterwards() {
     });
 }
 
-/// Breaks something at many moments of a run; afterwards all is mended and a run succeeds.
-async fn survives(fault: &Fault, mend: &Fault, after: Duration) {
-    for tenth in 0..20_u32 {
+/// How long a run takes in the world's time when nothing breaks, at most.
+const RUN: Duration = Duration::from_millis(6_600);
+
+/// Breaks something at many moments of a run; once all is mended, a second run succeeds.
+///
+/// A run that was called done is compared at once, unless the fault `takes` what was not synced: nothing makes the
+/// restored files survive a power cut in the seconds after it.
+async fn survives(fault: &Fault, mend: &Fault, after: Duration, takes: bool) {
+    const MOMENTS: u32 = 12;
+    for moment in 0..MOMENTS {
         let world = SimulatedWorld::new(&quiet());
-        let at = Duration::from_millis(u64::from(tenth) * 900);
+        let at = RUN / MOMENTS * moment;
         world.strike_at(at, fault.clone());
         world.strike_at(at + after, mend.clone());
         let first = run(&world, 1).await;
         let [prod, bcp] = files(&world);
         if matches!(outcome(&first), RunOutcome::Done { .. }) {
-            assert_eq!(prod, bcp, "{fault:?} at {at:?}: it was called done\n{}", told(&first));
+            assert!(takes || prod == bcp, "{fault:?} at {at:?}: it was called done\n{}", told(&first));
         }
+        // What was to break has broken: the second run is to be undisturbed.
+        tokio::time::sleep(RUN + after).await;
+        let struck = world.with(|state| state.struck.iter().map(|(_, fault)| fault.clone()).collect::<Vec<_>>());
+        assert_eq!(struck, [fault.clone(), mend.clone()]);
         world.strike(&Fault::Heal);
         let second = run(&world, 2).await;
         assert!(
@@ -287,7 +299,7 @@ async fn survives(fault: &Fault, mend: &Fault, after: Duration) {
 async fn a_cut_between_the_sites_at_any_moment() {
     let (from, to) = (Zone::Site(site("prod")), Zone::Site(site("bcp")));
     let cut = Fault::Cut { from: to.clone(), to: from.clone() };
-    survives(&cut, &Fault::Mend { a: from, b: to }, Duration::from_secs(90)).await;
+    survives(&cut, &Fault::Mend { a: from, b: to }, Duration::from_secs(90), false).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,7 +307,7 @@ async fn a_host_that_loses_its_power_at_any_moment() {
     for (name, host) in [("prod", "app1"), ("bcp", "app1")] {
         let (site, host) = (site(name), super::support::host(host));
         let down = Fault::HostDown { site: site.clone(), host: host.clone() };
-        survives(&down, &Fault::HostUp { site, host }, Duration::from_secs(30)).await;
+        survives(&down, &Fault::HostUp { site, host }, Duration::from_secs(30), name == "bcp").await;
     }
 }
 
@@ -304,7 +316,7 @@ async fn a_full_exchange_disk_at_any_moment() {
     for name in ["prod", "bcp"] {
         let site = site(name);
         let full = Fault::ExchangeFull { site: site.clone() };
-        survives(&full, &Fault::ExchangeFreed { site }, Duration::from_secs(20)).await;
+        survives(&full, &Fault::ExchangeFreed { site }, Duration::from_secs(20), false).await;
     }
 }
 
@@ -313,7 +325,7 @@ async fn a_share_that_stalls_at_any_moment() {
     for name in ["prod", "bcp"] {
         let site = site(name);
         let stalls = Fault::ShareStalls { site: site.clone() };
-        survives(&stalls, &Fault::ShareAnswers { site }, Duration::from_secs(45)).await;
+        survives(&stalls, &Fault::ShareAnswers { site }, Duration::from_secs(45), false).await;
     }
 }
 
@@ -322,7 +334,7 @@ async fn starts_of_jobs_that_arrive_twice_or_are_not_answered() {
     for mishap in [Mishap::Twice, Mishap::ReplyLost, Mishap::NotSent] {
         let world = SimulatedWorld::new(&quiet());
         for name in ["prod", "bcp"] {
-            for _ in 0..4 {
+            for _ in 0..2 {
                 world.strike(&Fault::Mishap { site: site(name), channel: Channel::JobStart, mishap });
             }
         }
@@ -335,10 +347,9 @@ async fn starts_of_jobs_that_arrive_twice_or_are_not_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotten_byte_of_the_point_is_found_before_it_is_restored() {
+async fn a_rotten_byte_of_an_older_point_does_not_touch_a_new_one() {
     let world = SimulatedWorld::new(&quiet());
     assert_eq!(outcome(&run(&world, 1).await), RunOutcome::Done { warned: false });
-    // A point that is sealed but not looked at yet: rot right after the copying would be found by `arrived`.
     let [_, before] = files(&world);
     world.strike(&Fault::Rots { site: site("bcp"), like: "p-20260301T020001Z/manifest.json".into() });
     let state = run(&world, 2).await;

@@ -183,10 +183,10 @@ impl Twins {
         twins
     }
 
-    /// Puts the root in place of `@/`, and of `@` as a word.
+    /// Puts the root in place of `@/`.
     pub fn line(&self, line: &str) -> String {
         let root = self.root.to_str().expect("text");
-        line.replace("@/", &format!("{root}/")).replace("@ ", &format!("{root} "))
+        line.replace("@/", &format!("{root}/"))
     }
 
     /// What is there, real and simulated, in the same words.

@@ -16,11 +16,11 @@ struct Cat {
     code: i32,
 }
 
-pub(super) fn cat(on: &Machine<'_>, call: Call) -> Box<dyn Process> {
+pub(super) fn cat(on: &Machine<'_>, call: &Call) -> Box<dyn Process> {
     let words = call.words();
     let (flags, operands) = options(&words, &[]);
     if let Some((flag, _)) = flags.first() {
-        return unknown(&call, flag);
+        return unknown(call, flag);
     }
     if operands.is_empty() || operands == ["-"] {
         return Box::new(Cat { held: Vec::new(), from_stdin: true, code: 0 });
@@ -74,7 +74,7 @@ struct Tee {
     broken: bool,
 }
 
-pub(super) fn tee(call: Call) -> Box<dyn Process> {
+pub(super) fn tee(call: &Call) -> Box<dyn Process> {
     match call.words()[..] {
         [word] if !word.starts_with('-') => Box::new(Tee {
             path: call.path(word),
@@ -83,7 +83,7 @@ pub(super) fn tee(call: Call) -> Box<dyn Process> {
             opened: false,
             broken: false,
         }),
-        _ => unknown(&call, &call.words.join(" ")),
+        _ => unknown(call, &call.words.join(" ")),
     }
 }
 
@@ -249,7 +249,7 @@ struct Rm {
 /// So many entries are removed in one slice.
 const REMOVALS: usize = 16;
 
-pub(super) fn rm(call: Call) -> Box<dyn Process> {
+pub(super) fn rm(call: &Call) -> Box<dyn Process> {
     let words = call.words();
     let (flags, operands) = options(&words, &[]);
     let (mut all, mut force) = (false, false);
@@ -259,7 +259,7 @@ pub(super) fn rm(call: Call) -> Box<dyn Process> {
             "-rf" => (all, force) = (true, true),
             // There are no mounts below anything that is removed here.
             "--one-file-system" => {}
-            other => return unknown(&call, other),
+            other => return unknown(call, other),
         }
     }
     let paths: Vec<String> = operands.iter().map(|word| call.path(word)).collect();

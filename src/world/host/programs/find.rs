@@ -1,6 +1,7 @@
 //! `find`, with the part of its language that steps use. Links are not followed.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::glob::Pattern;
@@ -272,6 +273,11 @@ impl Walk<'_> {
     }
 }
 
+fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
+    // Writing to a `String` cannot fail.
+    let _ = out.write_fmt(what);
+}
+
 /// What `-printf` prints of an entry.
 fn printed(format: &str, entry: &Entry<'_>) -> String {
     let inode = entry.inode;
@@ -285,7 +291,7 @@ fn printed(format: &str, entry: &Entry<'_>) -> String {
             ('\\', Some('t')) => out.push('\t'),
             ('\\', Some(other)) => out.push(other),
             ('%', Some('y')) => out.push(inode.letter()),
-            ('%', Some('m')) => out.push_str(&format!("{:o}", inode.mode)),
+            ('%', Some('m')) => put(&mut out, format_args!("{:o}", inode.mode)),
             ('%', Some('s')) => out.push_str(&shown_size(&inode.node).to_string()),
             ('%', Some('P')) => out.push_str(entry.below),
             ('%', Some('p')) => out.push_str(&entry.path()),
@@ -298,13 +304,13 @@ fn printed(format: &str, entry: &Entry<'_>) -> String {
             ('%', Some('T')) => match chars.next() {
                 Some('@') => {
                     let nanoseconds = inode.modified.subsec_nanosecond();
-                    out.push_str(&format!("{}.{nanoseconds:09}0", inode.modified.as_second()));
+                    put(&mut out, format_args!("{}.{nanoseconds:09}0", inode.modified.as_second()));
                 }
-                Some('Y') => out.push_str(&format!("{:04}", zoned.year())),
-                Some('m') => out.push_str(&format!("{:02}", zoned.month())),
-                Some('d') => out.push_str(&format!("{:02}", zoned.day())),
-                Some('H') => out.push_str(&format!("{:02}", zoned.hour())),
-                Some('M') => out.push_str(&format!("{:02}", zoned.minute())),
+                Some('Y') => put(&mut out, format_args!("{:04}", zoned.year())),
+                Some('m') => put(&mut out, format_args!("{:02}", zoned.month())),
+                Some('d') => put(&mut out, format_args!("{:02}", zoned.day())),
+                Some('H') => put(&mut out, format_args!("{:02}", zoned.hour())),
+                Some('M') => put(&mut out, format_args!("{:02}", zoned.minute())),
                 other => out.extend(['%', 'T'].into_iter().chain(other)),
             },
             ('%', Some('%')) => out.push('%'),

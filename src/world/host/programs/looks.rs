@@ -143,9 +143,9 @@ pub(super) fn mountpoint(call: Call) -> Box<dyn Process> {
     })
 }
 
-pub(super) fn findmnt(call: Call) -> Box<dyn Process> {
+pub(super) fn findmnt(call: &Call) -> Box<dyn Process> {
     let ["-n", "-o", "TARGET,SOURCE,FSTYPE", "-T", word] = call.words()[..] else {
-        return unknown(&call, &call.words.join(" "));
+        return unknown(call, &call.words.join(" "));
     };
     let path = call.path(word);
     once(move |on, io| {

@@ -19,7 +19,7 @@ const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// What every file of gzip begins with.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
-pub(super) fn pack(call: Call) -> Box<dyn Process> {
+pub(super) fn pack(call: &Call) -> Box<dyn Process> {
     let zstd = call.name() == "zstd";
     match (call.name(), &call.words()[..]) {
         (name, ["--version"]) => {
@@ -40,7 +40,7 @@ pub(super) fn pack(call: Call) -> Box<dyn Process> {
             let word = (*word).to_owned();
             Box::new(Unpack { path: call.path(&word), word, zstd, pieces: None, ending: None })
         }
-        _ => unknown(&call, &call.words.join(" ")),
+        _ => unknown(call, &call.words.join(" ")),
     }
 }
 

@@ -17,10 +17,10 @@ fn ask(verb: &'static str) -> Box<dyn Process> {
 }
 
 /// `sv status SERVICE` and `sv -w SECONDS VERB SERVICE`.
-pub(super) fn sv(call: Call) -> Box<dyn Process> {
+pub(super) fn sv(call: &Call) -> Box<dyn Process> {
     let (verb, service) = match call.words()[..] {
         [verb, service] | ["-w", _, verb, service] => (verb, service.to_owned()),
-        _ => return unknown(&call, &call.words.join(" ")),
+        _ => return unknown(call, &call.words.join(" ")),
     };
     if service != "/etc/service/shop" {
         let gone = format!("fail: {service}: unable to change to service directory: file does not exist\n");
@@ -34,7 +34,7 @@ pub(super) fn sv(call: Call) -> Box<dyn Process> {
         "start" | "up" => ask("start"),
         "stop" | "down" => ask("stop"),
         "restart" => ask("restart"),
-        other => unknown(&call, other),
+        other => unknown(call, other),
     }
 }
 

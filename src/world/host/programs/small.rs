@@ -39,22 +39,22 @@ impl Process for Sleep {
     }
 }
 
-pub(super) fn id(call: Call) -> Box<dyn Process> {
+pub(super) fn id(call: &Call) -> Box<dyn Process> {
     match call.words()[..] {
         ["-u"] => once(|_, io| {
             io.say(format!("{USER}\n"));
             Slice::Ended(0, MOMENT)
         }),
-        _ => unknown(&call, &call.words.join(" ")),
+        _ => unknown(call, &call.words.join(" ")),
     }
 }
 
-pub(super) fn date(call: Call) -> Box<dyn Process> {
+pub(super) fn date(call: &Call) -> Box<dyn Process> {
     match call.words()[..] {
         ["-u", "+%s"] => once(|on, io| {
             io.say(format!("{}\n", on.now().as_second()));
             Slice::Ended(0, MOMENT)
         }),
-        _ => unknown(&call, &call.words.join(" ")),
+        _ => unknown(call, &call.words.join(" ")),
     }
 }

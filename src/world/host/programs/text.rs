@@ -4,11 +4,11 @@ use super::{Broken, CHUNK, Call, MOMENT, at_rate, gathered, once, unknown};
 use crate::world::host::{Io, Machine, Process, Slice};
 use crate::world::sql;
 
-pub(super) fn sort(call: Call) -> Box<dyn Process> {
+pub(super) fn sort(call: &Call) -> Box<dyn Process> {
     let end = match call.words()[..] {
         [] => b'\n',
         ["-z"] => b'\0',
-        _ => return unknown(&call, &call.words.join(" ")),
+        _ => return unknown(call, &call.words.join(" ")),
     };
     gathered(move |_, io| {
         let input = std::mem::take(io.input);
@@ -31,13 +31,13 @@ struct Tail {
     most: usize,
 }
 
-pub(super) fn tail(call: Call) -> Box<dyn Process> {
+pub(super) fn tail(call: &Call) -> Box<dyn Process> {
     match call.words()[..] {
         ["-c", number] => match number.parse() {
             Ok(most) => Box::new(Tail { most }),
             Err(_) => Broken::boxed(format!("tail: invalid number of bytes: '{number}'"), 1),
         },
-        _ => unknown(&call, &call.words.join(" ")),
+        _ => unknown(call, &call.words.join(" ")),
     }
 }
 
@@ -58,7 +58,7 @@ struct SandboxLine {
     first_is_through: bool,
 }
 
-pub(super) fn sed(call: Call) -> Box<dyn Process> {
+pub(super) fn sed(call: &Call) -> Box<dyn Process> {
     match call.words()[..] {
         ["1{/999999/d;}"] => Box::new(SandboxLine { first_is_through: false }),
         _ => Broken::boxed(format!("sed: the world does not know the script '{}'", call.words.join(" ")), 1),
@@ -95,7 +95,7 @@ const COUNTING: &str = "{ n[$1]++; if ($1 == \"f\") b += $2 } END { printf \"cou
                         n[\"f\"], b, n[\"d\"], n[\"l\"], NR - n[\"f\"] - n[\"d\"] - n[\"l\"] }";
 
 /// The programs that steps write, known by their text, and the one that is kept in a file: it counts the rows of a dump.
-pub(super) fn awk(call: Call) -> Box<dyn Process> {
+pub(super) fn awk(call: &Call) -> Box<dyn Process> {
     match call.words()[..] {
         ["BEGIN { print \"here\" }"] => once(|_, io| {
             io.say("here\n");

@@ -69,25 +69,23 @@ impl Process for Xargs {
         if !io.input_ended {
             return Slice::Waiting;
         }
-        let inner = match &mut self.inner {
-            Some(inner) => inner,
-            None => {
-                let input = std::mem::take(io.input);
-                let text = String::from_utf8_lossy(&input);
-                let mut words = self.fixed.clone();
-                words.extend(text.split_terminator('\0').map(str::to_owned));
-                if words.len() == self.fixed.len() {
-                    return Slice::ended(0);
-                }
-                let Some(inner) = self.call.inner(&words) else { return Slice::ended(1) };
-                let program = inner.program.clone();
-                let Some(started) = look_up(on, inner) else {
-                    io.complain(format!("xargs: {program}: {}", DiskError::Missing));
-                    return Slice::ended(127);
-                };
-                self.inner.insert(started)
+        if self.inner.is_none() {
+            let input = std::mem::take(io.input);
+            let text = String::from_utf8_lossy(&input);
+            let mut words = self.fixed.clone();
+            words.extend(text.split_terminator('\0').map(str::to_owned));
+            if words.len() == self.fixed.len() {
+                return Slice::ended(0);
             }
-        };
+            let Some(inner) = self.call.inner(&words) else { return Slice::ended(1) };
+            let program = inner.program.clone();
+            self.inner = look_up(on, inner);
+            if self.inner.is_none() {
+                io.complain(format!("xargs: {program}: {}", DiskError::Missing));
+                return Slice::ended(127);
+            }
+        }
+        let Some(inner) = &mut self.inner else { return Slice::ended(0) };
         match inner.slice(on, io) {
             Slice::Ended(0, took) => Slice::Ended(0, took),
             Slice::Ended(1..=125, took) => Slice::Ended(123, took),

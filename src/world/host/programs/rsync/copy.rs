@@ -1,15 +1,20 @@
 //! rsync while it runs: the list, the copying, what is put in place late, what is removed, the times of folders.
 
+mod entry;
+mod wait;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::args::{Options, PARTIAL};
-use super::end::{ALIVE, CONNECTING, End, Way};
-use super::list::{Item, Kind, list};
+use super::args::Options;
+use super::end::End;
+use super::list::{Item, list};
 use super::remove::Removal;
-use super::words::{self, Difference, Stats, shown};
-use crate::world::disk::{DiskError, Inode, Node};
+use super::there::{holding, numbered};
+use super::words::{self, Difference, Stats};
+use crate::world::disk::{DiskError, Node};
 use crate::world::host::{Io, Machine, Process, Slice};
 
 /// So many entries are compared in one slice; copying one weighs more.
@@ -30,6 +35,7 @@ enum Phase {
 }
 
 /// The copy.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about how it goes")]
 pub(super) struct Rsync {
     options: Options,
     phase: Phase,
@@ -38,6 +44,8 @@ pub(super) struct Rsync {
     current: Option<Current>,
     /// What is whole, but not in place yet, by the path it gets.
     held: Vec<String>,
+    /// The files whose content was sent.
+    sent: BTreeSet<String>,
     /// Other names of what was held.
     late: Vec<usize>,
     removal: Option<Removal>,
@@ -48,6 +56,8 @@ pub(super) struct Rsync {
     connected: bool,
     severed: bool,
     silence: Duration,
+    /// Progress was printed last.
+    line_is_open: bool,
 }
 
 /// A file that is being sent.
@@ -71,6 +81,7 @@ impl Rsync {
             next: 0,
             current: None,
             held: Vec::new(),
+            sent: BTreeSet::new(),
             late: Vec::new(),
             removal: None,
             stats: Stats::default(),
@@ -79,6 +90,7 @@ impl Rsync {
             connected: false,
             severed: false,
             silence: Duration::ZERO,
+            line_is_open: false,
         }
     }
 
@@ -88,55 +100,6 @@ impl Rsync {
 
     fn far(&self) -> Option<&End> {
         [&self.options.to, &self.options.from].into_iter().find(|end| end.is_far())
-    }
-
-    /// Waits while nothing comes back from the other host; says how it ends when that was too long.
-    fn wait(&mut self, on: &mut Machine<'_>, io: &mut Io<'_>) -> Option<Slice> {
-        const STEP: Duration = Duration::from_secs(5);
-        let far = self.far()?;
-        let (way, address) = (far.way(on), far.address().to_owned());
-        let lost = |this: &mut Self, on: &mut Machine<'_>, io: &mut Io<'_>, said: String| {
-            this.keep_partial(on);
-            io.complain(said);
-            io.complain(format!("rsync: connection unexpectedly closed (0 bytes received so far) [{}]", this.who()));
-            io.complain(words::error(255, this.who()));
-            Some(Slice::Ended(255, Duration::from_secs(3)))
-        };
-        match way {
-            Way::Open if self.severed => {
-                return lost(self, on, io, "client_loop: send disconnect: Broken pipe".to_owned());
-            }
-            Way::Open => {
-                (self.connected, self.silence) = (true, Duration::ZERO);
-                return None;
-            }
-            Way::Off if !self.connected => {
-                return lost(self, on, io, format!("ssh: connect to host {address} port 22: No route to host"));
-            }
-            Way::Off => self.severed = true,
-            Way::Stalled => self.connected = true,
-            Way::Silent => {}
-        }
-        self.silence += STEP;
-        let patience = self.options.timeout.map_or(Duration::MAX, Duration::from_secs);
-        if way == Way::Stalled {
-            if self.silence < patience {
-                return Some(Slice::Busy(STEP));
-            }
-            io.complain(format!("[{}] io timeout after {} seconds -- exiting", self.who(), patience.as_secs()));
-            io.complain(words::error(30, self.who()));
-            return Some(Slice::Ended(30, STEP));
-        }
-        let limit = if self.connected { ALIVE } else { CONNECTING };
-        if self.silence < limit {
-            return Some(Slice::Busy(STEP));
-        }
-        let said = if self.connected {
-            format!("Timeout, server {address} not responding.")
-        } else {
-            format!("ssh: connect to host {address} port 22: Connection timed out")
-        };
-        lost(self, on, io, said)
     }
 
     /// Reads the source and looks at the destination.
@@ -151,6 +114,7 @@ impl Rsync {
                 return Err(Fatal(23));
             }
         };
+        self.choose_leaders(on);
         for item in &self.items {
             self.stats.all.add(&item.kind);
             self.stats.bytes += item.size;
@@ -160,7 +124,7 @@ impl Rsync {
         let there = to.stat(&path).map(|inode| matches!(inode.node, Node::Folder(_)));
         match there {
             Ok(true) => {}
-            Err(DiskError::Missing) if self.options.dry_run => {}
+            Err(DiskError::Missing) if self.options.dry_run => self.tell_top(io),
             Ok(false) | Err(_) => {
                 let mode = self.items.first().map_or(0o755, |top| top.mode | 0o700);
                 let now = to.now();
@@ -170,7 +134,8 @@ impl Rsync {
                     io.complain("rsync error: error in file IO (code 11) at main.c(800) [Receiver=3.5.0]");
                     return Err(Fatal(11));
                 }
-                self.count_top();
+                self.tell_top(io);
+                self.count_top(io);
             }
         }
         self.phase = Phase::Copy;
@@ -178,10 +143,17 @@ impl Rsync {
         Ok(Slice::Busy(Duration::from_millis(150) + Duration::from_micros(200) * entries))
     }
 
+    fn tell_top(&self, io: &mut Io<'_>) {
+        if self.options.itemize && !self.options.existing {
+            io.say(format!("created directory {}\n", self.options.to.path));
+        }
+    }
+
     /// The top was made before anything was compared.
-    fn count_top(&mut self) {
-        if let Some(top) = self.items.first() {
+    fn count_top(&mut self, io: &mut Io<'_>) {
+        if let Some(top) = self.items.first().cloned() {
             self.stats.created.add(&top.kind);
+            self.itemize(io, Difference::of(&top, None), 'c', &top, "");
         }
     }
 
@@ -209,240 +181,6 @@ impl Rsync {
             }
         }
         Ok(Slice::Busy(took))
-    }
-
-    fn complain(&mut self, io: &mut Io<'_>, who: &str, item: &Item, error: DiskError) {
-        let path = self.options.to.below(&item.path);
-        io.complain(format!("rsync: [{who}] \"{path}\" failed: {}", numbered(error)));
-        self.problems = true;
-    }
-
-    fn there(&self, on: &mut Machine<'_>, path: &str) -> Option<Inode> {
-        self.options.to.machine(on).stat(&self.options.to.below(path)).ok().cloned()
-    }
-
-    /// The same entry in one of the earlier copies.
-    fn earlier(&self, on: &mut Machine<'_>, item: &Item) -> Option<(String, Inode)> {
-        let to = self.options.to.machine(on);
-        self.options.link_dest.iter().find_map(|folder| {
-            let path = format!("{}/{}", folder.trim_end_matches('/'), item.path);
-            let inode = to.stat(&path).ok()?;
-            let same = match (&item.kind, &inode.node) {
-                (Kind::File, Node::File(_)) => {
-                    item.size == inode.size() && item.modified.as_second() == inode.modified.as_second()
-                }
-                (Kind::Link(a), Node::Link(b)) => a == b,
-                (Kind::Folder, Node::Folder(_)) => true,
-                _ => false,
-            };
-            same.then(|| (path, inode.clone()))
-        })
-    }
-
-    fn itemize(&self, io: &mut Io<'_>, difference: Difference, update: char, item: &Item, behind: &str) {
-        if self.options.itemize && difference.any() {
-            io.say(difference.line(update, item, behind));
-        }
-    }
-
-    /// Compares one entry, and makes it if that needs no sending.
-    fn entry(&mut self, on: &mut Machine<'_>, io: &mut Io<'_>, item: &Item) -> Result<(), DiskError> {
-        let there = self.there(on, &item.path);
-        let mut difference = Difference::of(item, there.as_ref());
-        if there.is_none() && self.options.existing {
-            return Ok(());
-        }
-        if there.is_some() && self.options.ignore_existing && !item.is_folder() {
-            return Ok(());
-        }
-        match &item.kind {
-            Kind::Folder => {
-                difference.time &= !self.options.omit_folder_times;
-                let is_folder = matches!(there, Some(Inode { node: Node::Folder(_), .. }));
-                if is_folder {
-                    if !self.options.ignore_existing {
-                        self.itemize(io, difference, '.', item, "");
-                    }
-                    return Ok(());
-                }
-                if self.earlier(on, item).is_none() {
-                    self.stats.created.add(&item.kind);
-                }
-                self.itemize(io, difference, 'c', item, "");
-                self.change(
-                    on,
-                    |to, path| {
-                        to.clear(path)?;
-                        let (now, mode) = (to.machine.now(), item.mode | 0o700);
-                        let (disk, rest) = to.machine.disk_mut(path);
-                        disk.make_folder(&rest, mode, now)
-                    },
-                    &item.path,
-                )
-            }
-            Kind::Link(target) => {
-                if !difference.new && !difference.content && matches!(there, Some(Inode { node: Node::Link(_), .. })) {
-                    self.itemize(io, difference, '.', item, "");
-                    return Ok(());
-                }
-                let earlier = if difference.new { self.earlier(on, item) } else { None };
-                if earlier.is_none() {
-                    if difference.new {
-                        self.stats.created.add(&item.kind);
-                    }
-                    self.itemize(io, difference, 'c', item, &format!(" -> {}", shown(target)));
-                }
-                let modified = item.modified;
-                self.change(
-                    on,
-                    |to, path| {
-                        to.clear(path)?;
-                        if let Some((from, _)) = &earlier {
-                            return to.link(from, path);
-                        }
-                        let now = to.machine.now();
-                        let (disk, rest) = to.machine.disk_mut(path);
-                        disk.make_link(&rest, target, now)?;
-                        disk.set_modified(&rest, modified)
-                    },
-                    &item.path,
-                )
-            }
-            Kind::File => self.file(on, io, item, there.as_ref(), difference),
-        }
-    }
-
-    fn file(
-        &mut self,
-        on: &mut Machine<'_>,
-        io: &mut Io<'_>,
-        item: &Item,
-        there: Option<&Inode>,
-        difference: Difference,
-    ) -> Result<(), DiskError> {
-        if let Some(leader) = &item.leader {
-            return self.other_name(on, io, item, leader, difference);
-        }
-        let is_file = matches!(there, Some(Inode { node: Node::File(_), .. }));
-        let same_content = is_file
-            && if self.options.checksum {
-                let ours = self.options.from.machine(on).read(&self.options.from.below(&item.path));
-                ours == self.options.to.machine(on).read(&self.options.to.below(&item.path))
-            } else {
-                !difference.size && !difference.time
-            };
-        if same_content {
-            self.itemize(io, difference, '.', item, "");
-            if !difference.any() {
-                return Ok(());
-            }
-            let (mode, modified) = (item.mode, item.modified);
-            return self.change(
-                on,
-                |to, path| {
-                    let (disk, rest) = to.machine.disk_mut(path);
-                    disk.set_mode(&rest, mode)?;
-                    disk.set_modified(&rest, modified)
-                },
-                &item.path,
-            );
-        }
-        if there.is_none()
-            && let Some((from, inode)) = self.earlier(on, item)
-        {
-            let (mode, modified) = (item.mode, item.modified);
-            return self.change(
-                on,
-                |to, path| {
-                    if inode.mode == mode {
-                        return to.link(&from, path);
-                    }
-                    // All must match for a link; else it is copied from there, and nothing is said.
-                    let content = to.machine.read(&from)?;
-                    to.machine.write(path, content, mode)?;
-                    let (disk, rest) = to.machine.disk_mut(path);
-                    disk.set_mode(&rest, mode)?;
-                    disk.set_modified(&rest, modified)
-                },
-                &item.path,
-            );
-        }
-        if difference.new {
-            self.stats.created.add(&item.kind);
-        }
-        let sent = Difference { content: self.options.checksum && !difference.new, ..difference };
-        self.itemize(io, sent, if self.options.to.is_far() { '<' } else { '>' }, item, "");
-        self.stats.transferred += 1;
-        self.stats.transferred_bytes += item.size;
-        if self.options.dry_run {
-            return Ok(());
-        }
-        let full = self.options.from.below(&item.path);
-        let Ok(content) = self.options.from.machine(on).read(&full) else {
-            io.complain(format!("file has vanished: \"{full}\""));
-            self.vanished = true;
-            return Ok(());
-        };
-        let (folder, name) = split(&item.path);
-        let temporary = below(folder, &format!(".{name}.{:06x}", self.next));
-        self.current = Some(Current { item: self.next - 1, content, sent: 0, temporary });
-        Ok(())
-    }
-
-    /// Another name of a file that came before.
-    fn other_name(
-        &mut self,
-        on: &mut Machine<'_>,
-        io: &mut Io<'_>,
-        item: &Item,
-        leader: &str,
-        difference: Difference,
-    ) -> Result<(), DiskError> {
-        let (first, own) = (self.options.to.below(leader), self.options.to.below(&item.path));
-        let to = self.options.to.machine(on);
-        let number = |path: &str| {
-            let (disk, rest) = to.disk(path);
-            disk.number(&rest).ok()
-        };
-        let held = self.held.iter().any(|path| path == leader);
-        if !held && number(&own).is_some() && number(&own) == number(&first) {
-            return Ok(());
-        }
-        // Names of one file that an earlier copy has too are not counted there either.
-        let linked_before = difference.new && self.earlier(on, item).is_some();
-        if difference.new && !linked_before {
-            self.stats.created.add(&item.kind);
-        }
-        let behind = if difference.new { format!(" => {}", shown(leader)) } else { String::new() };
-        if !linked_before {
-            self.itemize(io, difference, 'h', item, &behind);
-        }
-        if held {
-            self.late.push(self.next - 1);
-            return Ok(());
-        }
-        self.change(
-            on,
-            |to, path| {
-                to.clear(path)?;
-                to.link(&first, path)
-            },
-            &item.path,
-        )
-    }
-
-    /// Changes something at the destination, unless it is only a look.
-    fn change(
-        &self,
-        on: &mut Machine<'_>,
-        act: impl FnOnce(&mut There<'_>, &str) -> Result<(), DiskError>,
-        path: &str,
-    ) -> Result<(), DiskError> {
-        if self.options.dry_run {
-            return Ok(());
-        }
-        let mut there = There { machine: self.options.to.machine(on), may_clear: self.options.delete.is_some() };
-        act(&mut there, &self.options.to.below(path))
     }
 
     /// Sends a piece of the current file.
@@ -480,6 +218,7 @@ impl Rsync {
             }
             if self.options.progress {
                 io.say(self.stats.progress(self.items.len() - self.next, self.items.len()));
+                self.line_is_open = true;
             }
         }
         Ok(MAKING + self.sending(on, piece.len()))
@@ -579,6 +318,7 @@ impl Rsync {
         if self.removal.is_none() {
             self.removal = Some(Removal::plan(&self.options, &self.items, on));
         }
+        self.break_line(io);
         let Some(removal) = &mut self.removal else { return Slice::Busy(Duration::ZERO) };
         match removal.slice(&self.options, &mut self.stats.deleted, on, io) {
             Ok(Some(slice)) => return slice,
@@ -633,9 +373,17 @@ impl Rsync {
 
 impl Process for Rsync {
     fn slice(&mut self, on: &mut Machine<'_>, io: &mut Io<'_>) -> Slice {
-        if let Some(slice) = self.wait(on, io) {
-            return slice;
+        let complaints = io.err.len();
+        let slice = self.wait(on, io).unwrap_or_else(|| self.act(on, io));
+        if io.err.len() > complaints {
+            self.break_line(io);
         }
+        slice
+    }
+}
+
+impl Rsync {
+    fn act(&mut self, on: &mut Machine<'_>, io: &mut Io<'_>) -> Slice {
         let done = match self.phase {
             Phase::Begin => self.begin(on, io),
             Phase::Copy => self.copy(on, io),
@@ -645,96 +393,4 @@ impl Process for Rsync {
         };
         done.unwrap_or_else(|Fatal(code)| Slice::Ended(code, Duration::from_millis(20)))
     }
-}
-
-/// The destination's host, to change it. Paths are whole.
-struct There<'a> {
-    machine: Machine<'a>,
-    may_clear: bool,
-}
-
-impl There<'_> {
-    /// Makes way for something of another kind.
-    fn clear(&mut self, path: &str) -> Result<(), DiskError> {
-        let (now, all) = (self.machine.now(), self.may_clear);
-        let (disk, rest) = self.machine.disk_mut(path);
-        let removed = if all { disk.remove_all(&rest, now) } else { disk.remove(&rest, now) };
-        match removed {
-            Ok(()) | Err(DiskError::Missing) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Gives a file of the same disk another name.
-    fn link(&mut self, from: &str, to: &str) -> Result<(), DiskError> {
-        let now = self.machine.now();
-        let (_, first, _) = self.machine.resolve(from);
-        let (disk, rest) = self.machine.disk_mut(to);
-        disk.hard_link(&first, &rest, now)
-    }
-
-    /// Renames into place, over what is there.
-    fn put(&mut self, from: &str, to: &str) -> Result<(), DiskError> {
-        let is_folder = matches!(self.machine.stat(to), Ok(Inode { node: Node::Folder(_), .. }));
-        if is_folder {
-            self.clear(to)?;
-        }
-        let now = self.machine.now();
-        let (_, first, _) = self.machine.resolve(from);
-        let (disk, rest) = self.machine.disk_mut(to);
-        disk.rename(&first, &rest, now)
-    }
-
-    /// Puts a file where it waits.
-    fn hold(&mut self, from: &str, holding: &str) -> Result<(), DiskError> {
-        let now = self.machine.now();
-        let (folder, _) = split(holding);
-        let (disk, rest) = self.machine.disk_mut(folder);
-        match disk.make_folder(&rest, 0o700, now) {
-            Ok(()) | Err(DiskError::Exists) => self.put(from, holding),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Removes what may wait there from an earlier time, and the folder when it is empty.
-    fn forget(&mut self, holding: &str) -> Result<(), DiskError> {
-        let now = self.machine.now();
-        for path in [holding, split(holding).0] {
-            let (disk, rest) = self.machine.disk_mut(path);
-            match disk.remove(&rest, now) {
-                Ok(()) | Err(DiskError::Missing | DiskError::NotEmpty) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Where a file waits, relative to the top.
-fn holding(path: &str) -> String {
-    let (folder, name) = split(path);
-    below(folder, &format!("{PARTIAL}/{name}"))
-}
-
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
-}
-
-fn below(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
-}
-
-/// An error with its number, as rsync shows it.
-fn numbered(error: DiskError) -> String {
-    let number = match error {
-        DiskError::Missing => 2,
-        DiskError::Exists => 17,
-        DiskError::NotFolder => 20,
-        DiskError::IsFolder => 21,
-        DiskError::NotEmpty => 39,
-        DiskError::Full => 28,
-        DiskError::ReadOnly => 30,
-        DiskError::Broken => 5,
-    };
-    format!("{error} ({number})")
 }

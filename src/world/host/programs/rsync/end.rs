@@ -102,4 +102,4 @@ fn trimmed(path: &str) -> String {
 /// How long ssh tries to connect.
 pub(super) const CONNECTING: Duration = Duration::from_secs(127);
 /// How long ssh waits for a sign of life: four times fifteen seconds, as it is told to.
-pub(super) const ALIVE: Duration = Duration::from_secs(60);
+pub(super) const ALIVE: Duration = Duration::from_mins(1);

@@ -12,6 +12,7 @@ use crate::world::host::Machine;
 
 /// `--include` or `--exclude`.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark of a pattern")]
 pub(super) struct Rule {
     include: bool,
     pattern: Pattern,

@@ -8,6 +8,7 @@ mod copy;
 mod end;
 mod list;
 mod remove;
+mod there;
 mod words;
 
 use super::{Broken, Call, MOMENT, once};
