@@ -1,5 +1,6 @@
 //! Scenarios: whole runs on scripted steps, an in-memory record and a paused clock.
 
+mod jobs;
 mod unknown;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use crate::model::{
 use crate::port::{Clock, Sink, SinkError};
 use crate::run::{Answer, Event, EventKind, Operator, PromptAnswer, RunCommand, RunState, UnitPhase};
 use crate::runbook::{Interrupted, PlanRequest, Runbook, SourceText, parse, plan};
-use crate::systems::{Catalogue, Effect, Step, StepContext, StepDone, Verified, step_kind};
+use crate::systems::{Catalogue, Effect, Step, StepContext, StepDone, Verified, run_job, step_kind};
 
 /// What scripted steps did, by run: `unit attempt` and `undo unit`.
 static DEEDS: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(BTreeMap::new());
@@ -46,6 +47,9 @@ struct Scripted {
     verify: Option<String>,
     #[serde(default)]
     value: Option<serde_json::Value>,
+    /// Does a durable job on this machine first.
+    #[serde(default)]
+    job: bool,
     /// Goes on for so long after it was told to stop.
     #[serde(default)]
     stubborn: Option<Span>,
@@ -81,6 +85,10 @@ impl Step for Scripted {
         {
             tokio::time::sleep(self.stubborn.map_or(Duration::ZERO, |span| span.0)).await;
             return Err(stopped);
+        }
+        if self.job {
+            let work = crate::port::Pipeline::from(crate::port::Command::new("work"));
+            run_job(cx, &crate::port::Place::Console, "work", &work).await?;
         }
         let index = (cx.attempt as usize - 1).min(self.ends.len().saturating_sub(1));
         let word = self.ends.get(index).map_or("ok", String::as_str);
