@@ -480,7 +480,9 @@ impl Engine {
         let ended = |unit: &UnitState| unit.ended_in == last && unit.outcome().is_some_and(Outcome::is_good);
         let units = self.state.units.iter().filter(|(_, unit)| last > 0 && ended(unit));
         let jobs: Vec<BTreeSet<(Place, JobId)>> = units.map(|(unit, _)| self.jobs_of(unit)).collect();
-        jobs.into_iter().for_each(|jobs| self.forget(jobs));
+        for jobs in jobs {
+            self.forget(jobs);
+        }
     }
 
     /// Removes the folders of ended jobs, in the background: losing one only leaves a folder behind.

@@ -2,6 +2,8 @@
 //! program. One lab runs at a time, because two cores carry no more.
 
 mod bad_days;
+mod kills;
 mod replicate;
 mod setups;
 mod support;
+
