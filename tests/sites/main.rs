@@ -6,4 +6,4 @@ mod kills;
 mod replicate;
 mod setups;
 mod support;
-
+mod vanished;
