@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Ending, SharedCatalogue, pause_before};
 use super::decide::{Decision, Surroundings, decide};
+use super::doubt::look_and_say;
 use crate::estate::Estate;
 use crate::model::{CancelReason, Failure, FailureKind, Outcome, PointId, RunId, SafeText, Span, UnitKey};
 use crate::port::{Clock, JobId, Place, Reach, Sink, SinkError};
@@ -398,7 +399,7 @@ impl Engine {
                     format!("find out what became of {unit}"),
                     "the program died while it ran, and it cannot be told whether it had its effect",
                 )
-                .hint("look at the host; then resume the run and say what you saw");
+                .hint(look_and_say(&self.state.run));
                 self.unknown(unit, live.attempt, failure).await
             }
             Err(mut failure) => {

@@ -10,49 +10,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use super::support::{Lab, Program, alone, assert_same};
+use super::watch::{commands_on_hosts, is_always_another, jobs_of, processes_of_jobs, watch};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 /// How long what ends by itself may take.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// The programs that jobs start, as far as the mechanism of jobs does not use them itself.
-const WORKERS: &[&str] = &[
-    "awk",
-    "cp",
-    "find",
-    "gzip",
-    "mariadb",
-    "mariadb-dump",
-    "mysql",
-    "mysqldump",
-    "pigz",
-    "rsync",
-    "sed",
-    "sha256sum",
-    "sort",
-    "stat",
-    "tar",
-    "tee",
-    "zstd",
-];
-/// Stands in the hosts' way: says which program was started for which job, then becomes it.
-const WORKER: &str = "#!/bin/sh\nname=${0##*/}\n[ -z \"$CO_JOB\" ] || echo \"work $CO_JOB $name\" >>\"$HOME/begun\"\n\
-                      PATH=${PATH#*:}\nexec \"$name\" \"$@\"\n";
-/// The one link that gives a runner the right to do its job's work, see `src/transport/job.sh`.
-const LINK: &str = "#!/bin/sh\nPATH=${PATH#*:}\nln \"$@\" || exit\ncase $2 in */jobs/*/pid)\n  read -r pid rest <\"$2\"\n  \
-                    job=${2%/pid}\n  [ \"$pid\" = 0 ] || echo \"begin ${job##*/}\" >>\"$HOME/begun\" ;;\nesac\n";
-
-/// Stands for what makes the names of some jobs their own: those look at what may have changed since the last look, and
-/// have the time or a digest of what there is to look at in their names.
-const STAMP: &str = "STAMP";
-
 /// Events that are not facts: how many there are depends on timing.
 const CHATTER: [&str; 3] = ["unit_said", "unit_progress", "job_begun"];
 
@@ -94,6 +62,8 @@ struct Range {
     program: Program,
     prod: Value,
     usual: Undisturbed,
+    /// What runs on the hosts when no run does.
+    at_rest: BTreeSet<String>,
 }
 
 impl Range {
@@ -102,9 +72,9 @@ impl Range {
         lab.run(&["load", "--documents", "1500", "--rows", "3000", "--files", "150"]);
         // What else fills the disk of a shared machine is not what this is about.
         lab.edit_estate(|text| format!("{text}\n[policy]\nmin_free_percent = 1\n"));
-        for home in homes(&lab) {
-            watch(&home);
-        }
+        watch(&lab);
+        let at_rest = commands_on_hosts(&lab);
+        assert!(!at_rest.is_empty(), "not even the application runs");
         let program = Program::new(&lab);
         program.run(&["run", "replicate"]).expect(0);
         let prod = lab.count("prod");
@@ -123,7 +93,7 @@ impl Range {
         };
         assert!(usual.jobs.len() > 10, "nothing was seen of the jobs: {:?}", usual.jobs);
         assert!(usual.jobs.values().flatten().any(|name| name == "rsync"), "no worker was seen: {:?}", usual.jobs);
-        Self { lab, program, prod, usual }
+        Self { lab, program, prod, usual, at_rest }
     }
 
     fn start(&self, args: &[&str]) -> (Child, BufReader<ChildStdout>) {
@@ -228,96 +198,24 @@ impl Range {
         assert_same(&self.prod, &self.lab.count("bcp"));
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let alive = processes_of_jobs(&format!("{run}."));
-            if alive.is_empty() {
+            let jobs = processes_of_jobs(&format!("{run}."));
+            let on_hosts = commands_on_hosts(&self.lab);
+            let others: Vec<_> = on_hosts.difference(&self.at_rest).collect();
+            if jobs.is_empty() && others.is_empty() {
                 break;
             }
-            assert!(Instant::now() < deadline, "after {after} there still runs: {alive:?}");
+            assert!(Instant::now() < deadline, "after {after} there still runs: {jobs:?} {others:?}");
             std::thread::yield_now();
         }
         let jobs = jobs_of(&self.lab, run);
         for (job, workers) in &self.usual.jobs {
             let again = jobs.get(job);
             assert!(
-                job.contains(STAMP) || again == Some(workers),
+                is_always_another(job) || again == Some(workers),
                 "after {after}, job {job} started {again:?}, not {workers:?}"
             );
         }
     }
-}
-
-/// The homes of the login user on all hosts.
-fn homes(lab: &Lab) -> Vec<PathBuf> {
-    let hosts = ["prod", "bcp"].into_iter().flat_map(|site| ["app1", "app2", "app3"].map(|host| (site, host)));
-    hosts.map(|(site, host)| lab.dir.join(site).join(host).join("home")).collect()
-}
-
-/// Lets a host write down which job's work began, and which programs it started.
-fn watch(home: &Path) {
-    let programs = home.join("watched");
-    fs::create_dir_all(&programs).expect("a folder");
-    for (name, text) in WORKERS.iter().map(|name| (*name, WORKER)).chain([("ln", LINK)]) {
-        let path = programs.join(name);
-        fs::write(&path, text).expect("a program");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
-    }
-    fs::set_permissions(&programs, fs::Permissions::from_mode(0o755)).expect("its mode");
-    let start = home.join(".bashrc");
-    let text = fs::read_to_string(&start).expect("the lab wrote it");
-    fs::write(&start, format!("{text}PATH=$HOME/watched:$PATH\n")).expect("it can be written");
-    drop(fs::remove_file(home.join("begun")));
-}
-
-fn is_stamp(part: &&str) -> bool {
-    let is = |length, is_digit: fn(&char) -> bool| part.len() == length && part.chars().all(|c| is_digit(&c));
-    is(13, char::is_ascii_digit) || is(16, char::is_ascii_hexdigit)
-}
-
-/// The jobs of a run whose work was begun, without its name, and the programs that each started. Panics when a job's
-/// work was begun twice.
-#[track_caller]
-fn jobs_of(lab: &Lab, run: &str) -> BTreeMap<String, Vec<String>> {
-    let mut begun = BTreeSet::new();
-    let mut jobs: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for home in homes(lab) {
-        // A host without jobs has none.
-        let text = fs::read_to_string(home.join("begun")).unwrap_or_default();
-        for line in text.lines() {
-            let words: Vec<&str> = line.split(' ').collect();
-            let Some(job) = words[1].strip_prefix(run).and_then(|job| job.strip_prefix('.')) else { continue };
-            let name = match job.split('-').find(|part| is_stamp(part)) {
-                Some(stamp) => job.replace(stamp, STAMP),
-                None => job.to_owned(),
-            };
-            let workers = jobs.entry(name).or_default();
-            match words[0] {
-                "begin" => assert!(begun.insert(job.to_owned()), "the work of job {job} of run {run} was begun twice"),
-                _ => workers.push(words[2].to_owned()),
-            }
-        }
-    }
-    for workers in jobs.values_mut() {
-        workers.sort_unstable();
-    }
-    jobs
-}
-
-/// Living processes on this machine, and so on all hosts of the lab, that belong to jobs whose names begin like this.
-pub fn processes_of_jobs(jobs: &str) -> Vec<(Pid, String)> {
-    let mark = format!("CO_JOB={jobs}");
-    let mut found = Vec::new();
-    for process in fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(id) = process.file_name().to_string_lossy().parse() else { continue };
-        // One that has just ended has nothing to read.
-        let read = |name: &str| fs::read(process.path().join(name)).unwrap_or_default();
-        let environment = read("environ");
-        let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-        let is_runner = command.contains(&format!("/jobs/{jobs}"));
-        if is_runner || environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(mark.as_bytes())) {
-            found.push((Pid::from_raw(id), command));
-        }
-    }
-    found
 }
 
 fn events(json_lines: &str) -> Vec<Value> {
@@ -378,18 +276,20 @@ fn a_run_killed_again_and_again_ends_like_an_undisturbed_one() {
 fn every_event_of_a_run_can_be_the_last_before_a_kill() {
     let _alone = alone();
     let range = Range::new("kills");
-    let all: BTreeSet<Spot> = range.usual.spots.iter().cloned().collect();
-    let mut left = all.clone();
-    // An event that is durable at the moment of a kill is never printed; another chain has another chance.
-    for offset in 0..24 {
+    let all = &range.usual.spots;
+    let mut left: BTreeSet<Spot> = all.iter().cloned().collect();
+    for round in 0..16 {
         let began = Instant::now();
-        let spots: BTreeSet<Spot> = left.iter().skip(offset % 8).step_by(8).cloned().collect();
-        let killed = range.chain(spots);
-        for spot in &killed {
-            left.remove(spot);
+        let some = all.iter().skip(round % 8).step_by(8);
+        // An event that became durable in the moment of a kill is never printed: it gets another chance, in other
+        // company.
+        let again = all.iter().filter(|spot| left.contains(spot)).skip(round % 2).step_by(2);
+        let spots: Vec<&Spot> = if round < 8 { some.collect() } else { again.collect() };
+        for spot in range.chain(spots.into_iter().cloned().collect()) {
+            left.remove(&spot);
         }
-        let seconds = began.elapsed().as_secs_f64();
-        eprintln!("{} kills in {seconds:.0} s, {} of {} events left", killed.len(), left.len(), all.len());
+        let (done, seconds) = (all.len() - left.len(), began.elapsed().as_secs_f64());
+        eprintln!("round {round}: killed at {done} of {} events so far, in {seconds:.0} s", all.len());
         if left.is_empty() {
             break;
         }
@@ -397,6 +297,7 @@ fn every_event_of_a_run_can_be_the_last_before_a_kill() {
     // Not every run says as much as the one before.
     let facts: Vec<&Spot> = left.iter().filter(|spot| !CHATTER.contains(&spot.event.as_str())).collect();
     assert!(facts.is_empty(), "never killed at {facts:?}");
+    eprintln!("never came again: {left:?}");
     for round in 0..10 {
         let writes: Vec<usize> = (0..20).map(|kill| 1 + round * 3 + kill * 7).collect();
         eprintln!("{} kills at writes", range.writes_chain(&writes));

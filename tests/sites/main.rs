@@ -7,3 +7,4 @@ mod replicate;
 mod setups;
 mod support;
 mod vanished;
+mod watch;

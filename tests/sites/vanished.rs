@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::kills::processes_of_jobs;
 use super::support::{Lab, Program, alone, assert_same};
+use super::watch::processes_of_jobs;
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
