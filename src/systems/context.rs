@@ -78,6 +78,11 @@ impl JobLog {
         self.earlier.contains(&(place.clone(), job.clone()))
     }
 
+    /// Those that earlier processes have begun.
+    pub fn earlier(&self) -> impl Iterator<Item = &(Place, JobId)> {
+        self.earlier.iter()
+    }
+
     /// All of them, the earlier ones included.
     #[must_use]
     pub fn all(&self) -> BTreeSet<(Place, JobId)> {

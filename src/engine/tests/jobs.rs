@@ -88,3 +88,36 @@ async fn jobs_of_a_unit_that_ended_well_are_forgotten_even_when_the_program_died
     scene.play_on(&cut[..=session], no_reaction).await.expect("an ending");
     assert!(forgotten(&third).is_empty());
 }
+
+/// The leader cannot be asked, say: what failed then is not the work, which goes on. A fresh attempt would begin it anew.
+#[tokio::test(start_paused = true)]
+async fn what_fails_on_the_way_back_to_its_job_has_not_failed() {
+    let text = stage("s", "") + &step("a", "retry = { attempts = 5 }\nwith = { job = true, stumbles = true }");
+    for (name, left, code) in [
+        ("runs", Some(JobState::Running), 4),
+        ("vanished", Some(JobState::Vanished), 4),
+        ("absent", None, 4),
+        ("ended", Some(JobState::Ended(vec![crate::port::Exit::Code(0)])), 0),
+    ] {
+        let mut scene = Scene::new(&format!("job-back-{name}"), &text);
+        world(&mut scene, vec![Fake::job_in(JobState::Vanished, "")]);
+        scene.play(no_reaction).await.expect("an ending");
+        let history = scene.events();
+        let cut = history.iter().position(|event| matches!(event.kind, EventKind::JobBegun { .. })).expect("begun") + 1;
+        DEEDS.lock().expect("not poisoned").get_mut(scene.run.as_str()).expect("deeds").truncate(1);
+        // The job is there already: attached to, never started, in the next session.
+        let job = scene.new.run.as_str().to_owned() + ".s~a.1.work";
+        let reach = world(&mut scene, left.into_iter().map(|state| Fake::job_in(state, "")).collect());
+        if name != "absent" {
+            let (id, work) = (crate::port::JobId::new(&[&job]), crate::port::Command::new("work").into());
+            let there = crate::port::Reach::job_start(&*reach, &crate::port::Place::Console, &id, &work).await;
+            there.expect("it is there");
+        }
+        reach.on("work", Fake::job(&[0], ""));
+        scene.config.unattended = true;
+        let state = scene.play_on(&history[..cut], no_reaction).await.expect("an ending");
+        assert_eq!(outcome(&state).exit_code(), code, "{name}");
+        let attempts = state.units.values().next().expect("a unit").attempts;
+        assert_eq!(attempts, if code == 0 { 2 } else { 1 }, "{name}");
+    }
+}
