@@ -74,11 +74,12 @@ impl Attempt {
         }
     }
 
-    /// The first job of an earlier process that is not known to have ended. An attempt that is entered again may fail
+    /// The first job of this very attempt, begun by an earlier process, that is not known to have ended. An attempt that is entered again may fail
     /// before it comes to what it began the first time: were that called a failure, the next attempt would begin the
     /// work anew beside it.
     async fn left_open(&self) -> Option<String> {
-        for (place, job) in self.cx.jobs.earlier() {
+        let own = self.cx.job_id("");
+        for (place, job) in self.cx.jobs.earlier().filter(|(_, job)| job.as_str().starts_with(own.as_str())) {
             match self.cx.reach.job_poll(place, job, 0, Duration::ZERO).await {
                 Ok(JobPoll { state: JobState::Ended(_), .. }) => {}
                 Ok(JobPoll { state: JobState::Running, .. }) => {

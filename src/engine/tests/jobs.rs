@@ -121,3 +121,15 @@ async fn what_fails_on_the_way_back_to_its_job_has_not_failed() {
         assert_eq!(attempts, if code == 0 { 2 } else { 1 }, "{name}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_attempt_before_left_behind_does_not_keep_the_next_from_failing() {
+    let text = stage("s", "") + &step("a", "with = { job = true, ends = [\"ok\", \"fail\"] }");
+    let mut scene = Scene::new("job-older", &text);
+    world(&mut scene, vec![Fake::job_in(JobState::Vanished, "")]);
+    scene.play(no_reaction).await.expect("an ending");
+    let history = scene.events();
+    world(&mut scene, vec![Fake::job(&[0], "")]);
+    let state = scene.play_on(&history, answer_with(PromptAnswer::Retry, None)).await.expect("an ending");
+    assert!(matches!(outcome(&state), RunOutcome::Failed { .. }), "{:?}", state.phase);
+}
