@@ -270,7 +270,8 @@ impl Decider<'_> {
 
     fn interrupted(&mut self, step: &PlannedStep, unit: &UnitKey, facts: &UnitState) {
         let attempt = facts.attempts;
-        let unknown = |why: &str| Outcome::Unknown { failure: fate_unknown(unit, facts.doubt.as_ref(), why) };
+        let unknown =
+            |why: &str| Outcome::Unknown { failure: fate_unknown(&self.state.run, unit, facts.doubt.as_ref(), why) };
         let answer = self.answer_to(unit, PromptKind::Interrupted);
         let message = match (step.interrupted, &answer) {
             (_, Asked::Answered(PromptAnswer::ItWasDone { comment })) => {

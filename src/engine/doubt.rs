@@ -1,6 +1,6 @@
 //! What is up to a person: bad endings that are asked about, and the words for what is not known. Pure.
 
-use crate::model::{Failure, FailureKind, Outcome, UnitKey};
+use crate::model::{Failure, FailureKind, Outcome, RunId, UnitKey};
 use crate::run::{PromptKind, RunState, UnitPhase};
 use crate::runbook::{OnFailure, PlannedStep};
 
@@ -31,11 +31,15 @@ pub(super) fn still_unknown(unit: &UnitKey, doubt: &Failure) -> String {
 }
 
 /// The failure of a unit whose fate nobody has cleared up, with what was in doubt before, if it ended at all.
-pub(super) fn fate_unknown(unit: &UnitKey, doubt: Option<&Failure>, why: &str) -> Failure {
+pub(super) fn fate_unknown(run: &RunId, unit: &UnitKey, doubt: Option<&Failure>, why: &str) -> Failure {
     let got = match doubt {
         Some(doubt) => format!("{} ({}), and {why}", doubt.got, doubt.tried),
         None => format!("the program died while it ran, and {why}"),
     };
-    Failure::new(FailureKind::Unknown, format!("find out what became of {unit}"), got)
-        .hint("look at the host, then resume the run at a terminal and say what you saw")
+    Failure::new(FailureKind::Unknown, format!("find out what became of {unit}"), got).hint(look_and_say(run))
+}
+
+/// How a unit of unknown fate goes on.
+pub(super) fn look_and_say(run: &RunId) -> String {
+    format!("look at the host, then resume the run at a terminal (`changeover resume {run}`) and say what you saw")
 }

@@ -1,5 +1,6 @@
 //! From a decision to a running attempt: parameters rendered, the intent recorded, and only then a task.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -9,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::Attempt;
 use super::dispatcher::{Doing, Engine, EngineError, Input, Live, ended};
 use crate::model::{Failure, FailureKind, Outcome, UnitKey};
-use crate::run::EventKind;
+use crate::port::{JobId, Place};
+use crate::run::{EventKind, JobAt};
 use crate::runbook::render_value;
 use crate::systems::{Circumstances, JobLog, StepContext, Voice};
 
@@ -33,6 +35,16 @@ impl Engine {
         self.spawn(unit, Doing::Running).await
     }
 
+    /// The durable jobs that are known of a unit.
+    pub(super) fn jobs_of(&self, unit: &UnitKey) -> BTreeSet<(Place, JobId)> {
+        let place = |job: &JobAt| match &job.host {
+            Some((site, host)) => Place::Host(site.clone(), host.clone()),
+            None => Place::Console,
+        };
+        let jobs = self.state.units.get(unit).into_iter().flat_map(|unit| &unit.jobs);
+        jobs.map(|job| (place(job), JobId::new(&[&job.name]))).collect()
+    }
+
     fn params(&self, unit: &UnitKey) -> Result<Map<String, Value>, Failure> {
         let tried = || format!("work out the parameters of {unit}");
         let invalid = |problem: String| Failure::new(FailureKind::Invalid, tried(), problem);
@@ -54,7 +66,7 @@ impl Engine {
         let attempt = self.state.units.get(unit).map_or(1, |unit| unit.attempts.max(1));
         let (voice, mut said) = Voice::new();
         let cancel = CancellationToken::new();
-        let jobs = JobLog::default();
+        let jobs = JobLog::after(self.jobs_of(unit));
         let prepared = self.prepare(unit, attempt, voice, &cancel, &jobs);
         let prepared = match prepared {
             Ok(prepared) => prepared,

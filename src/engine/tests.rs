@@ -1,5 +1,6 @@
 //! Scenarios: whole runs on scripted steps, an in-memory record and a paused clock.
 
+mod jobs;
 mod unknown;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use crate::model::{
 use crate::port::{Clock, Sink, SinkError};
 use crate::run::{Answer, Event, EventKind, Operator, PromptAnswer, RunCommand, RunState, UnitPhase};
 use crate::runbook::{Interrupted, PlanRequest, Runbook, SourceText, parse, plan};
-use crate::systems::{Catalogue, Effect, Step, StepContext, StepDone, Verified, step_kind};
+use crate::systems::{Catalogue, Effect, Step, StepContext, StepDone, Verified, run_job, step_kind};
 
 /// What scripted steps did, by run: `unit attempt` and `undo unit`.
 static DEEDS: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(BTreeMap::new());
@@ -46,6 +47,12 @@ struct Scripted {
     verify: Option<String>,
     #[serde(default)]
     value: Option<serde_json::Value>,
+    /// Does a durable job on this machine first.
+    #[serde(default)]
+    job: bool,
+    /// Is refused, for the time being, before it comes to its job when it is entered again.
+    #[serde(default)]
+    stumbles: bool,
     /// Goes on for so long after it was told to stop.
     #[serde(default)]
     stubborn: Option<Span>,
@@ -82,11 +89,19 @@ impl Step for Scripted {
             tokio::time::sleep(self.stubborn.map_or(Duration::ZERO, |span| span.0)).await;
             return Err(stopped);
         }
+        let entry = format!("{} {}", cx.unit, cx.attempt);
+        let is_again = deeds(&cx.run).iter().filter(|deed| **deed == entry).count() > 1;
+        if self.stumbles && is_again {
+            return Err(failure(FailureKind::Busy));
+        }
+        if self.job {
+            let work = crate::port::Pipeline::from(crate::port::Command::new("work"));
+            run_job(cx, &crate::port::Place::Console, "work", &work).await?;
+        }
         let index = (cx.attempt as usize - 1).min(self.ends.len().saturating_sub(1));
         let word = self.ends.get(index).map_or("ok", String::as_str);
-        let entry = format!("{} {}", cx.unit, cx.attempt);
         // Lost sight of, and found when it is looked at again.
-        let found = word == "lost" && deeds(&cx.run).iter().filter(|deed| **deed == entry).count() > 1;
+        let found = word == "lost" && is_again;
         let done = end(if found { "ok" } else { word })?;
         Ok(match &self.value {
             Some(value) => done.capture("value", value.clone()),

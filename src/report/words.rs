@@ -96,7 +96,7 @@ pub(super) fn tell(event: &Event, state: &RunState) -> Option<Told> {
             run(),
             "something that only a newer version of the program can show".to_owned(),
         ),
-        EventKind::UnitProgress { .. } | EventKind::SessionStarted { .. } => None,
+        EventKind::UnitProgress { .. } | EventKind::JobBegun { .. } | EventKind::SessionStarted { .. } => None,
     }
 }
 

@@ -189,10 +189,15 @@ impl RunState {
             EventKind::UnitProgress { unit, done, total, what, .. } => {
                 self.unit_mut(unit)?.progress = Some((*done, *total, what.clone()));
             }
+            EventKind::JobBegun { unit, job, .. } => {
+                self.unit_mut(unit)?.jobs.insert(job.clone());
+            }
             EventKind::UnitEnded { unit, attempt, outcome, captures, retry_after } => {
                 let input = UnitInput::Ended(*attempt, outcome.clone(), retry_after.is_some());
                 let was_running = self.unit_mut(unit)?.phase == UnitPhase::Running;
+                let session = self.session;
                 let state = self.step_unit(unit, &input)?;
+                state.ended_in = session;
                 if let (Outcome::Unknown { failure }, true) = (outcome, was_running) {
                     state.doubt = Some(failure.clone());
                 }

@@ -1,7 +1,9 @@
 //! The life of one unit: one match from phase and input to the next phase. Everything it does not list is illegal.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use super::JobAt;
 use crate::model::{Failure, Outcome, SafeText, Skip};
 
 /// Where a unit is in its life.
@@ -67,6 +69,10 @@ pub struct UnitState {
     pub progress: Option<(u64, Option<u64>, SafeText)>,
     /// The latest thing it said.
     pub said: Option<SafeText>,
+    /// The durable jobs that its attempts have begun, as far as is on record.
+    pub jobs: BTreeSet<JobAt>,
+    /// The session in which it ended.
+    pub ended_in: u32,
     /// True once a later process had to find out what became of it.
     pub was_interrupted: bool,
     /// What its latest attempt itself did not know when it ended unknown; nothing once it has been started again.
@@ -85,6 +91,8 @@ impl UnitState {
             ended_seq: None,
             progress: None,
             said: None,
+            jobs: BTreeSet::new(),
+            ended_in: 0,
             was_interrupted: false,
             doubt: None,
         }

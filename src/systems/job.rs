@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::StepContext;
+use super::{StepContext, VoiceMessage};
 use crate::model::{Failure, FailureKind};
 use crate::port::{Exit, JobId, JobState, Pipeline, Place, ReachErrorKind, complaint};
 
@@ -66,7 +66,11 @@ pub async fn run_job_watched(
     let tried = format!("run on {place}: {pipeline}");
     cx.check_cancelled(&tried)?;
     cx.jobs.note(place, &job);
-    start(cx, place, &job, pipeline, &tried).await?;
+    // What an earlier process began is looked for, not started: were it gone, starting would do its work again.
+    if !cx.jobs.was_begun(place, &job) {
+        start(cx, place, &job, pipeline, &tried).await?;
+        cx.voice.send(VoiceMessage::JobBegun(place.clone(), job.clone()));
+    }
     let mut offset = 0;
     let mut tail = VecDeque::new();
     let mut silent_since: Option<tokio::time::Instant> = None;

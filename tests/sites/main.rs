@@ -3,6 +3,9 @@
 
 mod bad_days;
 mod keeping;
+mod kills;
 mod replicate;
 mod setups;
 mod support;
+mod vanished;
+mod watch;
