@@ -12,12 +12,12 @@ use serde::Deserialize;
 use super::settings::{Settings, ability, ensure_mounted};
 use crate::model::{ByteSize, Failure, FailureKind, Limit, PointId, SafeText};
 use crate::points::{CompletionMarker, Part};
-use crate::port::Place;
+use crate::port::{Command, Pipeline, Place};
 use crate::systems::epoch::require_direction;
-use crate::systems::remote::{ensure_space, get_json, load_part};
+use crate::systems::remote::{ensure_space, get_json, load_part, path_arg};
 use crate::systems::rsync::{self, Copy, Stats};
 use crate::systems::tree::{Generation, exactly, fresh};
-use crate::systems::{CheckReport, Step, StepContext, StepDone};
+use crate::systems::{CheckReport, Step, StepContext, StepDone, run_job};
 
 /// Brings the folders of a restore point back.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -275,6 +275,7 @@ impl Step for Restore {
         let mut total = Stats::default();
         for (place, pair, planned, label) in tasks {
             let stats = self.restore(cx, &settings, place, pair, &planned, &format!("copy-{label}")).await?;
+            keep(cx, place, pair, &format!("sync-{label}")).await?;
             total.files += stats.files;
             total.deleted += stats.deleted;
             total.transferred += stats.transferred;
@@ -287,4 +288,15 @@ impl Step for Restore {
             .capture("bytes", total.transferred_bytes)
             .capture("deleted", total.deleted))
     }
+}
+
+/// Writes a restored folder through to its disk: rsync does not, and what is called done must survive a power cut.
+async fn keep(cx: &StepContext, place: &Place, pair: &Pair, label: &str) -> Result<(), Failure> {
+    let sync = Pipeline::from(Command::new("sync").args(["-f", &path_arg(&pair.to)?]));
+    let done = run_job(cx, place, label, &sync).await?;
+    if done.is_success() {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Refused, format!("run on {place}: {sync}"), done.complaint(&sync))
+        .hint("the files are there, but a power cut may take them; look at the disk of that host"))
 }
