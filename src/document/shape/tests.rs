@@ -107,10 +107,25 @@ fn the_short_and_the_long_form_are_told_apart() {
             "password = { file = \"a\", command = \"b\" }",
             "password at \"password\": only one of `command`, `file` can be given",
         ),
-        ("how = { by = \"carrier pigeon\" }", "how.by at \"by\": unknown key"),
+        (
+            "how = { by = \"carrier pigeon\" }",
+            "how.by at \"\\\"carrier pigeon\\\"\": `carrier pigeon` is not known here",
+        ),
     ] {
         let found = problems(&format!("name = \"a\"\n{text}"));
         assert_eq!(found.len(), 1, "{text}: {found:?}");
         assert!(found.iter().any(|problem| problem.starts_with(expected)), "{text}: {found:?}");
     }
+}
+
+#[test]
+fn a_table_that_says_wrongly_which_of_several_it_is_is_asked_for_that_word() {
+    assert_eq!(
+        problems("name = \"a\"\nhow = { by = \"shh\", host = \"x\" }\n"),
+        ["how.by at \"\\\"shh\\\"\": `shh` is not known here (did you mean \"ssh\"? one of \"ssh\", \"port\")"]
+    );
+    assert_eq!(
+        problems("name = \"a\"\nhow = { host = \"x\" }\n"),
+        ["how.by at \"how\": `by` is missing (one of \"ssh\", \"port\")"]
+    );
 }
