@@ -11,6 +11,7 @@ use crate::document::{Node, Parsed, SIZE_LIMIT, has_errors};
 use crate::estate::Estate;
 use crate::model::{Diagnostic, SourceText, did_you_mean};
 use crate::runbook::{Origin, Runbook, SHIPPED, shipped};
+use crate::scenario::{self, Answers, Scenario};
 
 /// Where files are looked for.
 #[derive(Debug, Clone, Default)]
@@ -332,4 +333,44 @@ pub fn origin(app: &App, file: &RunbookFile) -> Origin {
 pub fn runbook_for(app: &App, estate: &Estate, wanted: &str) -> Result<Runbook, CliError> {
     let file = find_runbook(app, None, wanted)?;
     usable(app, examine_runbook(app, Some(estate), &file)).map(|(runbook, _)| runbook)
+}
+
+/// A scenario: by name, or by path when it has a slash or ends in `.toml`.
+///
+/// # Errors
+/// With every problem rendered, when there is none or it cannot be used.
+pub fn scenario(app: &App, wanted: &str) -> Result<Scenario, CliError> {
+    let path = Path::new(wanted);
+    let source = if wanted.contains('/') || path.extension().is_some_and(|extension| extension == "toml") {
+        read_text(app, path)?.0
+    } else {
+        scenario::shipped(wanted).ok_or_else(|| {
+            let names: Vec<&str> = scenario::SHIPPED.iter().map(|(name, _)| *name).collect();
+            let near = did_you_mean(wanted, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+            CliError::invalid(format!("there is no scenario `{wanted}`")).hint(format!(
+                "{}there are {}; one of your own is named by its path",
+                near.unwrap_or_default(),
+                names.join(", ")
+            ))
+        })?
+    };
+    let known = runbook_names(app)?;
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    usable(app, scenario::examine(&source, &known)).map(|(scenario, _)| scenario)
+}
+
+/// What the operator of a scenario does.
+///
+/// # Errors
+/// With every problem rendered, when there is no such file or it cannot be used.
+pub fn answers(app: &App, path: &Path) -> Result<Answers, CliError> {
+    let (source, _) = read_text(app, path)?;
+    let known = runbook_names(app)?;
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    usable(app, scenario::examine_answers(&source, &known)).map(|(answers, _)| answers)
+}
+
+/// The names of the runbooks that can be started in the demo.
+fn runbook_names(app: &App) -> Result<Vec<String>, CliError> {
+    Ok(runbooks(app, None)?.into_iter().map(|runbook| runbook.name).collect())
 }

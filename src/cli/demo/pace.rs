@@ -1,11 +1,33 @@
 //! Time in the demo: the runtime's clock is paused, and driven so many times as fast as the real one.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cli::{CliError, Exit};
 
 /// Between two pushes of the clock.
 const TICK: Duration = Duration::from_millis(20);
+
+/// So much faster goes what nobody looks at.
+const HURRY: f64 = 500.0;
+
+/// Lets the demo hurry through what nobody looks at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tempo {
+    hurries: Rc<Cell<bool>>,
+}
+
+impl Tempo {
+    /// From now on it hurries, or goes at its usual speed again.
+    pub(super) fn hurry(&self, hurries: bool) {
+        self.hurries.set(hurries);
+    }
+
+    fn times(&self, usual: f64) -> f64 {
+        if self.hurries.get() { usual.max(HURRY) } else { usual }
+    }
+}
 
 /// How fast the demo's time goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +51,12 @@ impl std::str::FromStr for Speed {
 }
 
 /// Carries work out to its end in demo time.
-pub(super) fn block_on<T>(speed: Speed, work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+pub(super) fn block_on<T, W>(speed: Speed, work: impl FnOnce(Tempo) -> W) -> Result<T, CliError>
+where
+    W: Future<Output = Result<T, CliError>>,
+{
+    let tempo = Tempo::default();
+    let work = work(tempo.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -43,7 +70,7 @@ pub(super) fn block_on<T>(speed: Speed, work: impl Future<Output = Result<T, Cli
                 tokio::select! {
                     biased;
                     done = &mut work => done,
-                    never = drive(times) => match never {},
+                    never = drive(times, &tempo) => match never {},
                 }
             }
         }
@@ -51,13 +78,13 @@ pub(super) fn block_on<T>(speed: Speed, work: impl Future<Output = Result<T, Cli
 }
 
 /// Pushes the paused clock on for ever.
-async fn drive(times: f64) -> std::convert::Infallible {
+async fn drive(times: f64, tempo: &Tempo) -> std::convert::Infallible {
     let mut last = std::time::Instant::now();
     loop {
         // While a blocking task runs, a paused clock does not run ahead by itself.
         drop(tokio::task::spawn_blocking(|| std::thread::sleep(TICK)).await);
         let now = std::time::Instant::now();
-        tokio::time::advance(now.duration_since(last).mul_f64(times)).await;
+        tokio::time::advance(now.duration_since(last).mul_f64(tempo.times(times))).await;
         last = now;
     }
 }
@@ -78,7 +105,7 @@ mod tests {
     #[test]
     fn demo_time_goes_so_many_times_as_fast() {
         let real = std::time::Instant::now();
-        let waited = block_on(Speed::Times(200.0), async {
+        let waited = block_on(Speed::Times(200.0), |_| async {
             let began = tokio::time::Instant::now();
             tokio::time::sleep(Duration::from_mins(1)).await;
             Ok(began.elapsed())
