@@ -146,6 +146,8 @@ struct Target<'a> {
 enum Who<'a> {
     Host(&'a HostName),
     Listener(Listener),
+    /// What listens is reached through a host, which must be there for it.
+    Behind(&'a HostName, Listener),
 }
 
 /// Whether anything listens.
@@ -167,16 +169,23 @@ impl Target<'_> {
             Some(Power::Down | Power::Frozen) | None => Listens::Silent,
         };
         let server = |up: bool| if up { Listens::Yes } else { Listens::Refuses };
-        match &self.who {
-            Who::Host(name) => host(name),
-            Who::Listener(Listener::App(name)) => match host(name) {
+        let listens = |listener: &Listener| match listener {
+            Listener::App(name) => match host(name) {
                 Listens::Yes => server(site.app.listens(name, state.now)),
                 silent => silent,
             },
-            Who::Listener(Listener::Search(node)) => server(site.search.is_up(*node)),
-            Who::Listener(Listener::Sql) => server(site.sql.is_up()),
-            Who::Listener(Listener::Cache) => server(site.cache.is_up()),
-            Who::Listener(Listener::Leader) => server(site.hosts.values().any(|host| host.power == Power::Up)),
+            Listener::Search(node) => server(site.search.is_up(*node)),
+            Listener::Sql => server(site.sql.is_up()),
+            Listener::Cache => server(site.cache.is_up()),
+            Listener::Leader => server(site.hosts.values().any(|host| host.power == Power::Up)),
+        };
+        match &self.who {
+            Who::Host(name) => host(name),
+            Who::Listener(listener) => listens(listener),
+            Who::Behind(name, listener) => match host(name) {
+                Listens::Yes => listens(listener),
+                silent => silent,
+            },
         }
     }
 }
@@ -341,7 +350,10 @@ impl Reach for SimulatedWorld {
             return Err(ReachError::new(ReachErrorKind::Unreachable, endpoint.to_string(), got));
         };
         let patience = statements.iter().map(|statement| statement.timeout).sum();
-        let who = Who::Listener(Listener::Sql);
+        let who = match &endpoint.through {
+            Some((_, host)) => Who::Behind(host, Listener::Sql),
+            None => Who::Listener(Listener::Sql),
+        };
         let target = Target { site: &site, who, channel: Channel::Sql, patience, at: endpoint.to_string() };
         let answer = self.call(&target, |state| sql::session(state, &site, endpoint, statements)).await?;
         answer.map_err(|no| {

@@ -32,22 +32,25 @@ each = "parallel"
 [[stages.steps]]
 id = "ask"
 uses = "basic.confirm"
+on = "console"
 confirm = { level = 1, message = "Go on?" }
 
 [[stages.steps]]
 id = "wait"
 uses = "basic.wait"
-with = { for = "2s" }
+on = "console"
+with = { time = "2s" }
 
 [[stages.steps]]
 id = "command"
 uses = "basic.command"
 on = "target.app"
-with = { command = ["true"] }
+with = { run = ["true"] }
 
 [[stages.steps]]
 id = "http"
 uses = "basic.http"
+on = "console"
 with = { url = "http://10.0.2.11:8080/health" }
 
 [[stages.steps]]
@@ -115,7 +118,7 @@ id = "fail"
 uses = "basic.command"
 on = "target"
 on_failure = "undo"
-with = { command = ["false"] }
+with = { run = ["false"] }
 "#;
 
 /// A runbook of these tests.

@@ -46,7 +46,7 @@ impl Schedule {
         // One in eight goes undisturbed.
         let disasters = [0, 1, 1, 1, 2, 2, 3, 4][rng.usize(..8)];
         for _ in 0..disasters {
-            let at = Duration::from_millis(rng.u64(..120_000));
+            let at = Duration::from_millis(rng.u64(..26_000));
             let (fault, cure) = fault(&mut rng, &spec);
             if let Some(cure) = cure
                 && rng.bool()
@@ -59,10 +59,10 @@ impl Schedule {
         }
         faults.sort_by_key(|(at, _)| *at);
         let deaths = (0..[0, 0, 0, 1, 1, 2][rng.usize(..6)])
-            .map(|_| Death { at: rng.usize(2..260), after: rng.bool() })
+            .map(|_| Death { at: rng.usize(2..180), after: rng.bool() })
             .collect();
         let cancels =
-            (0..[0, 0, 0, 0, 0, 1, 2][rng.usize(..7)]).map(|_| Duration::from_millis(rng.u64(..90_000))).collect();
+            (0..[0, 0, 0, 0, 0, 1, 2][rng.usize(..7)]).map(|_| Duration::from_millis(rng.u64(..24_000))).collect();
         Self {
             spec,
             earlier_copy: rng.u8(..3) == 0,

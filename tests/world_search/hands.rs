@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use changeover::engine::{Engine, EngineConfig, NewRun};
 use changeover::model::{FailureKind, PointId, RunId, RunOutcome, Secret, SecretSource, SiteName, UnitKey};
 use changeover::port::{
-    ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach,
+    Arg, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach,
     ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
 };
 use changeover::run::{Event, EventKind, Operator, RunPhase};
@@ -36,6 +36,12 @@ pub struct Ended {
     pub outcome: RunOutcome,
     /// What failed, in order: kind and words.
     pub failures: Vec<(FailureKind, String)>,
+}
+
+impl Ended {
+    pub fn is_good(&self) -> bool {
+        matches!(self.outcome, RunOutcome::Done { .. })
+    }
 }
 
 /// A world, and what is needed to run something in it.
@@ -72,6 +78,7 @@ impl Scene {
                 exchange(state, &site).write("/direction.json", &record[..], 0o644, now).expect("room for a record");
             });
         }
+        Self { world, spec: spec.clone(), point: Cell::new(1) }
     }
 
     /// From here on runs are about another restore point.
@@ -94,9 +101,8 @@ impl Scene {
     }
 
     pub fn changes(&self, site: &SiteName, store: Store) -> usize {
-        self.world.with(|state| {
-            state.changes.iter().filter(|change| change.site == *site && change.store == store).count()
-        })
+        self.world
+            .with(|state| state.changes.iter().filter(|change| change.site == *site && change.store == store).count())
     }
 
     /// Makes the standby's exchange tree what the active site's is.
@@ -106,7 +112,8 @@ impl Scene {
             let from = exchange(state, &prod());
             let found: Vec<(String, Option<bytes::Bytes>)> = from
                 .walk("/prod-to-bcp")
-                .expect("a tree")
+                // Nothing may be there yet.
+                .unwrap_or_default()
                 .into_iter()
                 .map(|(path, inode)| {
                     let content = (inode.letter() == 'f').then(|| from.read(&format!("/prod-to-bcp/{path}")));
@@ -114,7 +121,9 @@ impl Scene {
                 })
                 .collect();
             let to = exchange(state, &bcp());
-            drop(to.remove_all("/prod-to-bcp", now));
+            if to.exists("/prod-to-bcp") {
+                to.remove_all("/prod-to-bcp", now).expect("removed");
+            }
             to.make_folders("/prod-to-bcp", 0o2775, now).expect("a folder");
             for (path, content) in found {
                 match content {
@@ -131,7 +140,8 @@ impl Scene {
             let now = state.wall_time();
             let disk = exchange(state, site);
             let found = disk.walk("/").expect("a root").into_iter();
-            let files = found.filter(|(path, inode)| inode.letter() == 'f' && path.contains(first) && path.contains(like));
+            let files =
+                found.filter(|(path, inode)| inode.letter() == 'f' && path.contains(first) && path.contains(like));
             let files: Vec<String> = files.map(|(path, _)| path).collect();
             assert!(!files.is_empty(), "nothing is like {like}");
             for path in files {
@@ -140,14 +150,26 @@ impl Scene {
         });
     }
 
-    /// Runs steps such as `check source`, one after the other.
+    /// Runs steps such as `check source`, one after the other; each has one attempt.
     pub async fn run(&self, name: &str, steps: &[&str]) -> Ended {
-        let mut text = "name = \"t\"\ntitle = \"T\"\nmode = \"replicate\"\n[[stages]]\nid = \"s\"\ntitle = \"S\"\n".to_owned();
+        self.run_with(name, steps, "").await
+    }
+
+    /// The same, with the attempts of the shipped runbooks.
+    pub async fn run_patiently(&self, name: &str, steps: &[&str]) -> Ended {
+        self.run_with(name, steps, "retry = { attempts = 3, backoff = \"10s\" }\n").await
+    }
+
+    async fn run_with(&self, name: &str, steps: &[&str], retry: &str) -> Ended {
+        let mut text =
+            "name = \"t\"\ntitle = \"T\"\nmode = \"replicate\"\n[[stages]]\nid = \"s\"\ntitle = \"S\"\n".to_owned();
         for step in steps {
             let (kind, end) = step.split_once(' ').expect("a step and an end");
-            text += &format!(
-                "[[stages.steps]]\nid = \"{kind}\"\nuses = \"elasticsearch.{kind}\"\non = \"{end}\"\nservice = \"search\"\n"
-            );
+            let step = ["id", "uses", "on", "service"];
+            let values = [kind, &format!("elasticsearch.{kind}"), end, "search"];
+            text += "[[stages.steps]]\n";
+            text.extend(step.iter().zip(values).map(|(name, value)| format!("{name} = \"{value}\"\n")));
+            text += retry;
         }
         let estate = self.spec.estate().expect("an estate");
         let runbook = parse(&SourceText { name: "t.toml".into(), text }).expect("a runbook");
@@ -182,7 +204,9 @@ impl Scene {
         let state = engine.run(received).await.expect("an ending");
         let mut failures = Vec::new();
         while let Ok(event) = told.try_recv() {
-            if let EventKind::AttemptEnded { failure: Some(failure), .. } = &event.kind {
+            if let EventKind::UnitEnded { outcome, .. } = &event.kind
+                && let Some(failure) = outcome.failure()
+            {
                 failures.push((failure.kind, failure.got.to_string()));
             }
         }
@@ -206,7 +230,11 @@ impl Hands {
             move |error: DiskError| format!("{path}: {error}")
         };
         let command = &pipeline.members[0];
-        let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
+        let args: Vec<&str> = command
+            .args
+            .iter()
+            .map(|arg| if let Arg::Text(text) = arg { text.as_str() } else { panic!("a secret in {pipeline}") })
+            .collect();
         match (command.program.as_str(), args.as_slice(), &pipeline.output_file) {
             ("mkdir", ["-p", "-m", _, path], None) => {
                 disk.make_folders(&on(path), 0o2775, now).map_err(said(path)).map(|()| Vec::new())

@@ -252,7 +252,7 @@ impl Scene<'_> {
 }
 
 fn sizes(total: u64, recovered: u64) -> Value {
-    let percent = if total == 0 { 0 } else { recovered * 100 / total };
+    let percent = (recovered * 100).checked_div(total).unwrap_or(0);
     json!({"size": {"total_in_bytes": total, "reused_in_bytes": 0, "recovered_in_bytes": recovered,
         "percent": format!("{percent}.0%")}})
 }

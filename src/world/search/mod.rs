@@ -148,7 +148,9 @@ pub fn answer(state: &mut State, site: &SiteName, node: usize, request: &HttpReq
 
 /// Goes on with what takes time: snapshots and restores.
 pub fn goes_on(state: &mut State, site: &SiteName) {
-    scene::at(state, site, |scene| scene.slice());
+    scene::at(state, site, |scene| {
+        scene.slice();
+    });
 }
 
 /// Puts into a site what the world begins with: the active site has all documents, the other an empty cluster.
@@ -196,5 +198,5 @@ pub fn truth(state: &State, site: &SiteName, truth: &mut Truth) {
     }
 }
 
-/// The same for both kinds of change: what an application reads, and what is in a repository.
+/// A change that is to be noted: what it belongs to, and in words.
 type Noted = (Store, String);

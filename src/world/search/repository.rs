@@ -82,7 +82,7 @@ impl Scene<'_> {
             let inner =
                 format!("[{name}] location [{location}] doesn't match any of the locations specified by path.repo");
             let outer = format!("[{name}] failed to create repository");
-            return Reply::caused(500, "repository_exception", outer, ("repository_exception", inner));
+            return Reply::caused(500, "repository_exception", outer, &("repository_exception", inner));
         }
         let in_use = self.cluster.running.iter().any(|running| running.repository == name);
         if in_use {
@@ -117,9 +117,9 @@ impl Scene<'_> {
             probe
         };
         if let Err(trouble) = tried {
-            let (kind, words) = trouble.cause(&location);
+            let cause = trouble.cause(&location);
             let reason = format!("[{name}] path  is not accessible on cluster-manager node");
-            return Reply::caused(500, "repository_verification_exception", reason, (kind, words));
+            return Reply::caused(500, "repository_verification_exception", reason, &cause);
         }
         let up = (0..self.cluster.nodes()).filter(|node| self.cluster.is_up(*node));
         let nodes: Map<String, Value> = up
@@ -141,17 +141,17 @@ impl Scene<'_> {
             // The folder of one that may be written is made when it is first used.
             Err(Trouble::Missing(_)) if !readonly => None,
             Err(trouble) => {
-                let (kind, words) = trouble.cause(&location);
+                let cause = trouble.cause(&location);
                 let reason = format!("[{name}] Could not determine repository generation from root blobs");
-                return Err(Reply::caused(500, "repository_exception", reason, (kind, words)));
+                return Err(Reply::caused(500, "repository_exception", reason, &cause));
             }
         };
         let catalog = match number.map(|number| files.catalog(number)).transpose() {
             Ok(catalog) => catalog.unwrap_or_default(),
             Err(trouble) => {
-                let (kind, words) = trouble.cause(&location);
+                let cause = trouble.cause(&location);
                 let reason = format!("[{name}] could not read repository data from index blob");
-                return Err(Reply::caused(500, "repository_exception", reason, (kind, words)));
+                return Err(Reply::caused(500, "repository_exception", reason, &cause));
             }
         };
         if !readonly {

@@ -44,7 +44,7 @@ impl Reply {
     }
 
     /// A refusal with what caused it.
-    pub(super) fn caused(status: u16, kind: &str, reason: impl Into<String>, cause: (&str, String)) -> Self {
+    pub(super) fn caused(status: u16, kind: &str, reason: impl Into<String>, cause: &(&str, String)) -> Self {
         let cause = json!({"type": cause.0, "reason": cause.1});
         Self::error_of(status, &json!({"type": kind, "reason": reason.into()}), Some(cause))
     }
@@ -194,7 +194,7 @@ impl Request {
 
     fn repository_asked(&self, scene: &mut Scene<'_>, path: &[&str]) -> Reply {
         // Only what is registered is told without looking at the share.
-        let known = matches!((self.method, path), (Method::Get, [] | ["_all"] | ["_status"] | [_] | [_, "_status"]));
+        let known = self.method == Method::Get && matches!(path, [] | [_] | [_, "_status"]);
         if scene.stalled && !known {
             return Reply::never();
         }

@@ -12,6 +12,7 @@ use super::index::{Index, Life, Recovered, Restoring, Segment, Shard, Source, pl
 use super::repository::Used;
 use super::request::{Reply, Request};
 use super::scene::Scene;
+use super::snapshots::unreadable;
 use crate::world::Store;
 
 /// How often a shard whose files cannot be opened is tried.
@@ -37,14 +38,9 @@ impl Scene<'_> {
         };
         let snapshot = format!("[{repository}:{name}/{}]", listed.uuid);
         let files = self.files(&used.location);
-        let info: SnapshotInfo = files.get(&format!("/snap-{}.dat", listed.uuid)).map_err(|trouble| match trouble {
-            Trouble::Missing(_) => Self::missing_file(&snapshot, &trouble, &used.location),
-            _ => {
-                let (kind, words) = trouble.cause(&used.location);
-                let reason = format!("{snapshot} failed to get snapshots");
-                Reply::caused(500, "snapshot_exception", reason, (kind, words))
-            }
-        })?;
+        let info: SnapshotInfo = files
+            .get(&format!("/snap-{}.dat", listed.uuid))
+            .map_err(|trouble| unreadable(repository, name, &listed.uuid, &used.location, &trouble))?;
         let has: Vec<&str> = strings(&info.shown, "indices");
         let wanted = request.body.get("indices").and_then(Value::as_str).unwrap_or("_all");
         let names = wanted_of(wanted, &has)?;
@@ -91,11 +87,6 @@ impl Scene<'_> {
         Ok(())
     }
 
-    fn missing_file(snapshot: &str, trouble: &Trouble, location: &str) -> Reply {
-        let (kind, words) = trouble.cause(location);
-        Reply::caused(404, "snapshot_missing_exception", format!("{snapshot} is missing"), (kind, words))
-    }
-
     fn metadata_in(
         &mut self,
         used: &Used,
@@ -110,13 +101,13 @@ impl Scene<'_> {
         });
         let Some((id, blob)) = blob else { return Err(no_such(name)) };
         let path = format!("/indices/{id}/meta-{blob}.dat");
-        self.files(&used.location).get(&path).map_err(|trouble| match trouble {
-            Trouble::Missing(_) => Self::missing_file(snapshot, &trouble, &used.location),
-            _ => {
-                let (kind, words) = trouble.cause(&used.location);
-                let reason = format!("org.apache.lucene.index.CorruptIndexException: {words}");
-                Reply::caused(500, "corrupt_state_exception", reason, (kind, words))
+        self.files(&used.location).get(&path).map_err(|trouble| {
+            let cause = trouble.cause(&used.location);
+            if matches!(trouble, Trouble::Missing(_)) {
+                return Reply::caused(404, "snapshot_missing_exception", format!("{snapshot} is missing"), &cause);
             }
+            let reason = format!("org.apache.lucene.index.CorruptIndexException: {}", cause.1);
+            Reply::caused(500, "corrupt_state_exception", reason, &cause)
         })
     }
 
@@ -137,12 +128,12 @@ impl Scene<'_> {
         }
         let mut replicas = metadata.replicas;
         for (setting, value) in request.body.get("index_settings").and_then(Value::as_object).into_iter().flatten() {
-            match (setting.trim_start_matches("index."), value.as_u64()) {
-                ("number_of_replicas", Some(number)) => replicas = u32::try_from(number).unwrap_or(u32::MAX),
-                _ => {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    settings.insert(format!("index.{}", setting.trim_start_matches("index.")), text);
-                }
+            let setting = setting.trim_start_matches("index.");
+            if let ("number_of_replicas", Some(number)) = (setting, value.as_u64()) {
+                replicas = u32::try_from(number).unwrap_or(u32::MAX);
+            } else {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                settings.insert(format!("index.{setting}"), text);
             }
         }
         let aliases = if request.flag("include_aliases", true) {
@@ -150,7 +141,7 @@ impl Scene<'_> {
         } else {
             before.as_ref().map(|before| before.aliases.clone()).unwrap_or_default()
         };
-        let since = self.millis();
+        let (since, fresh) = (self.millis(), self.uuid());
         let shards = (0..metadata.shards).map(|number| {
             let mut shard = Shard::new(Vec::new(), since);
             shard.life = Life::Restoring(Box::new(Restoring {
@@ -168,7 +159,7 @@ impl Scene<'_> {
             shard
         });
         let index = Index {
-            uuid: before.as_ref().map_or_else(|| metadata.uuid.clone(), |before| before.uuid.clone()),
+            uuid: before.as_ref().map_or(fresh, |before| before.uuid.clone()),
             open: true,
             replicas,
             settings,

@@ -1,6 +1,7 @@
 //! A snapshot while it is taken: shard after shard, then the list of the repository.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -290,10 +291,10 @@ impl Scene<'_> {
             let identifier =
                 format!("{}-_na_-1-{}", index.uuid, checksum(&serde_json::to_vec(&kept).unwrap_or_default()));
             lookup.insert(id.clone(), identifier.clone());
-            if !catalog.index_metadata_identifiers.contains_key(&identifier) {
-                let blob = self.uuid();
-                catalog.index_metadata_identifiers.insert(identifier, blob.clone());
+            let blob = self.uuid();
+            if let Entry::Vacant(entry) = catalog.index_metadata_identifiers.entry(identifier) {
                 metadata.push((format!("/indices/{id}/meta-{blob}.dat"), kept));
+                entry.insert(blob);
             }
             let listed = catalog.indices.entry(name.clone()).or_default();
             listed.id = id;

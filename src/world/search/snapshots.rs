@@ -15,14 +15,14 @@ use super::snapshot::{Running, RunningShard, Stage};
 use crate::world::Store;
 
 /// What a failed look at `snap-<uuid>.dat` answers.
-fn unreadable(repository: &str, name: &str, uuid: &str, location: &str, trouble: &Trouble) -> Reply {
-    let (kind, words) = trouble.cause(location);
+pub(super) fn unreadable(repository: &str, name: &str, uuid: &str, location: &str, trouble: &Trouble) -> Reply {
+    let cause = trouble.cause(location);
     let snapshot = format!("[{repository}:{name}/{uuid}]");
     match trouble {
         Trouble::Missing(_) => {
-            Reply::caused(404, "snapshot_missing_exception", format!("{snapshot} is missing"), (kind, words))
+            Reply::caused(404, "snapshot_missing_exception", format!("{snapshot} is missing"), &cause)
         }
-        _ => Reply::caused(500, "snapshot_exception", format!("{snapshot} failed to get snapshots"), (kind, words)),
+        _ => Reply::caused(500, "snapshot_exception", format!("{snapshot} failed to get snapshots"), &cause),
     }
 }
 
@@ -204,7 +204,7 @@ impl Scene<'_> {
     fn remove_snapshot(&mut self, repository: &str, used: &Used, name: &str) -> Result<(), Reply> {
         let mut catalog = used.catalog.clone();
         let Some(listed) = catalog.snapshots.iter().find(|listed| listed.name == name) else { return Ok(()) };
-        let uuid = &listed.uuid.clone();
+        let (uuid, lookup) = (&listed.uuid.clone(), listed.index_metadata_lookup.clone());
         catalog.snapshots.retain(|listed| listed.uuid != *uuid);
         let mut going = vec![format!("/snap-{uuid}.dat"), format!("/meta-{uuid}.dat")];
         for listed in catalog.indices.values_mut().filter(|listed| listed.snapshots.iter().any(|have| have == uuid)) {
@@ -235,7 +235,13 @@ impl Scene<'_> {
         catalog.indices.retain(|_, listed| !listed.snapshots.is_empty());
         let used_identifiers: Vec<String> =
             catalog.snapshots.iter().flat_map(|listed| listed.index_metadata_lookup.values().cloned()).collect();
-        catalog.index_metadata_identifiers.retain(|identifier, _| used_identifiers.contains(identifier));
+        for (id, identifier) in lookup {
+            if !used_identifiers.contains(&identifier)
+                && let Some(blob) = catalog.index_metadata_identifiers.remove(&identifier)
+            {
+                going.push(format!("/indices/{id}/meta-{blob}.dat"));
+            }
+        }
         self.publish(repository, used, &catalog)?;
         let mut files = self.files(&used.location);
         for path in going {

@@ -37,7 +37,7 @@ pub fn answer(state: &mut State, site: &SiteName, text: &str, values: &[SqlValue
     }
     if let Some(wanted) = text.strip_prefix("SHOW GLOBAL VARIABLES WHERE Variable_name IN (") {
         let rows = variables(server).into_iter().filter(|(name, _)| wanted.contains(&format!("'{name}'")));
-        return Some(done(table(&["Variable_name", "Value"], rows.map(|(name, value)| vec![name.into(), value]))));
+        return Some(Ok(done(table(&["Variable_name", "Value"], rows.map(|(name, value)| vec![name.into(), value])))));
     }
     let defined = |kind: fn(&super::schema::Schema) -> Vec<&str>| {
         let mut rows = Vec::new();
@@ -54,7 +54,7 @@ pub fn answer(state: &mut State, site: &SiteName, text: &str, values: &[SqlValue
     let rows = match text.as_str() {
         "SHOW GLOBAL STATUS WHERE Variable_name = 'Uptime'" => {
             let before = if started.is_zero() { UPTIME } else { Duration::ZERO };
-            let uptime = (now - started + before).as_secs();
+            let uptime = (now.saturating_sub(started) + before).as_secs();
             table(&["Variable_name", "Value"], std::iter::once(vec!["Uptime".to_owned(), uptime.to_string()]))
         }
         "SELECT UNIX_TIMESTAMP() AS now_is" => one("now_is", wall.to_string()),
@@ -101,7 +101,7 @@ pub fn answer(state: &mut State, site: &SiteName, text: &str, values: &[SqlValue
         }
         _ => return None,
     };
-    Some(done(rows))
+    Some(Ok(done(rows)))
 }
 
 const SCHEMATA: &str = "SELECT schema_name AS db, default_collation_name AS collation_used FROM \
@@ -133,8 +133,8 @@ fn normal(text: &str) -> String {
     text
 }
 
-fn done(rows: SqlRows) -> Answer {
-    Ok((rows, LOOK))
+fn done(rows: SqlRows) -> (SqlRows, Duration) {
+    (rows, LOOK)
 }
 
 /// Rows of text; `NULL` stands for itself.

@@ -30,6 +30,7 @@ pub enum Trouble {
 
 /// A SQL server.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own, and all can be at once")]
 pub struct Server {
     down: bool,
     /// What it calls its machine.

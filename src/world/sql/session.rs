@@ -1,5 +1,6 @@
 //! A session: what a server answers to one statement after the other, and what it refuses in which words.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{answers, execute};
@@ -149,14 +150,21 @@ pub fn session(
         Err(refusal) => return (Err(refusal), took),
     };
     let mut answers = Vec::new();
-    for statement in statements {
+    for (number, statement) in statements.iter().enumerate() {
         match session.run(state, site, &statement.text, &statement.values) {
             Ok(Ran::Done(rows, more)) => {
                 took += more;
                 answers.push(rows);
             }
             Ok(Ran::Waits) => return (Err(waited_too_long()), took + session.lock_wait),
-            Err(refusal) => return (Err(refusal), took),
+            Err(mut refusal) => {
+                // What carries the statements says which of them it was.
+                if statements.len() > 1 {
+                    // Writing to a `String` cannot fail.
+                    let _ = write!(refusal.words, " (statement {} of {})", number + 1, statements.len());
+                }
+                return (Err(refusal), took);
+            }
         }
     }
     (Ok(answers), took)

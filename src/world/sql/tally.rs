@@ -62,9 +62,7 @@ impl Counter {
             self.odd += 1;
             self.rows_follow = false;
         }
-        if self.code {
-            self.code = line != "DELIMITER ;";
-        } else if line.starts_with("DELIMITER ") {
+        if self.code || line.starts_with("DELIMITER ") {
             self.code = line != "DELIMITER ;";
         } else if let Some(rest) = line.strip_prefix("USE `") {
             self.database = name(rest).0;
@@ -108,7 +106,7 @@ impl Counter {
         let parts: Vec<&str> = text.split('\'').collect();
         let mut text: String = parts.iter().step_by(2).copied().collect();
         if let [.., unclosed] = parts.as_slice()
-            && parts.len() % 2 == 0
+            && parts.len().is_multiple_of(2)
         {
             text.push('\'');
             text.push_str(unclosed);

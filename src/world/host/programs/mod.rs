@@ -16,9 +16,6 @@ mod sums;
 mod text;
 mod wrap;
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 use super::{Io, Machine, Process, Slice};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Broken, Call, MOMENT, once, unknown};
-use crate::world::host::{Process, Slice};
+use crate::world::host::{Io, Machine, Process, Slice};
 
 /// The number of the user that programs run as: not root, as the estate restarts the application through `sudo`.
 const USER: &str = "1000";
@@ -15,15 +15,16 @@ pub(super) fn echo(call: Call) -> Box<dyn Process> {
     })
 }
 
+const HELP: &str = "Try 'sleep --help' for more information.";
+
 pub(super) fn sleep(call: &Call) -> Box<dyn Process> {
     let seconds = call.words.first().map(|word| (word, word.parse::<f64>()));
     match seconds {
         Some((_, Ok(seconds))) if seconds >= 0.0 && seconds.is_finite() => {
-            let mut left = Duration::from_secs_f64(seconds);
-            Box::new(Sleep(std::mem::take(&mut left)))
+            Box::new(Sleep(Duration::from_secs_f64(seconds)))
         }
-        Some((word, _)) => Broken::boxed(format!("sleep: invalid time interval '{word}'"), 1),
-        None => Broken::boxed("sleep: missing operand", 1),
+        Some((word, _)) => Broken::boxed(format!("sleep: invalid time interval '{word}'\n{HELP}"), 1),
+        None => Broken::boxed(format!("sleep: missing operand\n{HELP}"), 1),
     }
 }
 
@@ -31,7 +32,7 @@ pub(super) fn sleep(call: &Call) -> Box<dyn Process> {
 struct Sleep(Duration);
 
 impl Process for Sleep {
-    fn slice(&mut self, _on: &mut crate::world::host::Machine<'_>, _io: &mut crate::world::host::Io<'_>) -> Slice {
+    fn slice(&mut self, _on: &mut Machine<'_>, _io: &mut Io<'_>) -> Slice {
         let now = self.0.min(Duration::from_secs(1));
         self.0 -= now;
         if self.0.is_zero() { Slice::Ended(0, now) } else { Slice::Busy(now) }

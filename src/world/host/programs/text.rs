@@ -94,7 +94,7 @@ impl Process for SandboxLine {
 const COUNTING: &str = "{ n[$1]++; if ($1 == \"f\") b += $2 } END { printf \"counted %.0f %.0f %.0f %.0f %.0f\\n\", \
                         n[\"f\"], b, n[\"d\"], n[\"l\"], NR - n[\"f\"] - n[\"d\"] - n[\"l\"] }";
 
-/// The program that steps keep in a file counts the rows of a dump; what it prints is known where rows are.
+/// The programs that steps write, known by their text, and the one that is kept in a file: it counts the rows of a dump.
 pub(super) fn awk(call: Call) -> Box<dyn Process> {
     match call.words()[..] {
         ["BEGIN { print \"here\" }"] => once(|_, io| {
@@ -107,25 +107,28 @@ pub(super) fn awk(call: Call) -> Box<dyn Process> {
             Slice::Ended(0, MOMENT + at_rate(input.len()))
         }),
         ["-f", file] => {
-            let file = call.path(file);
-            gathered(move |on, io| match on.read(&file) {
-                Ok(program) if String::from_utf8_lossy(&program).contains(sql::TALLY_MARK) => {
-                    let input = std::mem::take(io.input);
-                    io.say(sql::tally(&input));
-                    Slice::Ended(0, MOMENT + at_rate(input.len()))
-                }
-                Ok(_) => {
-                    io.complain(format!("awk: the world does not know the program in {file}"));
-                    Slice::Ended(2, MOMENT)
-                }
-                Err(error) => {
-                    io.complain(format!("awk: cannot open {file} ({error})"));
-                    Slice::Ended(2, MOMENT)
-                }
-            })
+            let (path, file) = (call.path(file), file.to_owned());
+            gathered(move |on, io| rows_counted(on, io, &path, &file))
         }
         _ => Broken::boxed(format!("awk: the world does not know the program: {}", call.words.join(" ")), 2),
     }
+}
+
+fn rows_counted(on: &Machine<'_>, io: &mut Io<'_>, path: &str, file: &str) -> Slice {
+    let program = match on.read(path) {
+        Ok(program) => program,
+        Err(error) => {
+            io.complain(format!("awk: fatal: cannot open source file `{file}' for reading: {error}"));
+            return Slice::Ended(2, MOMENT);
+        }
+    };
+    if !String::from_utf8_lossy(&program).contains(sql::TALLY_MARK) {
+        io.complain(format!("awk: the world does not know the program in {file}"));
+        return Slice::Ended(2, MOMENT);
+    }
+    let input = std::mem::take(io.input);
+    io.say(sql::tally(&input));
+    Slice::Ended(0, MOMENT + at_rate(input.len()))
 }
 
 fn counted(text: &str) -> String {

@@ -108,10 +108,7 @@ impl Options {
         let nobody =
             || NoWay { code: 2002, state: "HY000", words: format!("Can't connect to server on '{host}' (115)") };
         let state: &State = on.state;
-        let site = match listener(host, port) {
-            Some((site, Listener::Sql)) => site,
-            _ => return Err(nobody()),
-        };
+        let Some((site, Listener::Sql)) = listener(host, port) else { return Err(nobody()) };
         let ways = [Zone::Site(on.site.clone()), Zone::Site(site.clone())];
         let passes = state.network.passes(&ways[0], &ways[1]) && state.network.passes(&ways[1], &ways[0]);
         if !passes || !state.sites.get(&site).is_some_and(|there| there.sql.is_up()) {
