@@ -52,6 +52,12 @@ impl<'a> Checker<'a> {
         {
             return;
         }
+        if slot.node.text().is_some()
+            && let Some(words) = self.all_words(&alternatives)
+        {
+            self.check_choice(slot, &words);
+            return;
+        }
         let mut tried: Vec<(&Value, Shape)> = Vec::new();
         for alternative in &alternatives {
             let mut attempt = Checker {
@@ -90,6 +96,19 @@ impl<'a> Checker<'a> {
         let forms: Vec<String> = alternatives.iter().map(|schema| self.form(schema)).collect();
         let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
         self.refuse(slot, format!("must be {}, not {}", list(&forms, "or"), slot.node.noun()), None);
+    }
+
+    /// Every word that is allowed, when no other text is.
+    fn all_words(&self, alternatives: &[&'a Value]) -> Option<Vec<&'a str>> {
+        let mut words = Vec::new();
+        for schema in alternatives {
+            match self.choices(schema) {
+                Some(choices) => words.extend(choices),
+                None if self.resolve(schema).get("type").and_then(Value::as_str) == Some("object") => {}
+                None => return None,
+            }
+        }
+        (!words.is_empty()).then_some(words)
     }
 
     /// The key that tells all alternatives apart, with the words it may have, when there is one.
