@@ -13,9 +13,6 @@ use crate::port::{Clock, Reach, SinkError};
 use crate::run::{Operator, RunState};
 use crate::transport::{SystemClock, World, WorldOptions};
 
-/// A file of this name lies in folders that belong to the simulated world of `changeover demo`.
-pub(super) const SIMULATED: &str = "SIMULATED";
-
 /// The estate and the record of its runs; no host is touched.
 pub(super) struct Record {
     /// The estate.
@@ -151,7 +148,7 @@ pub(super) fn locked(error: &crate::journal::LockError) -> CliError {
 fn refuse_simulated(app: &App, state_dir: &Path) -> Result<(), CliError> {
     let estate = app.places.current.join(load::find_estate(app)?);
     let folders = [Some(state_dir), estate.parent()];
-    if folders.into_iter().flatten().any(|folder| folder.join(SIMULATED).exists()) {
+    if folders.into_iter().flatten().any(load::is_simulated) {
         return Err(CliError::invalid("this is the estate of the demo's simulated world: nothing real is there")
             .hint("`changeover runs` shows what was played; `changeover demo --headless` plays it again"));
     }

@@ -66,7 +66,7 @@ fn a_story_is_scored_from_the_first_thing_that_broke() {
 source-dies: The active site goes dark in the middle of a copy
 
   broke        02:02:00  site prod goes dark: every host and every server of it
-  noticed      02:02:10  after 10s: s/a@prod failed and was tried again
+  noticed      02:02:05  after 5s: s/a@prod said: prod does not answer
   decided      02:02:40  after 40s: the operator answers `stop`
   done         02:05:00  after 3m: bcp serves a whole copy, by restore
   data lost    1 document, 1 row: prod had them, bcp has not
