@@ -117,16 +117,15 @@ fn plan(app: &App, args: &DemoArgs, estate: &Estate, wanted: &str) -> Result<Pla
 }
 
 impl<'a> Crew<'a> {
-    /// A crew for a world; `answered` when somebody who is not there answers.
+    /// A crew for a world.
     pub(super) fn new(
         app: &'a mut App,
         args: &DemoArgs,
         world: SimulatedWorld,
         prepared: Prepared,
         backstage: Rc<Backstage>,
-        answered: bool,
     ) -> Self {
-        let at_terminal = app.io.is_interactive && !answered;
+        let at_terminal = args.asks(app);
         let screen = Screen::new(app, args.output, prepared.folder, None, world.clock()).never_resumed();
         Self {
             world,
@@ -136,7 +135,7 @@ impl<'a> Crew<'a> {
             plans: prepared.plans,
             screen,
             backstage,
-            attended: answered || at_terminal,
+            attended: args.answers.is_some() || at_terminal,
             at_terminal,
         }
     }

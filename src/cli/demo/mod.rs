@@ -64,19 +64,22 @@ pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
             .hint("`changeover demo --headless` copies one simulated site to the other and counts")
             .hint("`changeover demo --list` lists stories in which things break"));
     }
-    match &args.scenario {
-        Some(scenario) => pace::block_on(args.speed(), |tempo| story::story(app, args, scenario, tempo)),
-        None => {
-            let runbook = args.runbook.as_deref().unwrap_or("replicate");
-            pace::block_on(args.speed(), |tempo| play::play(app, args, runbook, tempo))
-        }
+    if let Some(scenario) = &args.scenario {
+        return pace::block_on(args.speed(), |tempo| story::story(app, args, scenario, tempo));
     }
+    let runbook = args.runbook.as_deref().unwrap_or("replicate");
+    pace::block_on(args.speed(), |tempo| play::play(app, args, runbook, tempo))
 }
 
 impl DemoArgs {
     /// A copy takes some seconds, and is worth looking at; a story is mostly waiting.
     fn speed(&self) -> Speed {
         self.speed.unwrap_or(Speed::Times(if self.scenario.is_some() { 10.0 } else { 1.5 }))
+    }
+
+    /// True when whoever is at the terminal is asked. A world that goes as fast as it can waits for nobody.
+    fn asks(&self, app: &App) -> bool {
+        app.io.is_interactive && self.answers.is_none() && self.speed() != Speed::Unlimited
     }
 }
 

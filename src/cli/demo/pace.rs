@@ -1,4 +1,5 @@
-//! Time in the demo: the runtime's clock is paused, and driven so many times as fast as the real one.
+//! Time in the demo: the runtime's clock is paused, so it goes from timer to timer by itself, and is held back to so many
+//! times the speed of the real one. Whatever the speed, the same happens at the same moments.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,11 +7,8 @@ use std::time::Duration;
 
 use crate::cli::{CliError, Exit};
 
-/// Between two pushes of the clock.
+/// How far the clock may run ahead, in real time.
 const TICK: Duration = Duration::from_millis(20);
-
-/// So much faster goes what nobody looks at.
-const HURRY: f64 = 500.0;
 
 /// Lets the demo hurry through what nobody looks at.
 #[derive(Debug, Clone, Default)]
@@ -22,10 +20,6 @@ impl Tempo {
     /// From now on it hurries, or goes at its usual speed again.
     pub(super) fn hurry(&self, hurries: bool) {
         self.hurries.set(hurries);
-    }
-
-    fn times(&self, usual: f64) -> f64 {
-        if self.hurries.get() { usual.max(HURRY) } else { usual }
     }
 }
 
@@ -77,15 +71,21 @@ where
     })
 }
 
-/// Pushes the paused clock on for ever.
+/// Holds the clock back for ever, but while the demo hurries.
 async fn drive(times: f64, tempo: &Tempo) -> std::convert::Infallible {
-    let mut last = std::time::Instant::now();
+    let both = || (std::time::Instant::now(), tokio::time::Instant::now());
+    let (mut real, mut shown) = both();
     loop {
-        // While a blocking task runs, a paused clock does not run ahead by itself.
-        drop(tokio::task::spawn_blocking(|| std::thread::sleep(TICK)).await);
-        let now = std::time::Instant::now();
-        tokio::time::advance(now.duration_since(last).mul_f64(tempo.times(times))).await;
-        last = now;
+        tokio::time::sleep(TICK.mul_f64(times)).await;
+        if tempo.hurries.get() {
+            (real, shown) = both();
+            continue;
+        }
+        let ahead = shown.elapsed().div_f64(times).saturating_sub(real.elapsed());
+        if !ahead.is_zero() {
+            // While a blocking task runs, a paused clock stays where it is.
+            drop(tokio::task::spawn_blocking(move || std::thread::sleep(ahead)).await);
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn play(app: &mut App, args: &DemoArgs, runbook: &str, tempo: T
     tokio::time::sleep(BEFORE).await;
     tempo.hurry(false);
     let (backstage, _) = Backstage::new();
-    let mut crew = Crew::new(app, args, world.clone(), prepared, Rc::new(backstage), false);
+    let mut crew = Crew::new(app, args, world.clone(), prepared, Rc::new(backstage));
     let state = crew.run(runbook, false).await?;
     drop(crew);
     pages::counts(app, args, &world)?;

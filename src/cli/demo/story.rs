@@ -19,18 +19,17 @@ use crate::world::SimulatedWorld;
 pub(super) async fn story(app: &mut App, args: &DemoArgs, wanted: &str, tempo: Tempo) -> Result<Exit, CliError> {
     let scenario = load::scenario(app, wanted)?;
     let answers = args.answers.as_ref().map(|path| load::answers(app, path)).transpose()?;
-    let answered = answers.is_some();
+    let unattended = answers.is_none() && !args.asks(app);
     let answers = answers.unwrap_or_default();
     let spec = scenario.spec(args.seed);
     let prepared = prepare(app, args, &spec, &runbooks(&scenario, &answers))?;
     let follow_up = pages::follow_up(app);
-    let unattended = !answered && !app.io.is_interactive;
     let who = if unattended { " Nobody is there to answer." } else { "" };
     pages::head(app, args, &spec, &format!("scenario `{}` is played: {}.{who}", scenario.name, scenario.title))?;
     let world = SimulatedWorld::new(&spec);
     let (backstage, hears) = Backstage::new();
     let backstage = Rc::new(backstage);
-    let mut crew = Crew::new(app, args, world.clone(), prepared, Rc::clone(&backstage), answered);
+    let mut crew = Crew::new(app, args, world.clone(), prepared, Rc::clone(&backstage));
     tempo.hurry(true);
     for runbook in &scenario.before {
         let state = crew.run(runbook.as_str(), true).await?;
