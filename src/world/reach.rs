@@ -18,8 +18,10 @@ use crate::port::{
 
 /// How much output one look at a job returns.
 const LOOK: usize = 256 * 1024;
-/// How often a job is looked at while somebody waits for news of it.
-const NEWS: Duration = Duration::from_millis(250);
+/// Between the first two looks at a job while somebody waits for news of it; doubled from look to look.
+const NEWS: Duration = Duration::from_millis(50);
+/// The longest time between two looks.
+const LATE_NEWS: Duration = Duration::from_secs(2);
 
 /// A simulated world, to be reached by many at once.
 #[derive(Clone)]
@@ -257,6 +259,7 @@ impl Reach for SimulatedWorld {
         let Who::Host(host) = target.who else { unreachable!("a host's target") };
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let deadline = tokio::time::Instant::now() + wait;
+        let mut pause = NEWS;
         loop {
             let poll = self
                 .call(&target, |state| {
@@ -279,7 +282,8 @@ impl Reach for SimulatedWorld {
             if news || tokio::time::Instant::now() >= deadline {
                 return Ok(poll);
             }
-            tokio::time::sleep(NEWS).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LATE_NEWS);
         }
     }
 

@@ -189,9 +189,9 @@ fn quiet(seed: u64) -> Schedule {
     schedule
 }
 
-/// The sound engine passes all of these schedules, the broken one is caught in one of them, with these words.
+/// The sound engine passes all of these schedules, the broken one is caught in one of them, with one of these words.
 #[track_caller]
-fn is_caught(broken: Broken, words: &str, schedules: impl Iterator<Item = Schedule>) {
+fn is_caught(broken: Broken, words: &[&str], schedules: impl Iterator<Item = Schedule>) {
     let mut tried = 0;
     for schedule in schedules {
         tried += 1;
@@ -199,7 +199,10 @@ fn is_caught(broken: Broken, words: &str, schedules: impl Iterator<Item = Schedu
             panic!("the sound engine is blamed: {wrong}");
         }
         if let Err(wrong) = perform_schedule(&schedule, &Engine::Broken(broken)) {
-            assert!(wrong.contains(words), "{broken:?} was caught for something else: {wrong}");
+            assert!(
+                words.iter().any(|words| wrong.contains(words)),
+                "{broken:?} was caught for something else: {wrong}"
+            );
             return;
         }
     }
@@ -208,7 +211,7 @@ fn is_caught(broken: Broken, words: &str, schedules: impl Iterator<Item = Schedu
 
 #[test]
 fn an_effect_before_its_intent_is_caught() {
-    is_caught(Broken::IntentAfterEffect, "before its intent was on record", (1..4).map(quiet));
+    is_caught(Broken::IntentAfterEffect, &["before its intent was on record"], (1..4).map(quiet));
 }
 
 #[test]
@@ -218,27 +221,28 @@ fn a_restore_over_the_new_active_site_is_caught() {
         schedule.faults = vec![(Duration::from_secs(at), Fault::DirectionTurns)];
         schedule
     });
-    is_caught(Broken::NoEpoch, "the active site", turning);
+    is_caught(Broken::NoEpoch, &["the active site"], turning);
 }
 
 #[test]
 fn success_that_is_believed_is_caught() {
-    is_caught(Broken::BelievesSuccess, "the run is called done, but sql/", (1..4).map(quiet));
+    is_caught(Broken::BelievesSuccess, &["the run is called done, but sql/"], (1..4).map(quiet));
 }
 
 #[test]
 fn the_repetition_of_an_unknown_outcome_is_caught() {
     let [source, _] = Spec::sites();
-    let cut = (1..60).map(|at| {
-        let mut schedule = quiet(at);
+    let cut = (0..12).map(|tenth| {
+        let mut schedule = quiet(tenth);
         let zone = Zone::Site(source.clone());
-        // Slow disks, so that work is under way for longer than anybody waits for a silent host.
+        let slow = Duration::from_millis(500 + 100 * tenth);
+        // Slow disks once the dump is under way: it takes longer than anybody waits for a silent host.
         schedule.faults = vec![
-            (Duration::ZERO, Fault::DisksSlow { site: source.clone(), times: 2_000 }),
-            (Duration::from_secs(10 * at), Fault::Cut { from: zone.clone(), to: Zone::Console }),
-            (Duration::from_secs(10 * at + 3_000), Fault::Mend { a: zone, b: Zone::Console }),
+            (slow, Fault::DisksSlow { site: source.clone(), times: 5_000 }),
+            (slow + Duration::from_secs(1), Fault::Cut { from: zone.clone(), to: Zone::Console }),
+            (Duration::from_mins(50), Fault::Mend { a: zone, b: Zone::Console }),
         ];
         schedule
     });
-    is_caught(Broken::RepeatsUnknown, "works in several attempts at once", cut);
+    is_caught(Broken::RepeatsUnknown, &["works in several attempts at once", "still works at"], cut);
 }

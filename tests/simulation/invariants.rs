@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use changeover::model::{Outcome, SiteName, UnitKey};
 use changeover::points::Tree;
-use changeover::run::{Event, EventKind, PromptAnswer, PromptId, RunState};
+use changeover::run::{Event, EventKind, PromptAnswer, PromptId, RunState, UnitPhase};
+use changeover::runbook::{Interrupted, Mode};
 use changeover::world::{Change, SimulatedWorld, State, Store};
 
 /// Looks at one run. Fed with every event that has become durable.
@@ -85,6 +86,14 @@ impl Inspector {
     /// I4: what nobody knows the outcome of is not done again without a person's word.
     fn unknown_is_not_repeated(&mut self, event: &Event) -> Result<(), String> {
         match &event.kind {
+            EventKind::SessionStarted { .. } => {
+                // Kinds that can look whether they had their effect do so first, and so know.
+                let state = self.state.as_ref();
+                self.unknown.retain(|unit| {
+                    let step = state.and_then(|state| state.plan.step(&unit.step));
+                    step.is_none_or(|step| step.interrupted != Interrupted::Verify)
+                });
+            }
             EventKind::UnitEnded { unit, outcome: Outcome::Unknown { .. }, .. } => {
                 self.unknown.insert(unit.clone());
             }
@@ -132,7 +141,11 @@ impl Inspector {
         let direction = &state.plan.direction;
         let tree = exchange_tree(state);
         let marker = tree.complete(&state.point);
-        let complete = has(world, &direction.target, &marker.to_string_lossy());
+        let complete = if state.plan.mode == Mode::Restore {
+            any_complete(world, &direction.target, &tree)
+        } else {
+            has(world, &direction.target, &marker.to_string_lossy())
+        };
         let changes: Vec<&Change> = world.changes[self.seen..].iter().collect();
         for change in changes {
             let at_source = change.site == direction.source;
@@ -146,7 +159,7 @@ impl Inspector {
                         change.site, change.what
                     ));
                 }
-                Store::Search | Store::Sql | Store::Files if !complete && state.plan.runbook.as_str() != "restore" => {
+                Store::Search | Store::Sql | Store::Files if !complete => {
                     return Err(format!(
                         "the copy at the target was changed ({}) before a complete point was there",
                         change.what
@@ -177,7 +190,7 @@ impl Inspector {
         let Some(turned) = world.turned.filter(|turned| change.at > *turned) else { return false };
         let running = |unit: &UnitKey| {
             let state = self.state.as_ref().and_then(|state| state.units.get(unit));
-            state.is_some_and(|unit| matches!(unit.phase, changeover::run::UnitPhase::Running))
+            state.is_some_and(|unit| matches!(unit.phase, UnitPhase::Running))
         };
         !self.intents.iter().any(|((unit, _), began)| *began <= turned && running(unit))
     }
@@ -201,16 +214,7 @@ impl Inspector {
     /// The last complete point at the target is never removed.
     fn a_good_copy_stays(&mut self, world: &State) -> Result<(), String> {
         let state = self.state()?;
-        let points = exchange_tree(state).points();
-        let target = &state.plan.direction.target;
-        let site = &world.sites[target];
-        let disk = &world.disks[site.exchange.0];
-        let points = on_disk(&points.to_string_lossy());
-        let complete = disk
-            .list(&points)
-            .unwrap_or_default()
-            .iter()
-            .any(|point| disk.exists(&format!("{points}/{point}/COMPLETE")));
+        let complete = any_complete(world, &state.plan.direction.target, &exchange_tree(state));
         if self.had_point && !complete {
             return Err("the last complete point at the target is gone".to_owned());
         }
@@ -240,13 +244,12 @@ impl Inspector {
         self.look_at_the_world()?;
         let state = self.state()?;
         for (unit, facts) in &state.units {
-            if facts.attempts > 0 && !matches!(facts.phase, changeover::run::UnitPhase::Ended(_)) {
+            let has_ending = matches!(facts.phase, UnitPhase::Ended(_) | UnitPhase::Undone(_));
+            if facts.attempts > 0 && !has_ending {
                 return Err(format!("the run has ended, but {unit} is {:?}", facts.phase));
             }
         }
-        let unknown = |unit: &UnitKey| {
-            matches!(&state.units[unit].phase, changeover::run::UnitPhase::Ended(Outcome::Unknown { .. }))
-        };
+        let unknown = |unit: &UnitKey| matches!(&state.units[unit].phase, UnitPhase::Ended(Outcome::Unknown { .. }));
         let named: Vec<String> = self
             .intents
             .keys()
@@ -291,6 +294,13 @@ fn read(world: &State, site: &SiteName, path: &str) -> Option<Vec<u8>> {
 
 fn has(world: &State, site: &SiteName, path: &str) -> bool {
     world.disks[world.sites[site].exchange.0].exists(&on_disk(path))
+}
+
+/// True when a complete point of the tree is at the site.
+fn any_complete(world: &State, site: &SiteName, tree: &Tree) -> bool {
+    let disk = &world.disks[world.sites[site].exchange.0];
+    let points = on_disk(&tree.points().to_string_lossy());
+    disk.list(&points).unwrap_or_default().iter().any(|point| disk.exists(&format!("{points}/{point}/COMPLETE")))
 }
 
 fn no_secret_is_told(event: &Event) -> Result<(), String> {

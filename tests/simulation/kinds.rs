@@ -39,7 +39,7 @@ confirm = { level = 1, message = "Go on?" }
 id = "wait"
 uses = "basic.wait"
 on = "console"
-with = { time = "2s" }
+with = { for = "2s" }
 
 [[stages.steps]]
 id = "command"
