@@ -56,7 +56,7 @@ fn played(name: &str, answered: bool) -> (i32, String) {
     let ran = Home::new().demo(&arguments);
     assert_eq!(ran.err, "", "{name}");
     let card = ran.out.split_once(&format!("\n{name}: ")).unwrap_or_else(|| panic!("no card:\n{}", ran.out)).1;
-    let card = card.split_once("\nUntil the next demo").expect("what follows the card").0;
+    let card = card.split_once("\nThe record is kept").expect("what follows the card").0;
     (ran.code, format!("{name}: {}\n", card.trim_end()))
 }
 

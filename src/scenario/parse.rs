@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Scenario;
 use crate::document::{Entry, Node, Parsed, ShapeRules, check_shape, parse_toml, tidy};
-use crate::model::{Diagnostic, SourceText, Span, did_you_mean};
+use crate::model::{Diagnostic, SiteName, SourceText, Span, did_you_mean};
 use crate::world::Spec;
 
 /// Reads a scenario and finds everything that is wrong with it. `runbooks` are those that can be started.
@@ -97,7 +97,7 @@ fn check_happenings(file: &str, root: &Node) -> Vec<Diagnostic> {
 fn check_site(file: &str, path: &str, entry: &Entry) -> Option<Diagnostic> {
     let name = entry.node.text().filter(|_| entry.key == "site")?;
     let sites = Spec::sites();
-    let known: Vec<&str> = sites.iter().map(|site| site.as_str()).collect();
+    let known: Vec<&str> = sites.iter().map(SiteName::as_str).collect();
     if known.contains(&name) {
         return None;
     }

@@ -47,12 +47,10 @@ impl Script {
                     self.see(SAID, at);
                 }
             }
-            EventKind::UnitEnded { outcome, retry_after, .. } if !outcome.is_good() => {
-                if outcome.failure().is_some() {
-                    self.see(TOLD, at);
-                    if retry_after.is_none() {
-                        self.see(FAILED, at);
-                    }
+            EventKind::UnitEnded { outcome, retry_after, .. } if outcome.failure().is_some() => {
+                self.see(TOLD, at);
+                if retry_after.is_none() {
+                    self.see(FAILED, at);
                 }
             }
             EventKind::PromptOpened { prompt } => {

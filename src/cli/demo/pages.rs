@@ -23,9 +23,11 @@ pub(super) fn head(app: &mut App, args: &DemoArgs, spec: &Spec, what: &str) -> R
     let stop = if what.ends_with('.') { "" } else { "." };
     writeln!(
         app.io.out,
-        "SIMULATED: two sites, {source} and {target}, live in this process; nothing outside of it is touched.\n\
-         {users}; {what}{stop}\n\
-         Engine, runbooks, journal and reports are the real ones. Seed {}, {speed}.\n",
+        "SIMULATED: two sites, {source} and {target}, live in this process.\n\
+         Nothing outside of it is touched. {users}.\n\
+         {what}{stop}\n\
+         Engine, runbooks, journal and reports are the real ones.\n\
+         Seed {}, {speed}.\n",
         args.seed
     )?;
     app.io.out.flush()?;
@@ -33,7 +35,7 @@ pub(super) fn head(app: &mut App, args: &DemoArgs, spec: &Spec, what: &str) -> R
 }
 
 /// What both sites hold at the end.
-pub(super) fn counts(app: &mut App, args: &DemoArgs, world: &SimulatedWorld) -> Result<(), CliError> {
+pub(super) fn counts(app: &mut App, args: &DemoArgs, world: &SimulatedWorld, done: bool) -> Result<(), CliError> {
     let [source, target] = Spec::sites();
     let held = world.with(|world| [world.count(&source), world.count(&target)]);
     if args.output == Output::Json {
@@ -43,10 +45,11 @@ pub(super) fn counts(app: &mut App, args: &DemoArgs, world: &SimulatedWorld) -> 
     }
     let table = counts::table([(&source, &held[0]), (&target, &held[1])]);
     writeln!(app.io.out, "\nWhat the two sites hold now, counted by the world itself:\n\n{table}")?;
-    if held[0] != held[1] && world.with(|world| world.spec.write_every.is_some()) {
+    if done && held[0] != held[1] && world.with(|world| world.spec.write_every.is_some()) {
         writeln!(
             app.io.out,
-            "The users of {source} went on writing during the run: what came after the capture is in the next copy."
+            "The users of {source} went on writing during the run:\n\
+             what came after the capture is in the next copy.\n"
         )?;
     }
     Ok(())
@@ -62,7 +65,7 @@ pub(super) fn last_words(app: &mut App, args: &DemoArgs, follow_up: &str) -> Res
     if args.output != Output::Json {
         writeln!(
             app.io.out,
-            "Until the next demo its record can be looked at: what every step did and printed, for example with\n\n  \
+            "The record is kept until the next demo; to look at what every step did:\n\n  \
              {follow_up} runs show\n  {follow_up} runs log\n"
         )?;
         writeln!(app.io.out, "SIMULATED: nothing real was touched.")?;

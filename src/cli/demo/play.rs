@@ -19,7 +19,7 @@ pub(super) async fn play(app: &mut App, args: &DemoArgs, runbook: &str, tempo: T
     let spec = Spec::small(args.seed);
     let prepared = prepare(app, args, &spec, &[runbook.to_owned()])?;
     let follow_up = pages::follow_up(app);
-    pages::head(app, args, &spec, &format!("meanwhile runbook `{runbook}` is carried out"))?;
+    pages::head(app, args, &spec, &format!("Runbook `{runbook}` is carried out meanwhile"))?;
     let world = SimulatedWorld::new(&spec);
     tempo.hurry(true);
     tokio::time::sleep(BEFORE).await;
@@ -28,7 +28,8 @@ pub(super) async fn play(app: &mut App, args: &DemoArgs, runbook: &str, tempo: T
     let mut crew = Crew::new(app, args, world.clone(), prepared, Rc::new(backstage));
     let state = crew.run(runbook, false).await?;
     drop(crew);
-    pages::counts(app, args, &world)?;
+    let exit = exit_of(&state);
+    pages::counts(app, args, &world, exit == Exit::Done)?;
     pages::last_words(app, args, &follow_up)?;
-    Ok(exit_of(&state))
+    Ok(exit)
 }

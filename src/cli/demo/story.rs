@@ -25,7 +25,7 @@ pub(super) async fn story(app: &mut App, args: &DemoArgs, wanted: &str, tempo: T
     let prepared = prepare(app, args, &spec, &runbooks(&scenario, &answers))?;
     let follow_up = pages::follow_up(app);
     let who = if unattended { " Nobody is there to answer." } else { "" };
-    pages::head(app, args, &spec, &format!("scenario `{}` is played: {}.{who}", scenario.name, scenario.title))?;
+    pages::head(app, args, &spec, &format!("Scenario {}: {}.{who}", scenario.name, scenario.title))?;
     let world = SimulatedWorld::new(&spec);
     let (backstage, hears) = Backstage::new();
     let backstage = Rc::new(backstage);
