@@ -9,7 +9,7 @@ use super::{App, CliError, Excerpts};
 use crate::check;
 use crate::document::{Node, Parsed, SIZE_LIMIT, has_errors};
 use crate::estate::Estate;
-use crate::model::{Diagnostic, SourceText, did_you_mean};
+use crate::model::{Counted, Diagnostic, SourceText, did_you_mean};
 use crate::runbook::{Origin, Runbook, SHIPPED, shipped};
 use crate::scenario::{self, Answers, Scenario};
 
@@ -206,9 +206,8 @@ fn usable<T>(app: &App, parsed: Parsed<T>) -> Result<(T, Vec<Diagnostic>), CliEr
     let name = parsed.source.name.clone();
     parsed.into_result().map_err(|problems| {
         let errors = problems.iter().filter(|problem| has_errors(std::slice::from_ref(problem))).count();
-        let plural = if errors == 1 { "error" } else { "errors" };
-        CliError::invalid(format!("{name} cannot be used: {errors} {plural}"))
-            .excerpts(excerpts.render(&problems, &app.io))
+        let errors = Counted::of(errors, "error", "errors");
+        CliError::invalid(format!("{name} cannot be used: {errors}")).excerpts(excerpts.render(&problems, &app.io))
     })
 }
 

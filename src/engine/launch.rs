@@ -11,7 +11,7 @@ use super::dispatcher::{Doing, Engine, EngineError, Input, Live, ended};
 use crate::model::{Failure, FailureKind, Outcome, UnitKey};
 use crate::run::EventKind;
 use crate::runbook::render_value;
-use crate::systems::{JobLog, StepContext, Voice};
+use crate::systems::{Circumstances, JobLog, StepContext, Voice};
 
 /// The step kind that writes the first direction record, and so cannot demand one.
 const FOUNDS_DIRECTION: &str = "exchange.prepare";
@@ -120,24 +120,16 @@ impl Engine {
             .kind(&step.uses)
             .ok_or_else(|| invalid(format!("there is no step kind {}", step.uses)))?;
         let params = self.params(unit)?;
-        let target = step.units().find(|(key, _)| key == unit).map(|(_, target)| target.clone());
-        let cx = StepContext {
+        let around = Circumstances {
             reach: Arc::clone(&self.config.reach),
             clock: Arc::clone(&self.config.clock),
             estate: Arc::clone(&self.config.estate),
             direction: self.state.plan.direction.clone(),
             run: self.state.run.clone(),
             point: self.state.point.clone(),
-            unit: unit.clone(),
-            attempt,
-            end: target.and_then(|target| target.end),
-            host: unit.host.clone(),
-            first: step.is_first(unit),
-            service: step.service.clone(),
-            voice,
-            cancel: cancel.clone(),
-            jobs: jobs.clone(),
         };
+        let cx = StepContext::of(around, step, unit, attempt, voice);
+        let cx = StepContext { cancel: cancel.clone(), jobs: jobs.clone(), ..cx };
         Ok(Attempt {
             step: kind.decode(&params).map_err(invalid)?,
             cx,

@@ -339,24 +339,11 @@ impl RunState {
     /// The values that templates of `unit` can use now.
     #[must_use]
     pub fn scope(&self, titles: (&str, &str), unit: &UnitKey) -> TemplateScope {
-        let direction = &self.plan.direction;
-        let estimated: u64 =
-            self.captures.values().filter_map(|captures| captures.get("estimated_bytes")?.as_u64()).sum();
-        let steps: Map<String, Value> =
-            self.captures.iter().map(|(id, values)| (id.to_string(), Value::Object(values.clone()))).collect();
-        TemplateScope::default()
-            .with("source", direction.source.as_str())
-            .with("target", direction.target.as_str())
-            .with("source_title", titles.0)
-            .with("target_title", titles.1)
-            .with("estate", self.plan.estate.as_str())
-            .with("params", Value::Object(self.plan.params.clone()))
-            .with("run", serde_json::json!({ "id": self.run }))
-            .with("point", serde_json::json!({ "id": self.point }))
-            .with("steps", Value::Object(steps))
-            .with("estimated_bytes", estimated)
-            .with("site", unit.site.as_ref().map(ToString::to_string))
-            .with("host", unit.host.as_ref().map(ToString::to_string))
+        let plan = &self.plan;
+        TemplateScope::of_plan(&plan.direction, titles, &plan.estate, &plan.params)
+            .of_run(&self.run, &self.point)
+            .at(unit)
+            .after(self.captures.iter())
     }
 
     /// The questions that wait for an answer.

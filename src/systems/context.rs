@@ -13,6 +13,7 @@ use crate::model::{
 };
 use crate::points::Tree;
 use crate::port::{Clock, JobId, Place, Reach};
+use crate::runbook::PlannedStep;
 
 /// Everything one attempt of one unit has.
 #[derive(Clone)]
@@ -69,7 +70,47 @@ impl JobLog {
     }
 }
 
+/// What all attempts of one run have in common.
+#[derive(Clone)]
+pub struct Circumstances {
+    /// The world.
+    pub reach: Arc<dyn Reach>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The estate.
+    pub estate: Arc<Estate>,
+    /// Who is source and who is target.
+    pub direction: Direction,
+    /// The run.
+    pub run: RunId,
+    /// The restore point of the run.
+    pub point: PointId,
+}
+
 impl StepContext {
+    /// The context of one attempt of `unit`, which is one of `step`'s. Nobody can stop it yet, and it has no jobs.
+    #[must_use]
+    pub fn of(around: Circumstances, step: &PlannedStep, unit: &UnitKey, attempt: u32, voice: Voice) -> Self {
+        let Circumstances { reach, clock, estate, direction, run, point } = around;
+        Self {
+            reach,
+            clock,
+            estate,
+            direction,
+            run,
+            point,
+            unit: unit.clone(),
+            attempt,
+            end: step.units().find(|(key, _)| key == unit).and_then(|(_, target)| target.end),
+            host: unit.host.clone(),
+            first: step.is_first(unit),
+            service: step.service.clone(),
+            voice,
+            cancel: CancellationToken::new(),
+            jobs: JobLog::default(),
+        }
+    }
+
     /// The site it acts at.
     ///
     /// # Errors

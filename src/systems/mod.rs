@@ -8,6 +8,7 @@ mod context;
 pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod held;
 mod job;
 #[cfg(test)]
 pub(crate) mod local;
@@ -28,7 +29,7 @@ pub mod mysql;
 pub mod redis;
 
 pub use argv::Argv;
-pub use context::{JobLog, StepContext, Voice, VoiceMessage};
+pub use context::{Circumstances, JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, Wrap, service_kind,

@@ -208,6 +208,8 @@ pub struct KindEntry {
     pub interrupted: Interrupted,
     /// The longest that one attempt may take when the runbook says nothing.
     pub timeout: Span,
+    /// True for a kind that is there for its step's `confirm` only: without one it does nothing.
+    pub only_asks: bool,
     decode: Decode,
     wrap: Option<Wrap>,
     schema: fn() -> Schema,
@@ -232,6 +234,7 @@ where
         service: None,
         interrupted: Interrupted::Repeat,
         timeout: Span::seconds(600),
+        only_asks: false,
         decode: decode::<S>,
         wrap: None,
         schema: || schemars::schema_for!(S),
@@ -264,6 +267,13 @@ impl KindEntry {
     #[must_use]
     pub fn timeout(mut self, timeout: Span) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Says that it is there for its step's `confirm` only.
+    #[must_use]
+    pub fn only_asks(mut self) -> Self {
+        self.only_asks = true;
         self
     }
 

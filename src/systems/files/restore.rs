@@ -29,6 +29,10 @@ pub(super) struct Restore {
     /// Goes on although more is to be deleted than `max_delete` allows.
     #[serde(default)]
     accept_deletions: bool,
+    /// Compares by content, not by size and time: a file that was changed and whose time was set back is replaced too.
+    /// Reads everything at both ends.
+    #[serde(default)]
+    deep: bool,
 }
 
 /// One folder and where it comes from.
@@ -116,7 +120,8 @@ impl Restore {
         delete: u64,
     ) -> Result<Copy, Failure> {
         let ability = ability(cx, place, settings).await?;
-        Ok(Copy { delete: Some(delete), delay_updates: true, ..ability.copy(settings, &pair.from, &pair.to)? })
+        let copy = ability.copy(settings, &pair.from, &pair.to)?;
+        Ok(Copy { delete: Some(delete), delay_updates: true, checksum: self.deep, ..copy })
     }
 
     /// Looks at a folder and its source without changing anything.
