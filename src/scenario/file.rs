@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Span, StageId};
+use crate::model::{Span, StageId, StepId};
 use crate::world::{Fault, Spec};
 
 /// A scenario: a world, what breaks in it and when, and what counts as noticed, decided and done.
@@ -64,8 +64,11 @@ pub struct WorldShape {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Happening {
-    /// So long after the story began.
+    /// So long after the story began, or after the beginning of the step that is named.
     pub at: Span,
+    /// The step of the run at whose first beginning in the story `at` begins to count: `carry`.
+    #[serde(default)]
+    pub during: Option<StepId>,
     /// What.
     pub strikes: Fault,
 }
@@ -147,11 +150,5 @@ impl Scenario {
             spec.write_every = Some(every.0).filter(|every| !every.is_zero());
         }
         spec
-    }
-
-    /// When the first thing breaks, after the beginning of the story.
-    #[must_use]
-    pub fn first_break(&self) -> Span {
-        self.happens.iter().map(|happening| happening.at).min().unwrap_or(Span::seconds(0))
     }
 }

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::backstage::{Backstage, Happened, Order};
 use super::crew::operator;
 use crate::cli::conduct::Signals;
-use crate::model::{CancelReason, SiteName};
+use crate::model::{CancelReason, SiteName, StepId};
 use crate::port::Clock;
 use crate::run::{Answer, Event, EventKind, PromptId, RunCommand, choices, read_answer};
 use crate::scenario::{
-    Act, Action, Answers, Facts, Got, RunFact, Scenario, Script, TruthFacts, act_words, fault_words,
+    Act, Action, Answers, Facts, Got, Happening, RunFact, Scenario, Script, TruthFacts, act_words, fault_words,
 };
 use crate::world::{Fault, SimulatedWorld, Spec, Truth};
 
@@ -28,7 +28,10 @@ pub(super) struct Director {
     backstage: Rc<Backstage>,
     hears: mpsc::UnboundedReceiver<Happened>,
     script: Script,
+    /// What is going to happen, and when; in order.
     strikes: VecDeque<(Duration, Fault)>,
+    /// What waits for the beginning of a step.
+    waits: Vec<Happening>,
     sites: [SiteName; 2],
     facts: Facts,
     /// True from the order to carry something out until it has ended.
@@ -80,6 +83,7 @@ impl Director {
             hears,
             script: Script::new(answers),
             strikes: VecDeque::new(),
+            waits: Vec::new(),
             sites,
             facts,
             busy: false,
@@ -101,10 +105,8 @@ impl Director {
         self.before = false;
         let begun = self.now();
         let end = begun + scenario.ends_after.0;
-        let mut strikes: Vec<(Duration, Fault)> =
-            scenario.happens.iter().map(|happening| (begun + happening.at.0, happening.strikes.clone())).collect();
-        strikes.sort_by_key(|(at, _)| *at);
-        self.strikes = strikes.into();
+        self.waits.clone_from(&scenario.happens);
+        self.put_strikes(begun, None);
         self.script.begins(begun);
         self.busy = true;
         send(&orders, Order::Run(scenario.runs.to_string()));
@@ -153,6 +155,9 @@ impl Director {
                     self.facts.news.extend(news);
                     self.script.event(self.now(), &event);
                     self.answer_taken(&event);
+                    if let EventKind::UnitStarted { unit, .. } = &event.kind {
+                        self.put_strikes(self.now(), Some(&unit.step.step));
+                    }
                 }
             }
             Happened::CopyBegins(point, at, truth) => drop(self.copies.insert(point, (at, truth))),
@@ -164,6 +169,15 @@ impl Director {
             }
             Happened::Ended { fact, held, changed } => self.ended(*fact, held, changed),
         }
+    }
+
+    /// From now on count the times of what waited for this step, or for the beginning of the story.
+    fn put_strikes(&mut self, from: Duration, step: Option<&StepId>) {
+        let (due, waits) = std::mem::take(&mut self.waits).into_iter().partition(|wait| wait.during.as_ref() == step);
+        self.waits = waits;
+        let due: Vec<Happening> = due;
+        self.strikes.extend(due.into_iter().map(|happening| (from + happening.at.0, happening.strikes)));
+        self.strikes.make_contiguous().sort_by_key(|(at, _)| *at);
     }
 
     fn answer_taken(&mut self, event: &Event) {
@@ -268,6 +282,7 @@ impl Director {
     fn close(&mut self, orders: &mpsc::UnboundedSender<Order>) {
         self.over = true;
         self.strikes.clear();
+        self.waits.clear();
         if self.busy {
             self.remark(orders, "OVER", "the story is over; what still runs is stopped".to_owned());
             self.backstage.command(RunCommand::Cancel { reason: CancelReason::OperatorNow, by: None });

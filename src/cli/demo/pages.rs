@@ -44,7 +44,9 @@ pub(super) fn counts(app: &mut App, args: &DemoArgs, world: &SimulatedWorld, don
         return Ok(());
     }
     let table = counts::table([(&source, &held[0]), (&target, &held[1])]);
-    writeln!(app.io.out, "\nWhat the two sites hold now, counted by the world itself:\n\n{table}")?;
+    // What moves at a terminal leaves the last line open.
+    let gap = if app.io.is_terminal && args.output != Output::Plain { "\n" } else { "" };
+    writeln!(app.io.out, "{gap}\nWhat the two sites hold now, counted by the world itself:\n\n{table}")?;
     if done && held[0] != held[1] && world.with(|world| world.spec.write_every.is_some()) {
         writeln!(
             app.io.out,
