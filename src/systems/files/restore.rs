@@ -263,7 +263,11 @@ impl Step for Restore {
                          run again with `accept_deletions = true` in the step's parameters",
                     ));
                 }
-                ensure_space(cx, place, Path::new(&pair.to), planned.stats.transferred_bytes).await?;
+                // The other stores are being replaced at the same time: a disk that is short of its reserve is no reason
+                // to leave these folders behind when nothing has to be written.
+                if planned.stats.transferred_bytes > 0 {
+                    ensure_space(cx, place, Path::new(&pair.to), planned.stats.transferred_bytes).await?;
+                }
                 cx.say(planned.describe(pair, place));
                 tasks.push((place, pair, planned, label));
             }
