@@ -15,6 +15,7 @@ pub mod port;
 pub mod report;
 pub mod run;
 pub mod runbook;
+pub mod scenario;
 pub mod session;
 pub mod style;
 pub mod systems;

@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("session", &["model", "run", "port", "journal"]),
     ("transport", &["model", "estate", "port"]),
     ("world", &["model", "estate", "port"]),
+    ("scenario", &["model", "document", "run", "world"]),
     ("style", &[]),
     ("report", &["model", "runbook", "run", "style"]),
     ("check", &["model", "document", "estate", "runbook", "systems"]),

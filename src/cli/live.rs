@@ -78,6 +78,7 @@ impl Live {
     /// Wires the real world; nothing is dialled yet.
     pub(super) fn open(app: &mut App, through: &str) -> Result<Self, CliError> {
         let record = Record::open(app)?;
+        refuse_simulated(app, &record.state_dir)?;
         let options = WorldOptions {
             runtime_dir: runtime_dir(&record.state_dir),
             state_dir: record.state_dir.clone(),
@@ -141,6 +142,17 @@ pub(super) fn locked(error: &crate::journal::LockError) -> CliError {
             .hint("`changeover status` shows it, `changeover attach` watches it, `changeover cancel` stops it"),
         crate::journal::LockError::Failed(error) => not_kept(error),
     }
+}
+
+/// The demo's estate has addresses that may be somebody's: nothing is ever dialled for it.
+fn refuse_simulated(app: &App, state_dir: &Path) -> Result<(), CliError> {
+    let estate = app.places.current.join(load::find_estate(app)?);
+    let folders = [Some(state_dir), estate.parent()];
+    if folders.into_iter().flatten().any(load::is_simulated) {
+        return Err(CliError::invalid("this is the estate of the demo's simulated world: nothing real is there")
+            .hint("`changeover runs` shows what was played; `changeover demo --headless` plays it again"));
+    }
+    Ok(())
 }
 
 /// A short path for control sockets, which have about a hundred characters at most.

@@ -11,6 +11,7 @@ use crate::document::{Node, Parsed, SIZE_LIMIT, has_errors};
 use crate::estate::Estate;
 use crate::model::{Counted, Diagnostic, SourceText, did_you_mean};
 use crate::runbook::{Origin, Runbook, SHIPPED, shipped};
+use crate::scenario::{self, Answers, Scenario};
 
 /// Where files are looked for.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,14 @@ impl Places {
             system: PathBuf::from("/etc/changeover"),
         }
     }
+}
+
+/// A file of this name lies in folders that belong to the simulated world of `changeover demo`.
+pub(super) const SIMULATED: &str = "SIMULATED";
+
+/// True for a folder whose estate and runs are not of this world.
+pub(super) fn is_simulated(folder: &Path) -> bool {
+    folder.join(SIMULATED).exists()
 }
 
 /// The estate file to use: the one that was named, else the first that exists.
@@ -174,7 +183,9 @@ pub fn examine_estate(app: &App) -> Result<(PathBuf, Parsed<Estate>), CliError> 
     let (source, mut problems) = read_text(app, &path)?;
     let mut parsed = check::estate(&source, &app.catalogue);
     problems.append(&mut parsed.problems);
-    problems.extend(check_secret_files(&source.name, &parsed.root, &app.places.current));
+    if !app.places.current.join(&path).parent().is_some_and(is_simulated) {
+        problems.extend(check_secret_files(&source.name, &parsed.root, &app.places.current));
+    }
     parsed.problems = problems;
     Ok((path, parsed))
 }
@@ -331,4 +342,44 @@ pub fn origin(app: &App, file: &RunbookFile) -> Origin {
 pub fn runbook_for(app: &App, estate: &Estate, wanted: &str) -> Result<Runbook, CliError> {
     let file = find_runbook(app, None, wanted)?;
     usable(app, examine_runbook(app, Some(estate), &file)).map(|(runbook, _)| runbook)
+}
+
+/// A scenario: by name, or by path when it has a slash or ends in `.toml`.
+///
+/// # Errors
+/// With every problem rendered, when there is none or it cannot be used.
+pub fn scenario(app: &App, wanted: &str) -> Result<Scenario, CliError> {
+    let path = Path::new(wanted);
+    let source = if wanted.contains('/') || path.extension().is_some_and(|extension| extension == "toml") {
+        read_text(app, path)?.0
+    } else {
+        scenario::shipped(wanted).ok_or_else(|| {
+            let names: Vec<&str> = scenario::SHIPPED.iter().map(|(name, _)| *name).collect();
+            let near = did_you_mean(wanted, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+            CliError::invalid(format!("there is no scenario `{wanted}`")).hint(format!(
+                "{}there are {}; one of your own is named by its path",
+                near.unwrap_or_default(),
+                names.join(", ")
+            ))
+        })?
+    };
+    let known = runbook_names(app)?;
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    usable(app, scenario::examine(&source, &known)).map(|(scenario, _)| scenario)
+}
+
+/// What the operator of a scenario does.
+///
+/// # Errors
+/// With every problem rendered, when there is no such file or it cannot be used.
+pub fn answers(app: &App, path: &Path) -> Result<Answers, CliError> {
+    let (source, _) = read_text(app, path)?;
+    let known = runbook_names(app)?;
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    usable(app, scenario::examine_answers(&source, &known)).map(|(answers, _)| answers)
+}
+
+/// The names of the runbooks that can be started in the demo.
+fn runbook_names(app: &App) -> Result<Vec<String>, CliError> {
+    Ok(runbooks(app, None)?.into_iter().map(|runbook| runbook.name).collect())
 }

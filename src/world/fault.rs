@@ -12,7 +12,7 @@ use super::{State, Zone, cache, sql};
 use crate::model::{DirectionRecord, Epoch, HostName, SiteName};
 
 /// Something that breaks, or is mended.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
     /// A host loses its power: jobs gone, unsynced bytes of its own disk lost.
@@ -193,7 +193,9 @@ pub enum Fault {
 }
 
 /// A kind of call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// Short commands.
@@ -211,7 +213,7 @@ pub enum Channel {
 }
 
 /// What goes wrong with one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mishap {
     /// It never arrives, and that is seen: nothing was started.

@@ -49,7 +49,7 @@ mod tests {
         have.rows.insert("shop.orders".into(), 12);
         let mut got = have.clone();
         got.documents.insert("orders".into(), 10);
-        let expected = "                            prod         bcp\n\
+        let expected = "                           prod         bcp\n\
                         documents in orders          12          10  2 more at prod\n\
                         rows in shop.orders          12          12\n";
         assert_eq!(table([(&source, &have), (&target, &got)]), expected);

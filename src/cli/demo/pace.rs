@@ -1,11 +1,27 @@
-//! Time in the demo: the runtime's clock is paused, and driven so many times as fast as the real one.
+//! Time in the demo: the runtime's clock is paused, so it goes from timer to timer by itself, and is held back to so many
+//! times the speed of the real one. Whatever the speed, the same happens at the same moments.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cli::{CliError, Exit};
 
-/// Between two pushes of the clock.
+/// How far the clock may run ahead, in real time.
 const TICK: Duration = Duration::from_millis(20);
+
+/// Lets the demo hurry through what nobody looks at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tempo {
+    hurries: Rc<Cell<bool>>,
+}
+
+impl Tempo {
+    /// From now on it hurries, or goes at its usual speed again.
+    pub(super) fn hurry(&self, hurries: bool) {
+        self.hurries.set(hurries);
+    }
+}
 
 /// How fast the demo's time goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +45,12 @@ impl std::str::FromStr for Speed {
 }
 
 /// Carries work out to its end in demo time.
-pub(super) fn block_on<T>(speed: Speed, work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+pub(super) fn block_on<T, W>(speed: Speed, work: impl FnOnce(Tempo) -> W) -> Result<T, CliError>
+where
+    W: Future<Output = Result<T, CliError>>,
+{
+    let tempo = Tempo::default();
+    let work = work(tempo.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -43,22 +64,28 @@ pub(super) fn block_on<T>(speed: Speed, work: impl Future<Output = Result<T, Cli
                 tokio::select! {
                     biased;
                     done = &mut work => done,
-                    never = drive(times) => match never {},
+                    never = drive(times, &tempo) => match never {},
                 }
             }
         }
     })
 }
 
-/// Pushes the paused clock on for ever.
-async fn drive(times: f64) -> std::convert::Infallible {
-    let mut last = std::time::Instant::now();
+/// Holds the clock back for ever, but while the demo hurries.
+async fn drive(times: f64, tempo: &Tempo) -> std::convert::Infallible {
+    let both = || (std::time::Instant::now(), tokio::time::Instant::now());
+    let (mut real, mut shown) = both();
     loop {
-        // While a blocking task runs, a paused clock does not run ahead by itself.
-        drop(tokio::task::spawn_blocking(|| std::thread::sleep(TICK)).await);
-        let now = std::time::Instant::now();
-        tokio::time::advance(now.duration_since(last).mul_f64(times)).await;
-        last = now;
+        tokio::time::sleep(TICK.mul_f64(times)).await;
+        if tempo.hurries.get() {
+            (real, shown) = both();
+            continue;
+        }
+        let ahead = shown.elapsed().div_f64(times).saturating_sub(real.elapsed());
+        if !ahead.is_zero() {
+            // While a blocking task runs, a paused clock stays where it is.
+            drop(tokio::task::spawn_blocking(move || std::thread::sleep(ahead)).await);
+        }
     }
 }
 
@@ -78,7 +105,7 @@ mod tests {
     #[test]
     fn demo_time_goes_so_many_times_as_fast() {
         let real = std::time::Instant::now();
-        let waited = block_on(Speed::Times(200.0), async {
+        let waited = block_on(Speed::Times(200.0), |_| async {
             let began = tokio::time::Instant::now();
             tokio::time::sleep(Duration::from_mins(1)).await;
             Ok(began.elapsed())

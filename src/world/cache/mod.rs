@@ -13,8 +13,9 @@ use crate::port::{RedisEndpoint, RedisReply};
 use crate::world::{Counts, State, Store};
 
 /// What can be wrong with a cache, or be put right again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "CacheTrouble")]
 pub enum Trouble {
     /// Both servers end. Nothing is kept: a cache is not on disk.
     Down,

@@ -8,8 +8,9 @@ use super::schema::Schema;
 use crate::world::SECRET;
 
 /// What can be wrong with a SQL server that answers, or be put right again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SqlTrouble")]
 pub enum Trouble {
     /// `read_only` is set: accounts without `READ ONLY ADMIN`, as the application's, cannot write.
     ReadOnly,
