@@ -179,7 +179,9 @@ async fn what_ends_a_load_half_way_leaves_half_a_database() {
         let pipeline = client("mariadb", &second, &["--binary-mode"]).stdin(text.clone());
         world.job_start(&place(&second), &job, &pipeline).await.expect("it starts");
         tokio::time::sleep(Duration::from_millis(500)).await;
-        faults.iter().for_each(|fault| world.strike(fault));
+        for fault in faults {
+            world.strike(fault);
+        }
         world.strike_at(Duration::from_secs(20), Fault::Heal);
         tokio::time::sleep(Duration::from_secs(30)).await;
         let poll = world.job_poll(&place(&second), &job, 0, Duration::ZERO).await.expect("an answer");
@@ -257,7 +259,7 @@ async fn a_database_that_is_held_is_not_dropped() {
     let (exit, said) = execute(&world, &first, text).await;
     assert_eq!(exit, Exit::Code(1));
     assert!(said.contains("ERROR 1205 (HY000) at line 1: Lock wait timeout exceeded"), "{said}");
-    assert!(began.elapsed() >= Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_mins(1), "{:?}", began.elapsed());
     assert!(!truth(&world, &first).is_empty());
     world.strike(&held(Trouble::Unlocks));
     assert_eq!(execute(&world, &first, text).await.0, Exit::Code(0));
