@@ -94,7 +94,7 @@ async fn a_snapshot_that_cannot_be_whole_is_none() {
     let scene = Scene::new(&quiet(3));
     scene.world.strike_at(Duration::from_millis(900), Fault::ExchangeFull { site: prod() });
     let (kind, got) = said(&scene, "out", OUT).await;
-    assert!(got.contains("it vanished while it ran"), "{kind:?} {got}");
+    assert!(got.contains("it began, and is gone"), "{kind:?} {got}");
     scene.world.strike(&Fault::ExchangeFreed { site: prod() });
     scene.next_point();
     assert_eq!(scene.run("out2", OUT).await.failures, []);
@@ -125,7 +125,7 @@ async fn nodes_that_leave_are_noticed() {
     scene.world.strike_at(Duration::from_millis(900), down(0));
     scene.world.strike_at(Duration::from_secs(5), Fault::NodeUp { site: prod(), node: 0 });
     let (_, got) = said(&scene, "out", OUT).await;
-    assert!(got.contains("it vanished while it ran"), "{got}");
+    assert!(got.contains("it began, and is gone"), "{got}");
 
     // For good.
     let scene = Scene::new(&quiet(4));

@@ -255,7 +255,10 @@ impl Hands {
 
 #[async_trait]
 impl Reach for Hands {
-    async fn exec(&self, place: &Place, pipeline: &Pipeline, _timeout: Duration) -> Result<ExecOutput, ReachError> {
+    async fn exec(&self, place: &Place, pipeline: &Pipeline, timeout: Duration) -> Result<ExecOutput, ReachError> {
+        if pipeline.members[0].program == "df" {
+            return self.world.exec(place, pipeline, timeout).await;
+        }
         let Place::Host(site, _) = place else { panic!("nothing runs at {place}") };
         tokio::time::sleep(Duration::from_millis(10)).await;
         let (code, stdout, stderr) = match self.world.with(|state| Self::act(state, site, pipeline)) {

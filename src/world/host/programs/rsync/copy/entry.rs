@@ -59,14 +59,17 @@ impl Rsync {
 
     /// The same entry in one of the earlier copies.
     fn earlier(&self, on: &mut Machine<'_>, item: &Item) -> Option<(String, Inode)> {
+        let ours = self.options.checksum && matches!(item.kind, Kind::File);
+        let ours = ours.then(|| self.options.from.machine(on).read(&self.options.from.below(&item.path)));
         let to = self.options.to.machine(on);
         self.options.link_dest.iter().find_map(|folder| {
             let path = format!("{}/{}", folder.trim_end_matches('/'), item.path);
             let inode = to.stat(&path).ok()?;
             let same = match (&item.kind, &inode.node) {
-                (Kind::File, Node::File(_)) => {
-                    item.size == inode.size() && item.modified.as_second() == inode.modified.as_second()
-                }
+                (Kind::File, Node::File(content)) => match &ours {
+                    Some(ours) => ours.as_ref() == Ok(content),
+                    None => item.size == inode.size() && item.modified.as_second() == inode.modified.as_second(),
+                },
                 (Kind::Link(a), Node::Link(b)) => a == b,
                 (Kind::Folder, Node::Folder(_)) => true,
                 _ => false,
