@@ -1,6 +1,7 @@
 //! Plays a schedule: the real engine on the real runbooks in the simulated world, with deaths and resumptions, until it
 //! has ended; then mends everything and sees whether it can be brought to a good end.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -218,8 +219,7 @@ impl<'a> Performance<'a> {
 
     /// A new run of a shipped runbook.
     fn begin(&self, runbook: &'static str, deaths: Vec<Death>, unattended: bool) -> Result<Play, String> {
-        let text = shipped(runbook).or_else(|| own_runbook(runbook)).ok_or_else(|| format!("no runbook {runbook}"))?;
-        let parsed = parse(&text).map_err(|problems| format!("{problems:?}"))?;
+        let parsed = parsed(runbook)?;
         let [source, _] = Spec::sites();
         let direction = self.estate.direction_from(&source).ok_or("no direction")?;
         let request = PlanRequest {
@@ -375,7 +375,8 @@ impl<'a> Performance<'a> {
         // A restore brings back what the backup before it held, which is older than the restore itself.
         let wanted = if state.plan.runbook.as_str() == "replicate" { &play.before } else { &Truth::default() };
         // A file that changed while its size and its time stayed the same is noticed only by comparing content.
-        let unseen = |name: &str| !self.schedule.deep && name.starts_with("files/") && self.has_rotted();
+        // What rots at the source after it was collected and before it was sealed is what is sealed.
+        let unseen = |name: &str| name.starts_with("files/") && self.has_rotted(self.schedule.deep);
         let missing =
             wanted.items.iter().find(|(name, content)| copy.items.get(*name) != Some(content) && !unseen(name));
         if let Some((name, _)) = missing {
@@ -395,20 +396,41 @@ impl<'a> Performance<'a> {
         Ok(())
     }
 
-    fn has_rotted(&self) -> bool {
-        self.world.with(|world| world.struck.iter().any(|(_, fault)| matches!(fault, Fault::Rots { .. })))
+    /// True when something rotted on an exchange tree, or only on the source's.
+    fn has_rotted(&self, only_at_source: bool) -> bool {
+        let [source, _] = Spec::sites();
+        self.world.with(|world| {
+            let rots = |fault: &Fault| matches!(fault, Fault::Rots { site, .. } if !only_at_source || *site == source);
+            world.struck.iter().any(|(_, fault)| rots(fault))
+        })
     }
 
     /// The last events, for messages.
     fn tail(&self) -> String {
         let lines: Vec<&str> = self.history.lines().collect();
-        let shown = lines[lines.len().saturating_sub(25)..].iter().map(|line| {
+        let last = crate::number("EVENTS").and_then(|events| usize::try_from(events).ok()).unwrap_or(25);
+        let shown = lines[lines.len().saturating_sub(last)..].iter().map(|line| {
             let cut = line.char_indices().nth(600).map_or(line.len(), |(at, _)| at);
             format!("    {}", &line[..cut])
         });
         let struck = self.world.with(|world| format!("{:?}", world.struck));
         format!("  struck: {struck}\n  last events:\n{}", shown.collect::<Vec<_>>().join("\n"))
     }
+}
+
+thread_local! {
+    /// Runbooks that were parsed before: ten thousand schedules use a handful.
+    static PARSED: RefCell<BTreeMap<&'static str, Runbook>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn parsed(name: &'static str) -> Result<Runbook, String> {
+    if let Some(runbook) = PARSED.with_borrow(|parsed| parsed.get(name).cloned()) {
+        return Ok(runbook);
+    }
+    let text = shipped(name).or_else(|| own_runbook(name)).ok_or_else(|| format!("no runbook {name}"))?;
+    let runbook = parse(&text).map_err(|problems| format!("{problems:?}"))?;
+    PARSED.with_borrow_mut(|parsed| parsed.insert(name, runbook.clone()));
+    Ok(runbook)
 }
 
 fn is_done(state: &RunState) -> bool {
