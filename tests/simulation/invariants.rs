@@ -29,6 +29,8 @@ pub struct Inspector {
     intents: BTreeMap<(UnitKey, u32), Begun>,
     /// Units whose latest attempt ended unknown, and that nobody has answered for.
     unknown: BTreeSet<UnitKey>,
+    /// The unit that the latest event ended.
+    just_ended: Option<UnitKey>,
     /// Units of which a person said to go on although nobody knew what became of them.
     released: BTreeSet<UnitKey>,
     prompts: BTreeMap<PromptId, UnitKey>,
@@ -49,6 +51,7 @@ impl Inspector {
             epochs: BTreeMap::new(),
             intents: BTreeMap::new(),
             unknown: BTreeSet::new(),
+            just_ended: None,
             released: BTreeSet::new(),
             prompts: BTreeMap::new(),
             last_elapsed: 0,
@@ -76,6 +79,10 @@ impl Inspector {
             None => self.state = Some(RunState::create(event).map_err(|error| error.to_string())?),
             Some(state) => state.apply(event).map_err(|error| error.to_string())?,
         }
+        self.just_ended = match &event.kind {
+            EventKind::UnitEnded { unit, .. } => Some(unit.clone()),
+            _ => None,
+        };
         if let EventKind::UnitStarted { unit, attempt, .. } = &event.kind {
             let now = self.world.clock().since_start();
             let run = self.state.as_ref().map_or("", |state| state.run.as_str());
@@ -199,6 +206,10 @@ impl Inspector {
     fn is_too_late(&self, world: &State, change: &Change) -> bool {
         let Some(turned) = world.turned.filter(|turned| change.at > *turned) else { return false };
         let running = |unit: &UnitKey| {
+            // What changed since the last event may be the last work of the unit that this event ends.
+            if self.just_ended.as_ref() == Some(unit) {
+                return true;
+            }
             let state = self.state.as_ref().and_then(|state| state.units.get(unit));
             state.is_some_and(|unit| matches!(unit.phase, UnitPhase::Running))
         };

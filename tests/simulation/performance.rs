@@ -72,6 +72,8 @@ struct Performance<'a> {
     estate: Arc<Estate>,
     catalogue: Arc<Catalogue>,
     rng: fastrand::Rng,
+    /// Everything is mended, and a new run is to put all right.
+    mending: bool,
     history: String,
     endings: Vec<&'static str>,
     events: u64,
@@ -107,6 +109,7 @@ impl<'a> Performance<'a> {
             estate: Arc::new(estate),
             catalogue: Arc::new(catalogue),
             rng: fastrand::Rng::with_seed(schedule.answers),
+            mending: false,
             history: String::new(),
             endings: Vec::new(),
             events: 0,
@@ -178,6 +181,7 @@ impl<'a> Performance<'a> {
         }
         let resumed = ending(&state);
         drop(play);
+        self.mending = true;
         let chain: &[&'static str] = match runbook {
             "replicate" => &["replicate"],
             "others" => &["others"],
@@ -201,19 +205,19 @@ impl<'a> Performance<'a> {
         Ok(())
     }
 
-    /// A damaged blob in the source's snapshot repository is used by every later snapshot too: runs go on failing, and
-    /// say so, until a person makes a new repository. That is the real server's way.
+    /// A damaged blob in the source's snapshot repository is used by every later snapshot too, and a damaged part of the
+    /// only earlier point leaves nothing to compare with: runs go on failing, and say so, until a person acts.
     fn can_not_be_mended(&self) -> bool {
+        let [source, _] = Spec::sites();
         self.world.with(|world| {
-            let source = &Spec::sites()[0];
-            world.struck.iter().any(|(_, fault)| {
-                matches!(fault, Fault::Rots { site, like } if site == source && (like == "search-" || "search-".contains(like)))
-            })
+            let rots = |fault: &Fault| matches!(fault, Fault::Rots { site, .. } if *site == source);
+            world.struck.iter().any(|(_, fault)| rots(fault))
         })
     }
 
     fn params(&self, runbook: &Runbook) -> BTreeMap<String, String> {
-        let deep = self.schedule.deep && runbook.params.contains_key("deep");
+        // What is damaged is carried anew only when content is compared, and that is what a failed run advises.
+        let deep = (self.schedule.deep || self.mending) && runbook.params.contains_key("deep");
         deep.then(|| ("deep".to_owned(), "true".to_owned())).into_iter().collect()
     }
 
