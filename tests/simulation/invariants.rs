@@ -189,10 +189,8 @@ impl Inspector {
                 Store::Repository if !at_source => {
                     return Err(format!("the standby wrote to the repository: {}", change.what));
                 }
-                Store::Jobs => {
-                    if !self.intents.values().any(|begun| change.what.starts_with(&begun.jobs)) {
-                        return Err(format!("job {} was started before its intent was on record", change.what));
-                    }
+                Store::Jobs if !self.intents.values().any(|begun| change.what.starts_with(&begun.jobs)) => {
+                    return Err(format!("job {} was started before its intent was on record", change.what));
                 }
                 _ => {}
             }
