@@ -8,6 +8,7 @@ pub mod document;
 pub mod engine;
 pub mod estate;
 pub mod guard;
+pub mod health;
 pub mod journal;
 pub mod model;
 pub mod points;

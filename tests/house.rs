@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("points", &["model", "port"]),
     ("guard", &["model", "estate", "runbook", "run", "port"]),
     ("systems", &["model", "estate", "runbook", "port", "points", "guard"]),
+    ("health", &["model", "estate", "port", "systems"]),
     ("engine", &["model", "estate", "runbook", "run", "port", "guard", "systems"]),
     ("journal", &["model", "runbook", "run", "port"]),
     ("session", &["model", "run", "port", "journal"]),
