@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["model", "estate", "port"]),
     ("world", &["model", "estate", "port"]),
     ("scenario", &["model", "document", "run", "world"]),
-    ("style", &[]),
+    ("style", &["model", "document"]),
     ("report", &["model", "runbook", "run", "style"]),
     ("check", &["model", "document", "estate", "runbook", "systems"]),
 ];
