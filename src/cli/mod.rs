@@ -16,6 +16,7 @@ mod error;
 mod init;
 mod io;
 mod kinds;
+pub mod lines;
 mod live;
 pub mod load;
 mod output;
