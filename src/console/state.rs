@@ -94,6 +94,8 @@ pub struct State {
     pub size: (u16, u16),
     /// The time.
     pub now: Timestamp,
+    /// The time of the person at the keyboard.
+    pub(super) wall: Timestamp,
     /// When the key before came.
     pub(super) last_key: Timestamp,
     /// Keys that may become a longer chord.
@@ -157,6 +159,7 @@ impl State {
             settings,
             size: (80, 24),
             now,
+            wall: now,
             last_key: Timestamp::UNIX_EPOCH,
             typed: Vec::new(),
             focus: Pane::Sites,

@@ -149,13 +149,10 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, head: Option<&Row>, rows: Vec<Row>,
         body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     }
     let first = first(selected, body.height);
-    let rows = rows.into_iter().enumerate().skip(first).map(|(number, row)| {
-        if number == selected && focus {
-            row.filled(crate::style::Scope::Selected)
-        } else {
-            row
-        }
-    });
+    let rows =
+        rows.into_iter().enumerate().skip(first).map(|(number, row)| {
+            if number == selected && focus { row.filled(crate::style::Scope::Selected) } else { row }
+        });
     let rows: Vec<Row> = rows.take(usize::from(body.height)).collect();
     canvas.rows(body, &rows);
 }

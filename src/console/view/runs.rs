@@ -19,7 +19,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         nothing(canvas, area, text);
         return;
     }
-    let head = Row::new().put(Scope::Header, safe(format!(" {:<17}{:<13}{:>7}  {}", "began (UTC)", "runbook", "took", "result")));
+    let head = Row::new()
+        .put(Scope::Header, safe(format!(" {:<17}{:<13}{:>7}  {}", "began (UTC)", "runbook", "took", "result")));
     let rows = runs
         .iter()
         .map(|run| {

@@ -37,14 +37,19 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 
 fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, area: Rect) {
     let verdict = state.health.site(&site.name, state.now);
-    let role = state.direction.direction.as_ref().map_or("?", |direction| {
-        if direction.source == site.name { "active" } else { "standby" }
-    });
+    let role = state
+        .direction
+        .direction
+        .as_ref()
+        .map_or("?", |direction| if direction.source == site.name { "active" } else { "standby" });
     let head = Row::new()
         .put(site_scope(state, &site.name), safe(format!("{} ", site.name.as_str().to_uppercase())))
         .put(Scope::Strong, site.title.clone())
         .put(Scope::Muted, safe(format!("  {role}  ")))
-        .put(verdict_mark(verdict).scope(), safe(format!("{} {}", canvas.mark(verdict_mark(verdict)), verdict_word(verdict))));
+        .put(
+            verdict_mark(verdict).scope(),
+            safe(format!("{} {}", canvas.mark(verdict_mark(verdict)), verdict_word(verdict))),
+        );
     canvas.row(area, &head);
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let subjects = state.health.subjects(&site.name, state.now);
@@ -65,11 +70,7 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
 }
 
 /// The probes of a subject, the one that says the worst first.
-fn probes<'s>(
-    state: &'s State,
-    site: &SiteName,
-    subject: &Subject,
-) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
+fn probes<'s>(state: &'s State, site: &SiteName, subject: &Subject) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
     let mut probes: Vec<_> =
         state.health.probes().iter().filter(|(key, _)| key.site == *site && key.subject == *subject).collect();
     probes.sort_by_key(|(_, probe)| std::cmp::Reverse(probe.verdict(state.now)));
@@ -135,8 +136,11 @@ fn age(at: Timestamp, now: Timestamp) -> String {
 
 /// The first figure over the last minutes.
 fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
-    let steps: &[char] =
-        if ascii { &['_', '.', ':', '-', '=', '+', '*', '#'] } else { &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
+    let steps: &[char] = if ascii {
+        &['_', '.', ':', '-', '=', '+', '*', '#']
+    } else {
+        &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+    };
     let values: Vec<Option<f64>> = probe.history.iter().rev().take(width).map(|(_, value)| *value).rev().collect();
     let known = values.iter().flatten().copied();
     let (least, most) = (known.clone().fold(f64::INFINITY, f64::min), known.fold(f64::NEG_INFINITY, f64::max));
@@ -241,8 +245,9 @@ fn detail(canvas: &mut Canvas<'_>, state: &State, site: &SiteName, subject: &Sub
     canvas.row(area, &head);
     let graph_height = if area.height > 14 { 6 } else { 0 };
     let graph_area = Rect { y: area.y + 1, height: graph_height, ..area };
-    if let Some((key, probe)) =
-        probes(state, site, subject).into_iter().find(|(_, probe)| probe.history.iter().any(|(_, value)| value.is_some()))
+    if let Some((key, probe)) = probes(state, site, subject)
+        .into_iter()
+        .find(|(_, probe)| probe.history.iter().any(|(_, value)| value.is_some()))
     {
         graph(canvas, state, key, probe, graph_area);
     }
@@ -277,7 +282,13 @@ fn graph(canvas: &mut Canvas<'_>, state: &State, key: &ProbeKey, probe: &ProbeHe
     let mut rows = Vec::new();
     for level in (0..levels).rev() {
         let floor = most * level as f64 / levels as f64;
-        let left = if level + 1 == levels { label(most) } else if level == 0 { label(0.0) } else { String::new() };
+        let left = if level + 1 == levels {
+            label(most)
+        } else if level == 0 {
+            label(0.0)
+        } else {
+            String::new()
+        };
         let mut row = Row::new().put(Scope::Muted, safe(format!("{left:>12} ")));
         let drawn: String = values
             .iter()
