@@ -12,8 +12,10 @@ mod settings;
 mod terminal;
 
 pub(super) use ground::{Ground, Order};
+pub(super) use real::{direction_facts, shown};
+pub(super) use rows::{Rows, RunBooks};
 pub(super) use screen::show;
-pub(super) use settings::{facts, settings};
+pub(super) use settings::{facts, settings, themes};
 
 use super::live::{Live, operator};
 use super::{App, CliError, Exit};

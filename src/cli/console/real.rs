@@ -200,7 +200,7 @@ impl Real {
 }
 
 /// What the sites say, for the screen.
-pub(super) fn direction_facts(estate: &crate::estate::Estate, says: &[(SiteName, SiteSays)]) -> DirectionFacts {
+pub(in crate::cli) fn direction_facts(estate: &crate::estate::Estate, says: &[(SiteName, SiteSays)]) -> DirectionFacts {
     let epoch = says.iter().find_map(|(_, says)| match says {
         SiteSays::Record(record) => Some(record.epoch.0),
         _ => None,

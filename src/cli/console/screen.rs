@@ -36,6 +36,17 @@ pub(in crate::cli) struct Leave {
 }
 
 impl Leave {
+    /// Leaves the demo: its world ends with the screen.
+    ///
+    /// # Errors
+    /// When nothing can be printed.
+    pub(in crate::cli) fn farewell_of_demo(mut self, app: &mut App) -> Result<Exit, CliError> {
+        self.goes_on = None;
+        let program = super::super::output::program(app);
+        writeln!(app.io.err, "the simulated world has ended; its runs are kept: {program} runs list")?;
+        self.farewell(app, &program)
+    }
+
     /// Says where to find again what goes on.
     ///
     /// # Errors
