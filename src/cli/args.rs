@@ -74,7 +74,7 @@ pub enum Command {
     Cancel(cancel::CancelArgs),
     /// List runs, show one, print what its steps printed
     Runs(runs::RunsArgs),
-    /// Show which way the direction goes, what runs, and how old the last good copy is
+    /// Show which way the direction goes, what runs, how old the last good copy is, and how well both sites are
     Status(status::StatusArgs),
     /// Find what this machine and every host lack
     Doctor(doctor::DoctorArgs),
