@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use super::{attach, cancel, check, completions, demo, doctor, init, kinds, plan, resume, run, runs, schema, status};
+use super::{
+    attach, cancel, check, completions, demo, doctor, init, kinds, plan, resume, run, runs, schema, status, theme,
+};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -74,6 +76,8 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Find what this machine and every host lack
     Doctor(doctor::DoctorArgs),
+    /// List themes of the screen, show one, or find what is wrong with one
+    Theme(theme::ThemeArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
