@@ -6,6 +6,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 
 use super::{
     attach, cancel, check, completions, console, demo, doctor, init, kinds, plan, resume, run, runs, schema, status,
+    theme,
 };
 
 const AFTER_HELP: &str = "\
@@ -78,6 +79,8 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Find what this machine and every host lack
     Doctor(doctor::DoctorArgs),
+    /// List themes of the screen, show one, or find what is wrong with one
+    Theme(theme::ThemeArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
