@@ -20,6 +20,9 @@ fn host(name: &str) -> HostName {
     HostName::new(name).expect("a name")
 }
 
+/// What is not up, and how much.
+type Expected = Vec<(String, Verdict)>;
+
 struct Play {
     world: SimulatedWorld,
     estate: Arc<Estate>,
@@ -111,7 +114,6 @@ async fn what_breaks_is_seen_where_it_is_and_nowhere_else() {
         )
     };
     let (prod, bcp) = (|| site("prod"), || site("bcp"));
-    type Expected = Vec<(String, Verdict)>;
     let only = |parts: &[(&str, Verdict)]| -> Expected {
         parts.iter().map(|(part, verdict)| ((*part).to_owned(), *verdict)).collect()
     };

@@ -14,7 +14,8 @@ use unicode_width::UnicodeWidthChar;
 use super::health::View;
 use super::{App, CliError, Exit, Live, StatusArgs, health_exit};
 use crate::cli::direction::{SiteSays, ask_sites, choose};
-use crate::health::{Around, HealthState, Observation, ProbeKey, Verdict, Watch, plan, unseen};
+use crate::estate::Estate;
+use crate::health::{Around, HealthState, ProbeKey, Verdict, Watch, plan, unseen};
 use crate::model::{Direction, SiteName};
 use crate::port::{Clock as _, Reach};
 use crate::style::Look;
@@ -66,7 +67,7 @@ pub(super) async fn follow(
                 Some(look) => {
                     shown.state.apply(&look);
                     if !shown.in_place {
-                        shown.tell(app, args.json, &estate, &look, live.clock.now())?;
+                        shown.tell(app, args.json, &estate, &look.key, live.clock.now())?;
                     }
                 }
                 None => break,
@@ -99,7 +100,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn turn(&mut self, estate: &crate::estate::Estate, watch: &Watch, says: &[(SiteName, SiteSays)]) {
+    fn turn(&mut self, estate: &Estate, watch: &Watch, says: &[(SiteName, SiteSays)]) {
         // Sites that disagree are told by `changeover status`; until they agree, what was known goes on.
         if let Ok(direction) = choose(estate, says, None) {
             watch.turn(direction.clone());
@@ -107,7 +108,7 @@ impl Shown {
         }
     }
 
-    fn draw(&mut self, app: &mut App, estate: &crate::estate::Estate, now: Timestamp) -> Result<(), CliError> {
+    fn draw(&mut self, app: &mut App, estate: &Estate, now: Timestamp) -> Result<(), CliError> {
         let colour = app.io.colour;
         let look = Look { attributes: colour, color: colour, ascii: false };
         let view = View { state: &self.state, estate, direction: &self.direction, now };
@@ -125,35 +126,18 @@ impl Shown {
         Ok(())
     }
 
-    /// Tells what a look changed.
+    /// Tells which verdicts have changed because nobody answers any more.
+    fn tell_stale(&mut self, app: &mut App, as_json: bool, estate: &Estate, now: Timestamp) -> Result<(), CliError> {
+        let told: Vec<ProbeKey> = self.told.keys().cloned().collect();
+        told.iter().try_for_each(|key| self.tell(app, as_json, estate, key, now))
+    }
+
+    /// Tells the verdict of a probe when it is another one than was told.
     fn tell(
         &mut self,
         app: &mut App,
         as_json: bool,
-        estate: &crate::estate::Estate,
-        look: &Observation,
-        now: Timestamp,
-    ) -> Result<(), CliError> {
-        self.tell_one(app, as_json, estate, &look.key, now)
-    }
-
-    /// Tells which verdicts have changed because nobody answers any more.
-    fn tell_stale(
-        &mut self,
-        app: &mut App,
-        as_json: bool,
-        estate: &crate::estate::Estate,
-        now: Timestamp,
-    ) -> Result<(), CliError> {
-        let told: Vec<ProbeKey> = self.told.keys().cloned().collect();
-        told.iter().try_for_each(|key| self.tell_one(app, as_json, estate, key, now))
-    }
-
-    fn tell_one(
-        &mut self,
-        app: &mut App,
-        as_json: bool,
-        estate: &crate::estate::Estate,
+        estate: &Estate,
         key: &ProbeKey,
         now: Timestamp,
     ) -> Result<(), CliError> {

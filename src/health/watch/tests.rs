@@ -89,7 +89,8 @@ async fn each_probe_is_asked_at_its_own_pace_and_never_twice_at_once() {
     let quick_at = &seen["quick"];
     assert!((12..=14).contains(&quick_at.len()), "{quick_at:?}");
     for pair in quick_at[1..].windows(2) {
-        assert_eq!(pair[1].duration_since(pair[0]).as_secs(), 5, "regular after the second");
+        let apart = pair[1].duration_since(pair[0]).as_millis();
+        assert!((4_998..=5_002).contains(&apart), "regular after the second: {apart}");
     }
     assert_eq!(slow.most.load(Ordering::SeqCst), 1, "never two looks of one probe");
     assert!((3..=5).contains(&seen["slow"].len()), "a slow one loses its turns, and is not asked after: {seen:?}");
@@ -126,6 +127,7 @@ async fn a_site_that_hangs_delays_nothing_of_the_other() {
     let mut first: BTreeMap<ProbeKey, Duration> = BTreeMap::new();
     while first.len() < plan.len() {
         let look = looks.recv().await.expect("a look");
+        assert!(began.elapsed() < Duration::from_mins(1), "some are never asked: {first:?}");
         first.entry(look.key.clone()).or_insert(began.elapsed());
         state.apply(&look);
     }
@@ -135,9 +137,9 @@ async fn a_site_that_hangs_delays_nothing_of_the_other() {
         }
     }
     let now = clock.now();
-    assert_eq!(verdicts(&state, "bcp", now), [Verdict::Up; 6], "{:?}", reasons(&state, "bcp", now));
+    assert_eq!(verdicts(&state, "bcp", now), [Verdict::Up; 5], "{:?}", reasons(&state, "bcp", now));
     let bad = verdicts(&state, "prod", now);
-    assert!(bad.iter().all(|verdict| *verdict >= Verdict::Down) && bad.len() == 6, "{bad:?}");
+    assert!(bad.iter().all(|verdict| *verdict >= Verdict::Down) && bad.len() == 5, "{bad:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +178,6 @@ fn answers(reach: &FakeReach) {
 
 fn verdicts(state: &HealthState, name: &str, now: jiff::Timestamp) -> Vec<Verdict> {
     let probes = state.probes().iter().filter(|(key, _)| key.site == site(name));
-    // The dear questions of a slow start are asked later; all are asked once here.
     probes.map(|(_, probe)| probe.verdict(now)).collect()
 }
 

@@ -12,8 +12,9 @@ use crate::port::{Place, SqlRows, SqlStatement, SqlValue};
 use crate::systems::probe::{behind, lost_way};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
-/// How long the server may take; the rest of the deadline is for finding out whether the host before it is there.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long it may take to learn which host leads, and then how long the server may take; the rest of the deadline is for
+/// finding out whether the host before it is there.
+const ANSWER: Duration = Duration::from_secs(4);
 /// A replica that is further behind is worth a look.
 const BEHIND: u64 = 300;
 /// More connections than so many percent of what the server takes are worth a look.
@@ -24,13 +25,19 @@ const LIMITS: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('max_connect
 
 /// The questions a SQL service is asked.
 pub(super) fn probes() -> Vec<ProbeEntry> {
-    vec![ProbeEntry::new("server", Up).within(8), ProbeEntry::new("size", Size).every(300).within(15).dear()]
+    vec![ProbeEntry::new("server", Up).within(11), ProbeEntry::new("size", Size).every(300).within(15).dear()]
 }
 
 /// Finds the server.
 async fn open(cx: &StepContext) -> Result<Access, Failure> {
     // Who leads is another service's word: without it nothing is known of this one.
-    Access::open(cx, cx.site()?).await.map_err(lost_way)
+    let opened = tokio::time::timeout(ANSWER, Access::open(cx, cx.site()?)).await;
+    opened.unwrap_or_else(|_| Err(silence("find the SQL server"))).map_err(lost_way)
+}
+
+/// Nothing came in time.
+fn silence(tried: &str) -> Failure {
+    Failure::new(FailureKind::Unreachable, tried, format!("no answer within {}", Span(ANSWER)))
 }
 
 /// Waits for an answer; silence behind a host that is silent itself says nothing of the server.
@@ -43,11 +50,7 @@ async fn within<T>(
     let failure = match tokio::time::timeout(ANSWER, asked).await {
         Ok(Ok(answers)) => return Ok(answers),
         Ok(Err(failure)) => failure,
-        Err(_) => Failure::new(
-            FailureKind::Unreachable,
-            format!("{what} ({})", access.describe()),
-            format!("no answer within {}", Span(ANSWER)),
-        ),
+        Err(_) => silence(&format!("{what} ({})", access.describe())),
     };
     match &access.endpoint.through {
         Some((site, host)) => Err(behind(cx, &Place::Host(site.clone(), host.clone()), failure).await),

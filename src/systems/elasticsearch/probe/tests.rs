@@ -125,8 +125,8 @@ async fn only_one_end_may_write_to_the_repository() {
 async fn the_fullest_node_is_shown() {
     let disks: Prepare = |reach| {
         let disks = json!([
-            {"node": "n1", "disk.avail": "900", "disk.total": "1000"},
-            {"node": "n2", "disk.avail": "20", "disk.total": "1000"},
+            {"node": "n1", "disk.avail": "900000", "disk.total": "1000000"},
+            {"node": "n2", "disk.avail": "20000", "disk.total": "1000000"},
             {"node": "UNASSIGNED", "disk.avail": null, "disk.total": null}]);
         reach.always("/_cat/allocation", Answer::json(200, disks));
         let marks = json!({"defaults": {"cluster": {"routing": {"allocation": {"disk": {
