@@ -15,9 +15,10 @@ mod palette;
 mod pane;
 mod run_view;
 mod state;
+#[cfg(test)]
+mod tests;
 mod update;
 pub mod view;
-
 
 pub use msg::{Effect, Key, KeyCode, Msg};
 pub use pane::Pane;
