@@ -955,7 +955,7 @@ fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
                     consequences: vec![
                         SafeText::line("What ended well is not done again."),
                         SafeText::line("What nobody knows the ending of is looked at first, and asked about."),
-                        SafeText::line("The direction and the safety rules are read anew before anything is done."),
+                        SafeText::line("The direction and the safety rules are read anew first."),
                     ],
                     deed: Deed::Resume(id),
                     gate: Gate::of(1, "resume", "", ""),

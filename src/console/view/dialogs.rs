@@ -18,7 +18,7 @@ use crate::style::Scope;
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     match &state.dialog {
         None => {}
-        Some(Dialog::Help { top }) => boxed(canvas, area, " Help ", Scope::BorderFocus, &help(state), *top, 76),
+        Some(Dialog::Help { top }) => boxed(canvas, area, " Help ", Scope::BorderFocus, &help(state, area.width), *top, 76),
         Some(Dialog::Text { title, text, top }) => {
             let width = area.width.saturating_sub(4).min(110);
             let rows: Vec<Row> = wrapped(text.as_str(), usize::from(width).saturating_sub(4))
@@ -110,7 +110,7 @@ fn footed(
 }
 
 /// Everything that can be done here, from the one table.
-fn help(state: &State) -> Vec<Row> {
+fn help(state: &State, width: u16) -> Vec<Row> {
     let pane = state.focus;
     let mut rows = Vec::new();
     let section = |title: String, wanted: &dyn Fn(&action::Entry) -> bool, rows: &mut Vec<Row>| {
@@ -120,15 +120,12 @@ fn help(state: &State) -> Vec<Row> {
                 state.settings.keys.of(entry.action).iter().map(|chord| crate::console::keys::shown(chord)).collect();
             let keys = if keys.is_empty() { format!(":{}", entry.name) } else { keys.join(", ") };
             let argument = entry.argument.map(|argument| format!(" {argument}")).unwrap_or_default();
-            rows.push(
-                Row::new()
-                    .plain("  ")
-                    .put(Scope::Key, safe(keys))
-                    .to(14)
-                    .put(Scope::Muted, safe(format!("{}{argument}", entry.name)))
-                    .to(32)
-                    .put(Scope::Plain, entry.help),
-            );
+            let mut row = Row::new().plain("  ").put(Scope::Key, safe(keys)).to(14);
+            // Where there is no room for both, what it does is worth more than what it is called.
+            if width >= 78 {
+                row = row.put(Scope::Muted, safe(format!("{}{argument}", entry.name))).to(32);
+            }
+            rows.push(row.plain(" ").put(Scope::Plain, entry.help));
         }
         rows.push(Row::new());
     };
@@ -154,11 +151,11 @@ fn card(state: &State) -> Vec<Row> {
         .max_by_key(|(_, unit)| unit.ended_seq);
     if let Some((unit, facts)) = last {
         let word = facts.outcome().map_or("", crate::model::Outcome::word);
-        rows.push(Row::new().put(Scope::Muted, "ended last   ").plain(safe(format!("{unit}: {word}"))));
+        rows.push(Row::new().put(Scope::Muted, "ended last    ").plain(safe(format!("{unit}: {word}"))));
     }
     for (unit, facts) in run.state.units.iter().filter(|(_, unit)| unit.phase == UnitPhase::Running) {
         let said = facts.said.clone().unwrap_or_default();
-        rows.push(Row::new().put(Scope::Muted, "runs now     ").put(Scope::Active, safe(unit.to_string())).plain("  ").plain(said));
+        rows.push(Row::new().put(Scope::Muted, "runs now      ").put(Scope::Active, safe(unit.to_string())).plain("  ").plain(said));
     }
     for prompt in run.state.open_prompts() {
         rows.push(Row::new().put(Scope::Prompt, "waits for you").plain(" ").plain(prompt.message.clone()));
@@ -174,7 +171,7 @@ fn card(state: &State) -> Vec<Row> {
         rows.push(
             Row::new()
                 .put(Scope::Muted, safe(format!("{} ago", span(since(event.at, state.now)))))
-                .to(13)
+                .to(14)
                 .put(Scope::Source, shown.who)
                 .plain(" ")
                 .put(shown.scope, shown.text),
@@ -289,7 +286,7 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
         let lines = wrapped(loss.as_str(), width.saturating_sub(13));
         rows.extend(lines.into_iter().map(|line| Row::new().to(11).put(Scope::Warn, safe(format!("- {line}")))));
     }
-    rows.push(label("way back   ").plain("x in pane 3 stops it; the point before it is kept and can be brought back"));
+    rows.push(label("way back   ").plain("x in pane 3 stops it; the point before it is kept"));
     for finding in &start.plan.findings {
         rows.push(label("to know    ").put(Scope::Warn, finding.clone()));
     }

@@ -142,8 +142,14 @@ fn lines(state: &State, shown: &Shown, width: usize, rows: &mut Vec<Row>) {
             head = head.put(Scope::Muted, if number == 0 { time.clone() } else { " ".repeat(time.len()) }).plain(" ");
         }
         if log.all {
-            let who = if number == 0 { shown.who.clone() } else { SafeText::default() };
-            let column = head.width() + if narrow { 11 } else { 22.min(width / 3) };
+            let who = match (number, shown.who.as_str().split_once('@')) {
+                (0, Some((step, place))) if narrow => {
+                    safe(format!("{step}@{}", place.split_once(':').map_or(place, |(_, host)| host)))
+                }
+                (0, _) => shown.who.clone(),
+                _ => SafeText::default(),
+            };
+            let column = head.width() + if narrow { 13 } else { 22.min(width / 3) };
             head = head.put(Scope::Source, who).limited(column).to(column + 1);
         }
         let room = width.saturating_sub(head.width());

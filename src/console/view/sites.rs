@@ -199,9 +199,11 @@ fn pair(state: &State) -> Row {
         .filter(|(key, probe)| key.site == direction.target && probe.verdict(state.now) != Verdict::Up)
         .map(|(_, probe)| probe.reasons(state.now).len().max(1))
         .sum();
+    let old = state.health.probes().iter().any(|(key, probe)| key.site == direction.target && probe.is_stale(state.now));
     let (scope, words) = match (&copy, bad.as_slice()) {
         _ if subjects.is_empty() => (Scope::Unknown, format!("{name}: nothing is known of it")),
         (None, _) => (Scope::Bad, format!("{name} cannot take over: no complete point known")),
+        (Some(_), []) if old => (Scope::Warn, format!("{name} could take over when it was last seen")),
         (Some(_), []) if findings == 0 => (Scope::Good, format!("{name} can take over")),
         (Some(_), []) => (Scope::Warn, format!("{name} can take over")),
         (Some(_), [one]) => (Scope::Bad, format!("{name} may not be able to take over, see {one}")),
