@@ -104,6 +104,8 @@ pub struct State {
     pub(super) wall: Timestamp,
     /// When the key before came.
     pub(super) last_key: Timestamp,
+    /// How many keys in a row came faster than fingers.
+    pub(super) burst: u8,
     /// Keys that may become a longer chord.
     pub typed: Vec<Key>,
     /// The pane that keys go to.
@@ -167,6 +169,7 @@ impl State {
             now,
             wall: now,
             last_key: Timestamp::UNIX_EPOCH,
+            burst: 0,
             typed: Vec::new(),
             focus: Pane::Sites,
             zoom: false,
