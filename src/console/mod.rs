@@ -18,7 +18,6 @@ mod state;
 mod update;
 pub mod view;
 
-
 pub use msg::{Effect, Key, KeyCode, Msg};
 pub use pane::Pane;
 pub use run_view::{Replay, RunView};

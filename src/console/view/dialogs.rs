@@ -32,7 +32,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             boxed(canvas, area, &format!(" {} ", form.runbook.name), Scope::BorderFocus, &form_rows(form), 0, 76);
         }
         Some(Dialog::Planning(request, _)) => {
-            let rows = [Row::new().plain("asking both sites what it would do"), Row::new().put(Scope::Hint, "esc gives up")];
+            let rows =
+                [Row::new().plain("asking both sites what it would do"), Row::new().put(Scope::Hint, "esc gives up")];
             boxed(canvas, area, &format!(" Plan of {} ", request.runbook), Scope::BorderFocus, &rows, 0, 60);
         }
         Some(Dialog::Start(start)) => {
@@ -62,12 +63,7 @@ fn boxed(canvas: &mut Canvas<'_>, area: Rect, title: &str, scope: Scope, rows: &
     let width = width.min(area.width.saturating_sub(2));
     let wanted = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(2);
     let height = wanted.min(area.height.saturating_sub(2));
-    let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
+    let place = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     canvas.clear(place);
     let inner = canvas.frame(place, &Row::new().put(Scope::Title, safe(title)), scope);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
@@ -104,7 +100,11 @@ fn help(state: &State) -> Vec<Row> {
         }
         rows.push(Row::new());
     };
-    section(format!("In pane {} {}", pane.number(), pane.title()), &|entry| entry.scope == action::Where::In(pane), &mut rows);
+    section(
+        format!("In pane {} {}", pane.number(), pane.title()),
+        &|entry| entry.scope == action::Where::In(pane),
+        &mut rows,
+    );
     section("Everywhere".to_owned(), &|entry| entry.scope == action::Where::Everywhere, &mut rows);
     rows.push(Row::new().put(Scope::Hint, "j and k scroll, esc closes"));
     rows
@@ -118,30 +118,38 @@ fn card(state: &State) -> Vec<Row> {
         Row::new().put(Scope::Muted, safe(format!("{}, for {}", run.id, span(run.took(state.now))))),
         Row::new(),
     ];
-    let last = run
-        .state
-        .units
-        .iter()
-        .filter(|(_, unit)| unit.outcome().is_some())
-        .max_by_key(|(_, unit)| unit.ended_seq);
+    let last =
+        run.state.units.iter().filter(|(_, unit)| unit.outcome().is_some()).max_by_key(|(_, unit)| unit.ended_seq);
     if let Some((unit, facts)) = last {
         let word = facts.outcome().map_or("", crate::model::Outcome::word);
         rows.push(Row::new().put(Scope::Muted, "ended last   ").plain(safe(format!("{unit}: {word}"))));
     }
     for (unit, facts) in run.state.units.iter().filter(|(_, unit)| unit.phase == UnitPhase::Running) {
         let said = facts.said.clone().unwrap_or_default();
-        rows.push(Row::new().put(Scope::Muted, "runs now     ").put(Scope::Active, safe(unit.to_string())).plain("  ").plain(said));
+        rows.push(
+            Row::new()
+                .put(Scope::Muted, "runs now     ")
+                .put(Scope::Active, safe(unit.to_string()))
+                .plain("  ")
+                .plain(said),
+        );
     }
     for prompt in run.state.open_prompts() {
         rows.push(Row::new().put(Scope::Prompt, "waits for you").plain(" ").plain(prompt.message.clone()));
     }
     rows.push(Row::new());
-    for event in run.seen().iter().rev().filter(|event| {
-        !matches!(
-            event.kind,
-            crate::run::EventKind::UnitProgress { .. } | crate::run::EventKind::JobBegun { .. }
-        )
-    }).take(5).collect::<Vec<_>>().into_iter().rev() {
+    for event in run
+        .seen()
+        .iter()
+        .rev()
+        .filter(|event| {
+            !matches!(event.kind, crate::run::EventKind::UnitProgress { .. } | crate::run::EventKind::JobBegun { .. })
+        })
+        .take(5)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+    {
         let shown = super::said(event);
         rows.push(
             Row::new()
@@ -212,7 +220,9 @@ fn start_rows(state: &State, start: &Start, width: usize, height: u16) -> Vec<Ro
     let mut rows = Vec::new();
     let label = |text: &'static str| Row::new().put(Scope::Muted, text);
     let runs = start.request.params.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
-    rows.push(label("what       ").put(Scope::Strong, safe(format!("{} ({}){runs}", start.runbook.name, start.runbook.mode))));
+    rows.push(
+        label("what       ").put(Scope::Strong, safe(format!("{} ({}){runs}", start.runbook.name, start.runbook.mode))),
+    );
     let mut on = label("where      ");
     if let Some(direction) = &state.direction.direction {
         on = on
@@ -223,11 +233,15 @@ fn start_rows(state: &State, start: &Start, width: usize, height: u16) -> Vec<Ro
     }
     let hosts: Vec<&str> = start.plan.hosts.iter().map(SafeText::as_str).collect();
     rows.push(on.plain(safe(hosts.join(", "))));
-    rows.push(label("writes     ").plain("nobody at the active site loses writes by it; the standby is not written to by users"));
+    rows.push(
+        label("writes     ")
+            .plain("nobody at the active site loses writes by it; the standby is not written to by users"),
+    );
     let usual = crate::console::facts::usual(&state.runs, &start.runbook.name);
-    rows.push(label("how long   ").plain(usual.map_or_else(|| safe("not known: it never ended well here"), |usual| {
-        safe(format!("usually {}", span(usual)))
-    })));
+    rows.push(label("how long   ").plain(usual.map_or_else(
+        || safe("not known: it never ended well here"),
+        |usual| safe(format!("usually {}", span(usual))),
+    )));
     let age = span(since(start.plan.at, state.now));
     let losses = if start.plan.losses.is_empty() {
         label("is lost    ").plain(safe(format!("nothing, as seen {age} ago")))
@@ -240,7 +254,11 @@ fn start_rows(state: &State, start: &Start, width: usize, height: u16) -> Vec<Ro
         rows.push(Row::new().to(11).put(Scope::Warn, loss.clone()));
     }
     if start.plan.losses.len() > few {
-        rows.push(Row::new().to(11).put(Scope::Warn, safe(format!("and {} more: see the plan (p)", start.plan.losses.len() - few))));
+        rows.push(
+            Row::new()
+                .to(11)
+                .put(Scope::Warn, safe(format!("and {} more: see the plan (p)", start.plan.losses.len() - few))),
+        );
     }
     rows.push(label("way back   ").plain("stopping it: x in pane 3; the copy before it is kept as a restore point"));
     for finding in start.plan.findings.iter().take(few) {
@@ -269,7 +287,8 @@ fn answer_rows(state: &State, answering: &Answering, width: usize) -> Vec<Row> {
     for line in wrapped(prompt.message.as_str(), width) {
         rows.push(Row::new().put(Scope::Strong, line));
     }
-    let failure = run.state.units.get(&prompt.unit).and_then(|unit| unit.outcome()).and_then(|outcome| outcome.failure());
+    let failure =
+        run.state.units.get(&prompt.unit).and_then(|unit| unit.outcome()).and_then(|outcome| outcome.failure());
     if let Some(failure) = failure {
         rows.push(Row::new());
         for line in wrapped(&failure.to_string(), width).into_iter().take(8) {
@@ -285,7 +304,11 @@ fn answer_rows(state: &State, answering: &Answering, width: usize) -> Vec<Row> {
         Some(note) => Row::new().put(Scope::Warn, note.clone()),
         None => Row::new(),
     });
-    rows.push(Row::new().put(Scope::Selected, "[ Not now: esc ]").put(Scope::Hint, "  the question waits as long as it takes"));
+    rows.push(
+        Row::new()
+            .put(Scope::Selected, "[ Not now: esc ]")
+            .put(Scope::Hint, "  the question waits as long as it takes"),
+    );
     rows
 }
 

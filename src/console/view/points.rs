@@ -19,7 +19,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         nothing(canvas, area, text);
         return;
     }
-    let head = Row::new().put(Scope::Header, safe(format!(" {:<17}{:>7} {:>10} {:>7}  {}", "made (UTC)", "age", "size", "took", "")));
+    let head = Row::new()
+        .put(Scope::Header, safe(format!(" {:<17}{:>7} {:>10} {:>7}  {}", "made", "age", "size", "took", "")));
     let rows = points
         .iter()
         .map(|run| {
@@ -29,13 +30,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             let why = point.and_then(|point| point.incomplete.clone());
             let row = Row::new()
                 .plain(" ")
-                .put(Scope::Muted, safe(run.began.strftime("%Y-%m-%d %H:%M").to_string()))
+                .put(Scope::Muted, safe(super::local(state, run.began).strftime("%Y-%m-%d %H:%M").to_string()))
                 .plain(safe(format!(" {:>7} {bytes:>10} {:>7}  ", span(since(run.began, state.now)), span(run.took))));
             match why {
-                None => row.put(Scope::Good, safe(format!("{} complete", canvas.mark(Mark::Ok)))).put(
-                    Scope::Muted,
-                    safe(format!("  {}", run.direction)),
-                ),
+                None => row
+                    .put(Scope::Good, safe(format!("{} complete", canvas.mark(Mark::Ok))))
+                    .put(Scope::Muted, safe(format!("  {}", run.direction))),
                 Some(why) => row.put(Scope::Bad, safe(format!("{} incomplete: ", canvas.mark(Mark::Fail)))).plain(why),
             }
         })

@@ -12,6 +12,7 @@ use crate::console::facts::SiteFacts;
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
 use crate::console::state::State;
+use crate::estate::Objectives;
 use crate::health::{Figure, ProbeHealth, ProbeKey, Subject, Unit, Verdict};
 use crate::model::{SafeText, SiteName};
 use crate::style::Scope;
@@ -31,20 +32,25 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         let width = if number == 0 { half.saturating_sub(1) } else { area.right().saturating_sub(x) };
         one(canvas, state, number, site, Rect { x, width, height: area.height - 1, ..area });
     }
-    let line = pair(state);
+    let line = pair(canvas, state);
     canvas.row(Rect { y: area.bottom() - 1, height: 1, ..area }, &line);
 }
 
 fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, area: Rect) {
     let verdict = state.health.site(&site.name, state.now);
-    let role = state.direction.direction.as_ref().map_or("?", |direction| {
-        if direction.source == site.name { "active" } else { "standby" }
-    });
+    let role = state
+        .direction
+        .direction
+        .as_ref()
+        .map_or("?", |direction| if direction.source == site.name { "active" } else { "standby" });
     let head = Row::new()
         .put(site_scope(state, &site.name), safe(format!("{} ", site.name.as_str().to_uppercase())))
         .put(Scope::Strong, site.title.clone())
         .put(Scope::Muted, safe(format!("  {role}  ")))
-        .put(verdict_mark(verdict).scope(), safe(format!("{} {}", canvas.mark(verdict_mark(verdict)), verdict_word(verdict))));
+        .put(
+            verdict_mark(verdict).scope(),
+            safe(format!("{} {}", canvas.mark(verdict_mark(verdict)), verdict_word(verdict))),
+        );
     canvas.row(area, &head);
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let subjects = state.health.subjects(&site.name, state.now);
@@ -65,11 +71,7 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
 }
 
 /// The probes of a subject, the one that says the worst first.
-fn probes<'s>(
-    state: &'s State,
-    site: &SiteName,
-    subject: &Subject,
-) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
+fn probes<'s>(state: &'s State, site: &SiteName, subject: &Subject) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
     let mut probes: Vec<_> =
         state.health.probes().iter().filter(|(key, _)| key.site == *site && key.subject == *subject).collect();
     probes.sort_by_key(|(_, probe)| std::cmp::Reverse(probe.verdict(state.now)));
@@ -135,8 +137,11 @@ fn age(at: Timestamp, now: Timestamp) -> String {
 
 /// The first figure over the last minutes.
 fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
-    let steps: &[char] =
-        if ascii { &['_', '.', ':', '-', '=', '+', '*', '#'] } else { &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
+    let steps: &[char] = if ascii {
+        &['_', '.', ':', '-', '=', '+', '*', '#']
+    } else {
+        &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+    };
     let values: Vec<Option<f64>> = probe.history.iter().rev().take(width).map(|(_, value)| *value).rev().collect();
     let known = values.iter().flatten().copied();
     let (least, most) = (known.clone().fold(f64::INFINITY, f64::min), known.fold(f64::NEG_INFINITY, f64::max));
@@ -153,7 +158,7 @@ fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
 }
 
 /// What the pair can do now, in words.
-fn pair(state: &State) -> Row {
+fn pair(canvas: &Canvas<'_>, state: &State) -> Row {
     let row = Row::new().plain(" ");
     let Some(direction) = &state.direction.direction else {
         let why = state.direction.trouble.clone().unwrap_or_else(|| safe("the sites have not been asked yet"));
@@ -162,17 +167,10 @@ fn pair(state: &State) -> Row {
     if let Some(trouble) = &state.direction.trouble {
         return row.put(Scope::Warn, trouble.clone());
     }
-    let (verdict, words) = (state.health.site(&direction.target, state.now), "standby");
-    let name = direction.target.as_str().to_uppercase();
-    let copy = state.runs.iter().find(|run| {
-        run.direction.as_str() == direction.to_string()
-            && run.point.as_ref().is_some_and(|point| point.incomplete.is_none())
-    });
-    let copy = copy.map_or_else(
-        || "no complete point known".to_owned(),
-        |run| format!("last complete point {} ago", span(since(run.began, state.now))),
-    );
-    row.put(verdict_mark(verdict).scope(), safe(name)).plain(safe(format!(" {words}: {copy}")))
+    let objectives = Objectives { rpo: state.estate.rpo, ..Objectives::default() };
+    let (verdict, words) = crate::health::takeover(&state.health, direction, state.now, &objectives);
+    let mark = verdict_mark(verdict);
+    row.put(mark.scope(), canvas.mark(mark)).plain(" ").put(mark.scope(), words)
 }
 
 /// Everything that is known of a service, host or tree, as text.
@@ -241,8 +239,9 @@ fn detail(canvas: &mut Canvas<'_>, state: &State, site: &SiteName, subject: &Sub
     canvas.row(area, &head);
     let graph_height = if area.height > 14 { 6 } else { 0 };
     let graph_area = Rect { y: area.y + 1, height: graph_height, ..area };
-    if let Some((key, probe)) =
-        probes(state, site, subject).into_iter().find(|(_, probe)| probe.history.iter().any(|(_, value)| value.is_some()))
+    if let Some((key, probe)) = probes(state, site, subject)
+        .into_iter()
+        .find(|(_, probe)| probe.history.iter().any(|(_, value)| value.is_some()))
     {
         graph(canvas, state, key, probe, graph_area);
     }
@@ -277,7 +276,13 @@ fn graph(canvas: &mut Canvas<'_>, state: &State, key: &ProbeKey, probe: &ProbeHe
     let mut rows = Vec::new();
     for level in (0..levels).rev() {
         let floor = most * level as f64 / levels as f64;
-        let left = if level + 1 == levels { label(most) } else if level == 0 { label(0.0) } else { String::new() };
+        let left = if level + 1 == levels {
+            label(most)
+        } else if level == 0 {
+            label(0.0)
+        } else {
+            String::new()
+        };
         let mut row = Row::new().put(Scope::Muted, safe(format!("{left:>12} ")));
         let drawn: String = values
             .iter()
