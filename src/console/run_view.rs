@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{RunId, SafeText, StageId, StepKey, UnitKey};
+use crate::model::{HostName, RunId, SafeText, StageId, StepKey, UnitKey};
 use crate::run::{Event, RunPhase, RunState};
+use crate::runbook::PlannedStep;
 
 /// The moments of a run of the past, played again.
 #[derive(Debug, Clone, PartialEq)]
@@ -212,19 +213,28 @@ impl RunView {
         }
     }
 
-    /// The unit of the selected line: of a step that has several, the first that has begun.
+    /// The unit of the selected line: of a step that has several, the one at a host, otherwise the first that has begun.
     #[must_use]
-    pub fn selected_unit(&self) -> Option<UnitKey> {
+    pub fn selected_unit(&self, host: Option<&HostName>) -> Option<UnitKey> {
         match self.rows().get(self.selected)? {
             Row::Stage(_) => None,
             Row::Unit(unit) => Some(unit.clone()),
             Row::Step(step) => {
-                let step = self.state.plan.step(step)?;
-                let mut units = step.units().map(|(unit, _)| unit);
-                let first = step.units().next().map(|(unit, _)| unit);
-                units.find(|unit| self.state.units.get(unit).is_some_and(|state| state.attempts > 0)).or(first)
+                let units: Vec<UnitKey> = self.state.plan.step(step)?.units().map(|(unit, _)| unit).collect();
+                let there = units.iter().find(|unit| host.is_some() && unit.host.as_ref() == host);
+                let begun = |unit: &&UnitKey| self.state.units.get(*unit).is_some_and(|state| state.attempts > 0);
+                there.or_else(|| units.iter().find(begun)).or(units.first()).cloned()
             }
         }
+    }
+
+    /// The hosts of a step, or of all steps.
+    #[must_use]
+    pub fn hosts(&self, step: Option<&StepKey>) -> Vec<HostName> {
+        let steps = self.state.plan.stages.iter().flat_map(|stage| &stage.steps);
+        let units = steps.filter(|planned| step.is_none_or(|step| planned.key == *step)).flat_map(PlannedStep::units);
+        let hosts: BTreeSet<HostName> = units.filter_map(|(unit, _)| unit.host).collect();
+        hosts.into_iter().collect()
     }
 
     /// Selects the line of what goes on, until a person chooses another.

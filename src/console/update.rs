@@ -9,7 +9,7 @@ use super::dialog::{Answering, Confirm, Deed, Dialog, Form, Gate, Purpose, Start
 use super::facts::{PlanShown, RunRow, RunbookFacts};
 use super::keys::Found;
 use super::line::Line;
-use super::log::{Find, LogMode, LogSource, file_name};
+use super::log::{LogMode, LogSource, Received, file_name};
 use super::msg::{Effect, Key, KeyCode, Msg};
 use super::palette::Palette;
 use super::pane::Pane;
@@ -25,6 +25,8 @@ const TOO_FAST: SignedDuration = SignedDuration::from_millis(30);
 const BURST: u8 = 3;
 /// A plan that is older says nothing of the sites any more.
 const PLAN_HOLDS: SignedDuration = SignedDuration::from_secs(180);
+/// What is told when a search has gone beyond an end.
+const ONCE_AROUND: &str = "found beyond the end: the search went once around";
 /// Whoever presses `q` again within this means it.
 const MEANS_IT: SignedDuration = SignedDuration::from_secs(5);
 
@@ -82,17 +84,21 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             }
             effects.push(Effect::Refresh);
         }
-        Msg::Lines(lines) => {
-            if lines.found == Some(false) {
-                state.tell("nothing found", false);
-            }
-            state.log.receive(*lines);
-        }
+        Msg::Lines(lines) => match state.log.receive(*lines) {
+            Received::NotFound => state.tell("nothing found", false),
+            Received::OnceAround => state.tell(ONCE_AROUND, false),
+            Received::AskAgain => look_at_output(state, &mut effects),
+            Received::Shown | Received::Late => {}
+        },
         Msg::Theme(theme) => state.settings.theme = *theme,
         Msg::Told { text, bad } => state.tell(text.as_str(), bad),
     }
     let selected = state.run.as_ref().and_then(RunView::selected_step);
     state.log.take_in(state.run.as_ref(), selected.as_ref());
+    // Another line was selected, another attempt has begun, the run was looked away from.
+    if state.log.asked() != source(state).as_ref() {
+        look_at_output(state, &mut effects);
+    }
     retitle(state, &mut effects);
     effects
 }
@@ -158,7 +164,7 @@ fn opened(state: &mut State, run: RunId, events: Vec<Arc<Event>>, live: bool, ef
             }
             state.run = Some(view);
             state.log.follow = true;
-            state.log.lines = super::log::Lines::default();
+            state.log.look_at(None);
             state.know_usual();
             if came_back && state.dialog.is_none() {
                 state.dialog = Some(Dialog::Card);
@@ -186,13 +192,9 @@ fn drop_questions_of_the_run(state: &mut State) {
 fn on_event(state: &mut State, run: &RunId, event: Arc<Event>, effects: &mut Vec<Effect>) {
     let Some(view) = state.run.as_mut().filter(|view| view.id == *run) else { return };
     let ended = matches!(event.kind, EventKind::RunEnded { .. });
-    let before = view.selected_unit();
     if let Err(why) = view.apply(event) {
         state.tell(format!("{run} told something impossible: {why}"), true);
         return;
-    }
-    if view.selected_unit() != before {
-        look_at_output(state, effects);
     }
     call(state, effects);
     // A question that somebody else has answered is none any more.
@@ -1045,14 +1047,9 @@ fn on_log(state: &mut State, action: Action, argument: &str, effects: &mut Vec<E
         Action::Output => {
             log.mode = if log.mode == LogMode::Said { LogMode::Output } else { LogMode::Said };
             log.follow = true;
-            log.top = 0;
+            (log.top, log.unseen) = (0, 0);
         }
-        Action::HostFilter => {
-            log.host = match argument {
-                "" | "all" => None,
-                name => crate::model::HostName::new(name).ok(),
-            };
-        }
+        Action::HostFilter => choose_host(state, argument),
         Action::NextError => {
             find_in(state, None, false, effects);
             return;
@@ -1068,11 +1065,45 @@ fn on_log(state: &mut State, action: Action, argument: &str, effects: &mut Vec<E
     look_at_output(state, effects);
 }
 
-/// Asks for the lines of the selected unit's output, when that is what is shown.
-fn look_at_output(state: &State, effects: &mut Vec<Effect>) {
-    if let Some(source) = source(state) {
-        effects.push(Effect::Lines(state.log.request(source)));
+/// Chooses one host of the selected step, or of all steps when all are shown: by its name, or the next one.
+fn choose_host(state: &mut State, name: &str) {
+    let Some(run) = &mut state.run else { return };
+    let log = &mut state.log;
+    let step = if log.all && log.mode == LogMode::Said { None } else { run.selected_step() };
+    let hosts = run.hosts(step.as_ref());
+    let chosen = match name {
+        "all" => None,
+        "" => {
+            let at = hosts.iter().position(|host| log.host.as_ref() == Some(host));
+            hosts.get(at.map_or(0, |at| at + 1)).cloned()
+        }
+        name => hosts.iter().find(|host| host.as_str() == name).cloned(),
+    };
+    if chosen.is_none() && (hosts.is_empty() || !matches!(name, "" | "all")) {
+        if matches!(name, "" | "all") {
+            log.host = None;
+        }
+        let hosts: Vec<&str> = hosts.iter().map(crate::model::HostName::as_str).collect();
+        let hosts = if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") };
+        state.tell(format!("no such host to choose; what is shown runs on: {hosts}"), false);
+        return;
     }
+    // Where the line of one host is selected, that of the chosen one is from now on.
+    if let (Some(host), LogMode::Output, Some(Row::Unit(unit))) = (&chosen, log.mode, run.rows().get(run.selected)) {
+        let other =
+            |row: &Row| matches!(row, Row::Unit(other) if other.step == unit.step && other.host.as_ref() == Some(host));
+        if let Some(index) = run.rows().iter().position(other) {
+            run.selected = index;
+            run.keeps_up = false;
+        }
+    }
+    log.host = chosen;
+}
+
+/// Asks for the lines of the selected unit's output, when that is what is shown.
+fn look_at_output(state: &mut State, effects: &mut Vec<Effect>) {
+    let source = source(state);
+    effects.extend(state.log.look_at(source).map(Effect::Lines));
 }
 
 /// The file of output that is shown.
@@ -1082,7 +1113,7 @@ pub fn source(state: &State) -> Option<LogSource> {
         return None;
     }
     let run = state.run.as_ref()?;
-    let unit = run.selected_unit()?;
+    let unit = run.selected_unit(state.log.host.as_ref())?;
     let attempt = run.state.units.get(&unit)?.attempts.max(1);
     Some(LogSource { run: run.id.clone(), unit, attempt })
 }
@@ -1096,9 +1127,7 @@ fn find(state: &mut State, back: bool, effects: &mut Vec<Effect>) {
 
 fn find_in(state: &mut State, text: Option<String>, back: bool, effects: &mut Vec<Effect>) {
     if let Some(source) = source(state) {
-        let mut request = state.log.request(source);
-        request.find = Some(Find { text, from: state.log.top, back });
-        effects.push(Effect::Lines(request));
+        effects.extend(state.log.look_for(source, text, back).map(Effect::Lines));
         return;
     }
     let Some(run) = &state.run else { return };
@@ -1114,7 +1143,7 @@ fn find_in(state: &mut State, text: Option<String>, back: bool, effects: &mut Ve
     let said = state.log.said();
     let top = usize::try_from(state.log.top).unwrap_or(usize::MAX).min(said.len());
     let found = if back {
-        said[..top].iter().rposition(hit)
+        said[..top].iter().rposition(hit).or_else(|| said.iter().rposition(hit))
     } else {
         let begin = (top + 1).min(said.len());
         said[begin..].iter().position(hit).map(|at| at + begin).or_else(|| said.iter().position(hit))
@@ -1123,6 +1152,9 @@ fn find_in(state: &mut State, text: Option<String>, back: bool, effects: &mut Ve
         Some(at) => {
             state.log.follow = false;
             state.log.top = at as u64;
+            if if back { at >= top } else { at <= top } {
+                state.tell(ONCE_AROUND, false);
+            }
         }
         None => state.tell("nothing found", false),
     }

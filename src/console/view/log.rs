@@ -192,27 +192,43 @@ fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         nothing(canvas, area, trouble.as_str());
         return;
     }
+    if log.lines.lines.is_empty() && log.lines.bytes > 0 {
+        nothing(canvas, area, "The last line is so long that its beginning is still being looked for.");
+        return;
+    }
     if log.lines.lines.is_empty() {
         nothing(canvas, area, "This step has printed nothing yet. Select another in pane 3; o shows what steps say.");
         return;
     }
-    let width = usize::from(area.width);
-    let mut rows = Vec::new();
-    for line in &log.lines.lines {
-        let text: String = if log.wrap {
-            line.as_str().to_owned()
-        } else {
-            fitting(without(line.as_str(), usize::from(log.left)), width + 1).to_owned()
-        };
+    let (width, height) = (usize::from(area.width), usize::from(area.height));
+    let plain = |text: &str| found(state, Row::new(), Scope::Plain, text);
+    let of_line = |line: &SafeText| -> Vec<Row> {
         if log.wrap {
-            rows.extend(wrapped(&text, width).into_iter().map(|piece| found(state, Row::new(), Scope::Plain, &piece)));
+            wrapped(line.as_str(), width).iter().map(|piece| plain(piece)).collect()
         } else {
-            rows.push(found(state, Row::new(), Scope::Plain, &text));
+            vec![plain(fitting(without(line.as_str(), usize::from(log.left)), width + 1))]
+        }
+    };
+    // Only lines that come into sight are worked on: from the end while it is followed, otherwise from the top.
+    let mut rows = Vec::new();
+    if log.follow {
+        for line in log.lines.lines.iter().rev() {
+            let mut more = of_line(line);
+            more.append(&mut rows);
+            rows = more;
+            if rows.len() >= height {
+                break;
+            }
+        }
+        rows.drain(..rows.len().saturating_sub(height));
+    } else {
+        for line in &log.lines.lines {
+            rows.extend(of_line(line));
+            if rows.len() >= height {
+                break;
+            }
         }
     }
-    let over = rows.len().saturating_sub(usize::from(area.height));
-    let skip = if log.follow { over } else { 0 };
-    let rows: Vec<Row> = rows.into_iter().skip(skip).collect();
     canvas.rows(area, &rows);
 }
 
@@ -230,7 +246,9 @@ fn status(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             None => "printed".to_owned(),
         },
     };
-    let host = log.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+    // What is printed names its own host.
+    let host = log.host.as_ref().filter(|_| log.mode == LogMode::Said);
+    let host = host.map(|host| format!(" on {host}")).unwrap_or_default();
     let counted = if log.mode == LogMode::Output && !log.lines.counted { "+" } else { "" };
     let (scope, follow) = match (log.follow, log.unseen) {
         (true, _) => (Scope::Muted, "follows".to_owned()),

@@ -255,13 +255,10 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         loop {
             let lead = if first { 0 } else { indent.min(width / 2) };
             let room = width - lead;
-            if cells(rest) <= room {
-                lines.push(format!("{}{rest}", " ".repeat(lead)));
-                break;
-            }
             let mut taken = 0;
             let mut used = 0;
             let mut blank = None;
+            // Only as much is looked at as fits: the time grows with the length of the line and not with its square.
             for (at, c) in rest.char_indices() {
                 used += c.width().unwrap_or(0);
                 if used > room {
@@ -271,6 +268,10 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
                 if c == ' ' && at > indent {
                     blank = Some(at);
                 }
+            }
+            if used <= room {
+                lines.push(format!("{}{rest}", " ".repeat(lead)));
+                break;
             }
             let cut = blank.unwrap_or(taken).max(1);
             let (head, tail) = rest.split_at(cut);
