@@ -22,8 +22,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["model", "estate", "port"]),
     ("world", &["model", "estate", "port"]),
     ("scenario", &["model", "document", "run", "world"]),
-    ("style", &[]),
+    ("style", &["model", "document"]),
     ("report", &["model", "runbook", "run", "style"]),
+    ("console", &["model", "estate", "runbook", "run", "health", "style"]),
     ("check", &["model", "document", "estate", "runbook", "systems"]),
 ];
 
