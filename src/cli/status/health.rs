@@ -36,7 +36,7 @@ impl View<'_> {
             for (key, probe) in probes {
                 let verdict = probe.verdict(self.now);
                 let mark = painted(look, verdict);
-                let pad = " ".repeat("? UNKNOWN".len().saturating_sub(bare(verdict).chars().count()));
+                let pad = " ".repeat("! degraded".len().saturating_sub(bare(verdict).chars().count()));
                 let line = format!("  {mark}{pad}  {:<width$}  {}", name(key), self.summary(probe));
                 lines.push(line.trim_end().to_owned());
                 for reason in probe.reasons(self.now) {
@@ -174,10 +174,10 @@ mod tests {
             view.lines(Look::BARE),
             [
                 "bcp (standby): ? UNKNOWN",
-                "  ? UNKNOWN  db server  nothing read yet",
+                "  ? UNKNOWN   db server  nothing read yet",
                 "      not asked yet",
                 "prod (active, Production): ✗ DOWN",
-                "  ✗ DOWN     db server        12s ago: MariaDB, writable",
+                "  ✗ DOWN      db server        12s ago: MariaDB, writable",
                 "      no answer^[[2J within 5s",
                 "  ! degraded  exchange points  98 % used",
                 "      its disk is nearly full",
