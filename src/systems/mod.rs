@@ -5,6 +5,7 @@
 
 mod argv;
 mod context;
+mod earlier;
 pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -30,6 +31,7 @@ pub mod redis;
 
 pub use argv::Argv;
 pub use context::{Circumstances, JobLog, StepContext, Voice, VoiceMessage};
+pub use earlier::end_earlier;
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, Wrap, service_kind,
