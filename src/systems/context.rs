@@ -1,6 +1,7 @@
 //! What a step may touch while it acts: the port, the facts of its run, and a voice. No screen, no journal.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,13 +57,21 @@ pub struct StepContext {
 pub struct JobLog {
     own: Arc<Mutex<Vec<(Place, JobId)>>>,
     earlier: Arc<BTreeSet<(Place, JobId)>>,
+    loose: Range<u32>,
 }
 
 impl JobLog {
-    /// The log of an attempt whose unit has begun these jobs before.
+    /// The log of an attempt whose unit has begun these jobs before, and of whose `loose` earlier attempts nobody knows
+    /// whether anything they began still works.
     #[must_use]
-    pub fn after(earlier: BTreeSet<(Place, JobId)>) -> Self {
-        Self { own: Arc::default(), earlier: Arc::new(earlier) }
+    pub fn after(earlier: BTreeSet<(Place, JobId)>, loose: Range<u32>) -> Self {
+        Self { own: Arc::default(), earlier: Arc::new(earlier), loose }
+    }
+
+    /// The attempts before this one of which nobody knows whether anything they began still works.
+    #[must_use]
+    pub fn loose(&self) -> Range<u32> {
+        self.loose.clone()
     }
 
     /// Notes a job.
@@ -254,7 +263,13 @@ impl StepContext {
     /// The name of a job of this attempt. `label` tells apart several jobs of one step.
     #[must_use]
     pub fn job_id(&self, label: &str) -> JobId {
-        JobId::new(&[self.run.as_str(), &self.unit.file_stem(), &self.attempt.to_string(), label])
+        self.job_of(self.attempt, label)
+    }
+
+    /// The name of a job of any attempt of this unit.
+    #[must_use]
+    pub fn job_of(&self, attempt: u32, label: &str) -> JobId {
+        JobId::new(&[self.run.as_str(), &self.unit.file_stem(), &attempt.to_string(), label])
     }
 
     /// Says one thing to whoever watches.

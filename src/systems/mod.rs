@@ -5,6 +5,7 @@
 
 mod argv;
 mod context;
+mod earlier;
 pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -32,6 +33,7 @@ pub mod redis;
 
 pub use argv::Argv;
 pub use context::{Circumstances, JobLog, StepContext, Voice, VoiceMessage};
+pub use earlier::end_earlier;
 pub use job::{JobRun, run_job, run_job_watched};
 pub use probe::{Condition, Figure, Probe, ProbeEntry, Reading, Unit};
 pub use step::{
