@@ -21,7 +21,7 @@ use crate::model::{CancelReason, Failure, FailureKind, Outcome, PointId, RunId, 
 use crate::port::{Clock, JobId, Place, Reach, Sink, SinkError};
 use crate::run::{
     Answer, Event, EventKind, IllegalTransition, JobAt, Operator, Prompt, PromptAnswer, PromptId, PromptKind,
-    RunCommand, RunPhase, RunState, UnitPhase, UnitState,
+    RunCommand, RunPhase, RunState, UnitPhase, UnitState, Weight,
 };
 use crate::runbook::Plan;
 use crate::systems::{Effect, JobLog, Verified, VoiceMessage};
@@ -110,6 +110,8 @@ pub struct Engine {
     pub(super) tasks: JoinSet<()>,
     /// Output files that could not be written; said once each.
     pub(super) mute: BTreeSet<UnitKey>,
+    /// True when nothing has happened that `decide` could make something of.
+    pub(super) settled: bool,
 }
 
 /// An attempt that is running.
@@ -184,6 +186,7 @@ impl Engine {
             received,
             tasks: JoinSet::new(),
             mute: BTreeSet::new(),
+            settled: false,
         })
     }
 
@@ -228,7 +231,8 @@ impl Engine {
 
     /// Carries out everything that may happen now.
     async fn settle(&mut self) -> Result<(), EngineError> {
-        loop {
+        // Most events are chatter, which may be lost, so that no decision can depend on it.
+        while !self.settled {
             let decisions = {
                 let config = &self.config;
                 let direction = &self.state.plan.direction;
@@ -242,53 +246,38 @@ impl Engine {
                 };
                 decide(&self.state, &around)
             };
-            if decisions.is_empty() {
-                return Ok(());
-            }
-            let mut went_on = false;
+            self.settled = true;
             for decision in decisions {
-                went_on |= self.carry_out(decision).await?;
-            }
-            if !went_on {
-                return Ok(());
+                self.carry_out(decision).await?;
             }
         }
+        Ok(())
     }
 
-    /// True when the state changed.
-    async fn carry_out(&mut self, decision: Decision) -> Result<bool, EngineError> {
+    async fn carry_out(&mut self, decision: Decision) -> Result<(), EngineError> {
         match decision {
-            Decision::BeginStage(stage) => self.record(vec![EventKind::StageStarted { stage }]).await?,
-            Decision::EndStage(stage, outcome) => self.record(vec![EventKind::StageEnded { stage, outcome }]).await?,
-            Decision::Start { unit, attempt } => self.start(&unit, attempt).await?,
+            Decision::BeginStage(stage) => self.record(vec![EventKind::StageStarted { stage }]).await,
+            Decision::EndStage(stage, outcome) => self.record(vec![EventKind::StageEnded { stage, outcome }]).await,
+            Decision::Start { unit, attempt } => self.start(&unit, attempt).await,
             Decision::End { unit, outcome } => {
                 self.retries.remove(&unit);
                 let attempt = match self.state.units.get(&unit).map(|unit| (&unit.phase, unit.attempts)) {
                     Some((UnitPhase::Interrupted, attempts)) => attempts,
                     _ => 0,
                 };
-                self.record(vec![ended(unit, attempt, outcome, Map::new(), None)]).await?;
+                self.record(vec![ended(unit, attempt, outcome, Map::new(), None)]).await
             }
             Decision::Ask { unit, kind, message, level, phrase } => {
                 #[expect(clippy::cast_possible_truncation, reason = "a run has fewer than 2^32 events")]
                 let id = PromptId(self.state.last_seq as u32 + 1);
                 let prompt = Prompt { id, unit, kind, message, level, phrase };
-                self.record(vec![EventKind::PromptOpened { prompt }]).await?;
+                self.record(vec![EventKind::PromptOpened { prompt }]).await
             }
-            Decision::BeginUndo { because } => self.record(vec![EventKind::UndoStarted { because }]).await?,
-            Decision::EndRun(outcome) => {
-                self.record(vec![EventKind::RunEnded { outcome }]).await?;
-            }
-            Decision::Verify { unit } => {
-                self.spawn(&unit, Doing::Verifying).await?;
-                return Ok(false);
-            }
-            Decision::Undo { unit } => {
-                self.spawn(&unit, Doing::Undoing).await?;
-                return Ok(false);
-            }
+            Decision::BeginUndo { because } => self.record(vec![EventKind::UndoStarted { because }]).await,
+            Decision::EndRun(outcome) => self.record(vec![EventKind::RunEnded { outcome }]).await,
+            Decision::Verify { unit } => self.spawn(&unit, Doing::Verifying).await,
+            Decision::Undo { unit } => self.spawn(&unit, Doing::Undoing).await,
         }
-        Ok(true)
     }
 
     /// A task that panicked is a defect of ours; what it had started is unknown, and the run says so.
@@ -421,7 +410,7 @@ impl Engine {
             level: crate::runbook::GuardLevel::Reversible,
             phrase: None,
         };
-        self.carry_out(decision).await.map(drop)
+        self.carry_out(decision).await
     }
 
     async fn start_retries(&mut self) -> Result<(), EngineError> {
@@ -508,6 +497,7 @@ impl Engine {
         // until this returns, or for good when it fails: then nothing looks at the state again.
         for event in &events {
             self.state.apply(event)?;
+            self.settled &= event.kind.weight() == Weight::Chatter;
         }
         self.keep(events).await
     }

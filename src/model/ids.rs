@@ -2,9 +2,12 @@
 //!
 //! Every name that a person writes obeys one strict rule (see [`InvalidName`]), because names reach ssh command
 //! lines, file paths and prompts: a name that cannot be confused there needs no quoting rule of its own.
+//!
+//! Names are shared, not copied: the engine looks at every unit of a plan after every event.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +40,7 @@ macro_rules! names {
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
         #[schemars(with = "String", extend("pattern" = NAME_PATTERN))]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks `text` and wraps it.
@@ -47,7 +50,7 @@ macro_rules! names {
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
                 let text = text.into();
                 check_name($what, &text)?;
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
 
             /// The name as text.
@@ -66,7 +69,7 @@ macro_rules! names {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.as_str().to_owned()
             }
         }
 

@@ -18,8 +18,8 @@ pub struct Death {
     pub after: bool,
 }
 
-/// Told of every event that has become durable; says what is wrong.
-pub type Watch = Box<dyn FnMut(&Event) -> Result<(), String> + Send>;
+/// Told of every event that has become durable, and as what text; says what is wrong.
+pub type Watch = Box<dyn FnMut(&Event, &str) -> Result<(), String> + Send>;
 
 /// The record.
 pub struct Journal {
@@ -30,6 +30,8 @@ pub struct Journal {
 
 struct Inner {
     events: Vec<Event>,
+    /// The same as text, one event a line.
+    text: String,
     deaths: Vec<Death>,
     dead: bool,
     watch: Watch,
@@ -38,12 +40,18 @@ struct Inner {
 
 impl Journal {
     pub fn new(deaths: Vec<Death>, watch: Watch) -> Self {
-        let inner = Inner { events: Vec::new(), deaths, dead: false, watch, wrong: None };
+        let inner = Inner { events: Vec::new(), text: String::new(), deaths, dead: false, watch, wrong: None };
         Self { inner: Mutex::new(inner), over: Arc::new(Notify::new()) }
     }
 
     pub fn events(&self) -> Vec<Event> {
         self.inner.lock().expect("not poisoned").events.clone()
+    }
+
+    /// How many events there are, and the text of those that came since this was asked before.
+    pub fn told(&self) -> (u64, String) {
+        let mut inner = self.inner.lock().expect("not poisoned");
+        (inner.events.len() as u64, std::mem::take(&mut inner.text))
     }
 
     /// What a watch found wrong.
@@ -68,7 +76,9 @@ impl Journal {
         let death = inner.deaths.iter().position(|death| death.at == number).map(|found| inner.deaths.remove(found));
         if death.is_none_or(|death| death.after) {
             inner.events.push(event.clone());
-            let found = (inner.watch)(event);
+            let line = serde_json::to_string(event).expect("an event can be written");
+            let found = (inner.watch)(event, &line);
+            inner.text.extend([line.as_str(), "\n"]);
             if let Err(wrong) = found
                 && inner.wrong.is_none()
             {

@@ -241,7 +241,7 @@ impl<'a> Performance<'a> {
         let run = RunId::new(point.as_str().replacen("p-", "r-", 1)).map_err(|error| error.to_string())?;
         let inspector = Arc::new(Mutex::new(Inspector::new(self.world.clone())));
         let watch = Arc::clone(&inspector);
-        let watch = Box::new(move |event: &Event| watch.lock().expect("not poisoned").look(event));
+        let watch = Box::new(move |event: &Event, text: &str| watch.lock().expect("not poisoned").look(event, text));
         let journal = Arc::new(Journal::new(deaths, watch));
         let sink: Arc<dyn Sink> = match self.engine {
             Engine::Broken(broken) => broken.sink(Arc::clone(&journal)),
@@ -257,19 +257,15 @@ impl<'a> Performance<'a> {
         let mut cancels: Vec<Instant> = cancels.iter().map(|at| Instant::now() + *at).collect();
         let began = Instant::now();
         loop {
-            let told_before = play.journal.events().len();
+            let (told_before, _) = play.journal.told();
             let ended = self.session(play, helpful, &mut cancels).await;
             // What was aborted is gone only after the runtime has seen to it.
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
-            let events = play.journal.events();
-            for event in &events[told_before..] {
-                let line = serde_json::to_string(event).map_err(|error| error.to_string())?;
-                self.history.push_str(&line);
-                self.history.push('\n');
-            }
-            self.events += (events.len() - told_before) as u64;
+            let (told, text) = play.journal.told();
+            self.history.push_str(&text);
+            self.events += told - told_before;
             if let Some(wrong) = play.journal.wrong() {
                 return Err(format!("{wrong}\n{}", self.tail()));
             }

@@ -1,5 +1,6 @@
 //! The files that hosts begin with, those that users add, and what is really there: counted by the world itself.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::SignedDuration;
@@ -166,20 +167,21 @@ pub fn count(state: &State, site: &SiteName, counts: &mut Counts) {
 /// first, its own is told too, under `files@host/…`.
 pub fn truth(state: &State, site: &SiteName, truth: &mut Truth) {
     for tree in TREES {
-        let mut first: Option<Vec<(String, String)>> = None;
+        let mut first: Option<BTreeMap<String, String>> = None;
         for (host, id) in roots(state, site) {
             let found = state.disks[id.0].walk(tree).unwrap_or_default();
-            let all: Vec<(String, String)> = found.into_iter().map(|(path, inode)| (path, described(inode))).collect();
+            let all: BTreeMap<String, String> =
+                found.into_iter().map(|(path, inode)| (path, described(inode))).collect();
             match &first {
                 None => {
                     truth.items.extend(all.iter().map(|(path, what)| (format!("files{tree}/{path}"), what.clone())));
                     first = Some(all);
                 }
                 Some(same) => {
-                    let own = all.iter().filter(|entry| !same.contains(entry));
-                    let gone = same.iter().filter(|(path, _)| !all.iter().any(|(other, _)| other == path));
+                    let own = all.iter().filter(|(path, what)| same.get(*path) != Some(what));
+                    let gone = same.keys().filter(|path| !all.contains_key(*path));
                     let own = own.map(|(path, what)| (path, what.clone()));
-                    let gone = gone.map(|(path, _)| (path, "missing".to_owned()));
+                    let gone = gone.map(|path| (path, "missing".to_owned()));
                     truth
                         .items
                         .extend(own.chain(gone).map(|(path, what)| (format!("files@{host}{tree}/{path}"), what)));

@@ -143,8 +143,10 @@ impl Shard {
         if self.buffer.is_empty() {
             return;
         }
-        let lines = std::mem::take(&mut self.buffer).into_iter();
-        let content = lines.fold(String::new(), |all, (id, source)| format!("{all}{id}\t{source}\n"));
+        let mut content = String::new();
+        for (id, source) in std::mem::take(&mut self.buffer) {
+            content.extend([id.as_str(), "\t", &source, "\n"]);
+        }
         self.segments.push(Segment { name: format!("_{}.cfs", self.next_segment), content });
         self.next_segment += 1;
     }
