@@ -23,6 +23,8 @@ pub struct Spec {
     pub hosts: [usize; 2],
     /// How many search nodes they have. At least one each.
     pub nodes: [usize; 2],
+    /// Which program the SQL servers are.
+    pub sql: sql::Flavour,
     /// How many documents the first site begins with.
     pub documents: u32,
     /// How many rows.
@@ -44,6 +46,7 @@ impl Spec {
             epoch: "2026-03-01T02:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH),
             hosts: [2, 1],
             nodes: [1, 1],
+            sql: sql::Flavour::MariaDb,
             documents: 60,
             rows: 80,
             files: 24,
