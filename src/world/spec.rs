@@ -235,6 +235,11 @@ fn address(site: usize, last: usize) -> String {
     format!("10.0.{}.{last}", site + 1)
 }
 
+/// The address of a site's SQL server.
+pub(super) fn sql_address(site: &SiteName) -> String {
+    address(Spec::sites().iter().position(|known| known == site).unwrap_or(0), SQL)
+}
+
 /// The addresses of the two servers of a site's cache.
 pub(super) fn cache_addresses(site: &SiteName) -> [String; 2] {
     let number = Spec::sites().iter().position(|known| known == site).unwrap_or(0);
