@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::balancer::Wanted;
 use super::host::{JobLife, Power};
 use super::{State, Zone, cache, sql};
 use crate::model::{DirectionRecord, Epoch, HostName, SiteName};
@@ -371,6 +372,10 @@ impl State {
                 let written = disk.write(RECORD, text, 0o664, now);
                 debug_assert!(written.is_ok(), "the record could not be written: {written:?}");
             }
+        }
+        if let Some(balancer) = &mut self.balancer {
+            balancer.tell(&self.active, Wanted::Maint, self.now);
+            balancer.tell(&next, Wanted::Ready, self.now);
         }
         self.active = next.clone();
         self.turned = Some(self.now);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::disk::Disk;
 use super::host::{DiskId, Host, Power};
-use super::{Due, Network, Queue, Site, State, app, cache, host, search, sql};
+use super::{Due, Network, Queue, Site, State, app, balancer, cache, host, search, sql};
 use crate::estate::Estate;
 use crate::model::{HostName, SiteName};
 
@@ -33,6 +33,8 @@ pub struct Spec {
     pub files: u32,
     /// The time between two writes of the application; nothing for an application without users.
     pub write_every: Option<Duration>,
+    /// Whether the users come through a load balancer. Without one they know where the active site is.
+    pub balancer: bool,
     /// How many bytes each disk holds.
     pub disk: u64,
 }
@@ -51,6 +53,7 @@ impl Spec {
             rows: 80,
             files: 24,
             write_every: Some(Duration::from_secs(2)),
+            balancer: false,
             disk: 64 << 20,
         }
     }
@@ -179,6 +182,7 @@ bcp.leader_url = "http://{}:8500/leader"
             queue: Queue::default(),
             rng: fastrand::Rng::with_seed(self.seed),
             active: active.clone(),
+            balancer: None,
             changes: Vec::new(),
             struck: Vec::new(),
             acknowledged: Vec::new(),
@@ -191,6 +195,12 @@ bcp.leader_url = "http://{}:8500/leader"
             search::fill(&mut state, &site);
             sql::fill(&mut state, &site);
             cache::fill(&mut state, &site);
+        }
+        if self.balancer {
+            let servers = state.sites.iter();
+            let servers = servers.flat_map(|(site, found)| found.hosts.keys().map(|host| (site.clone(), host.clone())));
+            state.balancer = Some(balancer::Balancer::new(servers, &active));
+            state.queue.put(balancer::first_check(), Due::Checks);
         }
         if let Some(every) = self.write_every {
             state.queue.put(every, Due::Writes(active));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Due, State, Store, cache, host, search, spec, sql};
+use super::{Due, State, Store, balancer, cache, host, search, spec, sql};
 use crate::model::{HostName, SiteName};
 use crate::port::{HttpRequest, HttpResponse};
 
@@ -245,7 +245,8 @@ pub struct Acknowledged {
     pub number: u64,
 }
 
-/// Lets the application of a site write what its users gave it since the last time.
+/// Lets the application of a site write what its users gave it since the last time; with a load balancer, that of the
+/// site which the balancer gives it to.
 pub fn writes(state: &mut State, site: &SiteName) {
     let Some(every) = state.spec.write_every else { return };
     let now = state.now;
@@ -253,6 +254,17 @@ pub fn writes(state: &mut State, site: &SiteName) {
         return;
     }
     state.queue.put(now + every, Due::Writes(site.clone()));
+    if state.balancer.is_some() {
+        let number = state.next_write;
+        state.next_write += 1;
+        let changes = state.changes.len();
+        let kept = balancer::write(state, |state, site| write(state, site, number));
+        state.changes.truncate(changes);
+        if kept {
+            state.acknowledged.push(Acknowledged { at: now, number });
+        }
+        return;
+    }
     let found = &state.sites[site];
     let served = found.hosts.keys().any(|host| found.app.listens(host, now));
     let stores = found.sql.is_up() && (0..found.search.nodes()).any(|node| found.search.is_up(node));
