@@ -17,6 +17,7 @@ mod lab;
 mod play;
 mod scenes;
 mod simulated;
+mod story;
 #[path = "../sites/support.rs"]
 #[expect(dead_code, reason = "shared with the tests of the sites, which also start the program")]
 mod support;
@@ -46,7 +47,7 @@ const VARIES: &[(&str, &str)] = &[
 
 /// Compares what was played with what is on record.
 fn compare(played: Vec<(&'static str, String)>) {
-    assert_eq!(played.len(), scenes::CHAPTERS.len());
+    assert_eq!(played.len(), story::CHAPTERS.len());
     let mut settings = insta::Settings::clone_current();
     settings.set_omit_expression(true);
     settings.set_prepend_module_to_snapshot(false);

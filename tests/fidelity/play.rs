@@ -17,7 +17,8 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::hands::{Act, Hands, act, sql};
-use super::scenes::{CHAPTERS, Play, Scene, Step, VARY};
+use super::scenes::{Play, Scene, Step};
+use super::story::{CHAPTERS, VARY};
 
 /// Keeps nothing: what is told is enough.
 struct NoSink;
