@@ -108,13 +108,29 @@ impl RunView {
         if event.seq <= self.events.last().map_or(0, |last| last.seq) {
             return Ok(());
         }
+        let chosen = self.rows().into_iter().nth(self.selected);
         if self.replay.is_none() {
             self.state.apply(&event).map_err(|error| SafeText::line(&error.to_string()))?;
             self.folded += 1;
         }
         self.events.push(event);
+        self.stay_at(chosen);
         self.keep_up();
         Ok(())
+    }
+
+    /// Keeps the same line selected when stages have opened or closed by themselves; the stage of a line that is gone.
+    fn stay_at(&mut self, chosen: Option<Row>) {
+        let Some(chosen) = chosen else { return };
+        let rows = self.rows();
+        let stage = match &chosen {
+            Row::Stage(stage) => stage,
+            Row::Step(step) => &step.stage,
+            Row::Unit(unit) => &unit.step.stage,
+        };
+        let place = rows.iter().position(|row| *row == chosen);
+        let place = place.or_else(|| rows.iter().position(|row| matches!(row, Row::Stage(one) if one == stage)));
+        self.selected = place.unwrap_or(self.selected).min(rows.len().saturating_sub(1));
     }
 
     /// When it began.

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Canvas, Row, wrapped};
+use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{nothing, safe};
 use crate::console::log::{LogMode, Shown};
 use crate::console::state::State;
@@ -132,20 +132,29 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 /// The lines of what was said.
 fn lines(state: &State, shown: &Shown, width: usize, rows: &mut Vec<Row>) {
     let log = &state.log;
+    // A narrow pane keeps its room for what is said.
+    let narrow = width < 50;
+    let clock = if narrow { "%H:%M" } else { "%H:%M:%S" };
     for (number, text) in shown.text.as_str().lines().enumerate() {
         let mut head = Row::new();
         if log.times {
-            let time = shown.at.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default();
-            head = head.put(Scope::Muted, if number == 0 { time } else { " ".repeat(8) }).plain(" ");
+            let time = shown.at.map(|at| super::local(state, at).strftime(clock).to_string()).unwrap_or_default();
+            head = head.put(Scope::Muted, if number == 0 { time.clone() } else { " ".repeat(time.len()) }).plain(" ");
         }
         if log.all {
-            let who = if number == 0 { shown.who.clone() } else { SafeText::default() };
-            let column = head.width() + 22.min(width / 3);
-            head = head.put(Scope::Source, who).limited(column).to(column);
+            let who = match (number, shown.who.as_str().split_once('@')) {
+                (0, Some((step, place))) if narrow => {
+                    safe(format!("{step}@{}", place.split_once(':').map_or(place, |(_, host)| host)))
+                }
+                (0, _) => shown.who.clone(),
+                _ => SafeText::default(),
+            };
+            let column = head.width() + if narrow { 13 } else { 22.min(width / 3) };
+            head = head.put(Scope::Source, who).limited(column).to(column + 1);
         }
         let room = width.saturating_sub(head.width());
-        let text: String = if log.wrap { text.to_owned() } else { text.chars().skip(usize::from(log.left)).collect() };
-        if !log.wrap || text.chars().count() <= room {
+        let text: String = if log.wrap { text.to_owned() } else { without(text, usize::from(log.left)).to_owned() };
+        if !log.wrap || cells(&text) <= room {
             rows.push(found(state, head, shown.scope, &text));
             continue;
         }
@@ -193,7 +202,7 @@ fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         let text: String = if log.wrap {
             line.as_str().to_owned()
         } else {
-            line.as_str().chars().skip(usize::from(log.left)).take(width + 1).collect()
+            fitting(without(line.as_str(), usize::from(log.left)), width + 1).to_owned()
         };
         if log.wrap {
             rows.extend(wrapped(&text, width).into_iter().map(|piece| found(state, Row::new(), Scope::Plain, &piece)));

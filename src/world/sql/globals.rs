@@ -79,6 +79,7 @@ impl Server {
             ("log_bin_trust_function_creators", Global::Flag(false)),
             ("lower_case_table_names", text("0")),
             ("max_allowed_packet", text("16777216")),
+            ("max_connections", text("151")),
             ("port", text("3306")),
             ("read_only", Global::Flag(self.read_only)),
             ("server_id", Global::Text(self.id.to_string())),
