@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::globals::Flavour;
 use super::schema::{Code, Kind};
 use super::server::{ACCOUNTS, Server};
 use super::session::SqlRefusal;
@@ -38,8 +39,16 @@ pub fn answer(state: &mut State, site: &SiteName, text: &str, values: &[SqlValue
         return Some(count(server, &format!("`{table}")));
     }
     if let Some(wanted) = text.strip_prefix("SHOW GLOBAL VARIABLES WHERE Variable_name IN (") {
-        let rows = variables(server).into_iter().filter(|(name, _)| wanted.contains(&format!("'{name}'")));
-        return Some(Ok(done(table(&["Variable_name", "Value"], rows.map(|(name, value)| vec![name.into(), value])))));
+        let rows = server.globals().into_iter().filter(|(name, _)| wanted.contains(&format!("'{name}'")));
+        let rows = rows.map(|(name, value)| vec![name.to_owned(), value.shown()]);
+        return Some(Ok(done(table(&["Variable_name", "Value"], rows))));
+    }
+    if let Some(read) = server.read_globals(&text) {
+        let one = |(names, values): (Vec<String>, Vec<String>)| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            done(table(&names, std::iter::once(values)))
+        };
+        return Some(read.map(one));
     }
     let defined = |kind: fn(&super::schema::Schema) -> Vec<&str>| {
         let mut rows = Vec::new();
@@ -79,7 +88,11 @@ pub fn answer(state: &mut State, site: &SiteName, text: &str, values: &[SqlValue
             "Grants for changeover@%",
             "GRANT ALL PRIVILEGES ON *.* TO `changeover`@`%` IDENTIFIED BY PASSWORD '*0000'".to_owned(),
         ),
-        "SHOW ALL SLAVES STATUS" => SqlRows::default(),
+        // Nothing here is a replica.
+        "SHOW ALL SLAVES STATUS" | "SHOW ALL REPLICAS STATUS" if server.flavour == Flavour::MariaDb => {
+            SqlRows::default()
+        }
+        "SHOW REPLICA STATUS" | "SHOW SLAVE STATUS" => SqlRows::default(),
         SCHEMATA => table(&["db", "collation_used"], shown().map(|(name, _)| vec![name.clone(), COLLATION.to_owned()])),
         TABLES => tables(server, &names),
         COLLATIONS_USED => {
@@ -176,27 +189,6 @@ fn column(name: &str, values: &[&str]) -> SqlRows {
 
 fn definers(code: &BTreeMap<String, Code>) -> Vec<&str> {
     code.values().map(|code| code.definer.as_str()).collect()
-}
-
-fn variables(server: &Server) -> BTreeMap<&'static str, String> {
-    let on = |flag: bool| if flag { "ON" } else { "OFF" }.to_owned();
-    [
-        ("datadir", "/var/lib/mysql/".to_owned()),
-        ("event_scheduler", on(false)),
-        ("gtid_binlog_pos", server.position()),
-        ("hostname", server.hostname.clone()),
-        ("log_bin", on(true)),
-        ("log_bin_trust_function_creators", on(false)),
-        ("lower_case_table_names", "0".to_owned()),
-        ("max_allowed_packet", "16777216".to_owned()),
-        ("max_connections", "151".to_owned()),
-        ("port", "3306".to_owned()),
-        ("read_only", on(server.read_only)),
-        ("server_id", server.id.to_string()),
-        ("version", VERSION.to_owned()),
-        ("version_comment", "Debian 12".to_owned()),
-    ]
-    .into()
 }
 
 fn tables(server: &Server, names: &[String]) -> SqlRows {

@@ -194,7 +194,7 @@ fn moved(on: &mut Machine<'_>, call: &Call, from: &str, to: &str, no_target: boo
     let Node::File(content) = inode.node else { return Err(failed(DiskError::Broken)) };
     on.write(&target, content, inode.mode).map_err(failed)?;
     let (disk, there) = on.disk_mut(&target);
-    disk.set_modified(&there, inode.modified).map_err(failed)?;
+    disk.set_modified(&there, inode.modified, now).map_err(failed)?;
     on.disk_mut(&source).0.remove(&path, now).map_err(failed)
 }
 
@@ -356,9 +356,10 @@ pub(super) fn touch(call: Call) -> Box<dyn Process> {
         for word in &operands {
             let path = call.path(word);
             let made = if on.stat(&path).is_ok() { Ok(()) } else { on.write(&path, Vec::new(), 0o666 & !call.umask) };
-            let time = time.unwrap_or_else(|| on.now());
+            let now = on.now();
+            let time = time.unwrap_or(now);
             let (disk, rest) = on.disk_mut(&path);
-            if let Err(error) = made.and_then(|()| disk.set_modified(&rest, time)) {
+            if let Err(error) = made.and_then(|()| disk.set_modified(&rest, time, now)) {
                 io.complain(format!("touch: cannot touch '{word}': {error}"));
                 code = 1;
             }

@@ -121,6 +121,7 @@ fn look_up(on: &Machine<'_>, call: Call) -> Option<Box<dyn Process>> {
         "false" => once(|_, _| Slice::ended(1)),
         "echo" => small::echo(call),
         "sleep" => small::sleep(&call),
+        "socat" => small::socat(&call),
         "id" => small::id(&call),
         "date" => small::date(&call),
         _ => return None,
@@ -128,7 +129,7 @@ fn look_up(on: &Machine<'_>, call: Call) -> Option<Box<dyn Process>> {
 }
 
 /// The names of everything that [`look_up`] knows.
-const KNOWN: [&str; 33] = [
+const KNOWN: [&str; 34] = [
     "[",
     "awk",
     "cat",
@@ -150,6 +151,7 @@ const KNOWN: [&str; 33] = [
     "sed",
     "sha256sum",
     "sleep",
+    "socat",
     "sort",
     "stat",
     "sudo",
