@@ -333,7 +333,7 @@ impl Engine {
                 let what = SafeText::line(what);
                 self.record(vec![EventKind::UnitProgress { unit, attempt, done, total, what }]).await
             }
-            VoiceMessage::Output(bytes) => {
+            VoiceMessage::Output { bytes, room: _room } => {
                 if let Err(error) = self.config.sink.output(&unit, attempt, &bytes).await
                     && self.mute.insert(unit.clone())
                 {
@@ -497,6 +497,9 @@ impl Engine {
             let open: Vec<UnitKey> = self.live.keys().cloned().collect();
             // What runs is not stopped: killing it would only make its outcome worse. It is waited for.
             self.retries.clear();
+            // What it still tells is not kept either; an attempt that streams output must not wait for us.
+            self.received.close();
+            while self.received.try_recv().is_ok() {}
             while self.tasks.join_next().await.is_some() {}
             return Err(EngineError::Record { source, open });
         }

@@ -96,14 +96,15 @@ co_start() {
     co_look
     # The folder may be there without anybody having begun: whoever made it was cut off.
     [ "$co_what" != waiting ] || co_launch || return 1
-    co_i=0
-    while [ "$co_i" -lt 100 ]; do
+    co_left=5000 co_nap=10
+    while [ "$co_left" -gt 0 ]; do
         co_look
         case $co_what in
-            waiting) sleep 0.05 2>/dev/null || sleep 1 ;;
+            waiting) sleep "0.$(printf '%03d' "$co_nap")" 2>/dev/null || { sleep 1; co_nap=1000; } ;;
             *) echo "$co_word"; return 0 ;;
         esac
-        co_i=$((co_i + 1))
+        co_left=$((co_left - co_nap))
+        [ "$co_nap" -ge 50 ] || co_nap=$((co_nap * 2))
     done
     echo "the work was launched, but did not begin within 5 s" >&2
     return 1
