@@ -8,6 +8,7 @@ mod prepare;
 mod prune;
 mod seal;
 mod space;
+mod spread;
 mod transfer;
 
 use super::{Effect, KindEntry, step_kind};

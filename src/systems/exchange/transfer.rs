@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::looks::{At, Choice, newest_complete};
+use super::spread;
 use crate::estate::{Host, Transfer as Settings, TransferBy, TransferFrom};
 use crate::model::{ByteSize, End, Failure, FailureKind, Limit, PointId, SafeText, SiteName};
 use crate::points::Manifest;
@@ -104,9 +105,11 @@ impl Route {
 }
 
 /// One thing to copy.
-struct Task {
-    label: String,
-    copy: Copy,
+pub(super) struct Task {
+    pub(super) label: String,
+    pub(super) copy: Copy,
+    /// The folder within the tree, when nothing of it, and nothing like it, is at the target yet.
+    pub(super) new: Option<String>,
 }
 
 /// The newest generation that is at the target already, to link to.
@@ -168,7 +171,12 @@ fn both_here(cx: &StepContext, source: &At, target: &At, settings: &Settings) ->
 }
 
 /// Runs tasks side by side, to the end of all: one that failed must not leave the others running unseen.
-async fn run_all(cx: &StepContext, place: &Place, tasks: Vec<Task>, streams: usize) -> Result<Vec<Copied>, Failure> {
+pub(super) async fn run_all(
+    cx: &StepContext,
+    place: &Place,
+    tasks: Vec<Task>,
+    streams: usize,
+) -> Result<Vec<Copied>, Failure> {
     let running = tasks.into_iter().map(|task| async move { rsync::run(cx, place, &task.label, &task.copy).await });
     let ended: Vec<Result<Copied, Failure>> = futures::stream::iter(running).buffered(streams.max(1)).collect().await;
     // An unknown ending matters more than any other.
@@ -237,22 +245,25 @@ impl Transfer {
             if let Some(before) = link_to(&there, &generation) {
                 copy.link_dest.push(format!("{}/{before}", target.root));
             }
+            let new = copy.link_dest.is_empty().then(|| generation.clone());
             folders.push(generation.clone());
-            adding.push(Task { label: format!("add-{}", part.service), copy });
+            adding.push(Task { label: format!("add-{}", part.service), copy, new });
         }
+        let repositories_there = target.repositories(cx).await?;
         for repository in source.repositories(cx).await? {
             // The folders may be another user's, if the storage or a person carried the tree before.
             let mut copy = Copy { omit_folder_times: true, ..route.copy(&repository) };
-            changing.push(Task { label: format!("change-{repository}"), copy: copy.clone() });
+            changing.push(Task { label: format!("change-{repository}"), copy: copy.clone(), new: None });
             // What says which snapshots there are comes after the snapshots.
             copy.filters = vec!["--exclude=/index-*".to_owned(), "--exclude=/index.latest".to_owned()];
+            let new = (!repositories_there.contains(&repository)).then(|| repository.clone());
             folders.push(repository.clone());
-            adding.push(Task { label: format!("add-{repository}"), copy });
+            adding.push(Task { label: format!("add-{repository}"), copy, new });
         }
         let mut copy = route.copy(&own);
-        let marking = Task { label: "mark".to_owned(), copy: copy.clone() };
+        let marking = Task { label: "mark".to_owned(), copy: copy.clone(), new: None };
         copy.filters = vec!["--exclude=/COMPLETE".to_owned()];
-        adding.push(Task { label: "add-point".to_owned(), copy });
+        adding.push(Task { label: "add-point".to_owned(), copy, new: None });
         Ok(Job { point, route, adding, changing, marking, folders })
     }
 
@@ -342,7 +353,8 @@ impl Step for Transfer {
             make_folder(cx, &target.place, Path::new(&path_arg(&target.tree.root().join(folder))?)).await?;
         }
         let streams = usize::from(cx.estate.transfer.streams.unwrap_or(1));
-        let mut copied = run_all(cx, &route.place, adding, streams).await?;
+        let mut copied = spread::ahead(cx, &source, &route.place, &adding, streams).await?;
+        copied.extend(run_all(cx, &route.place, adding, streams).await?);
         ensure_whole(&copied, &point)?;
         let mut limited = Vec::new();
         for task in changing {
