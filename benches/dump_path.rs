@@ -23,7 +23,7 @@ use program::Program;
 const ROWS: u32 = 1_000_000;
 
 fn main() {
-    let hosts = Hosts::start(1, Path::new("/tmp"));
+    let hosts = Hosts::start(1);
     if Command::new("mariadbd").arg("--version").output().is_err() {
         println!("  not measured, because it is not installed: mariadbd");
         return;
@@ -84,7 +84,7 @@ fn shown_pipeline(program: &Program, runbook: &Path, hosts: &Hosts, to: &str) ->
     let output = program.command(&["plan", runbook.to_str().expect("UTF-8")]).output().expect("it starts");
     let plan = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = plan.lines().find(|line| line.contains("| tee ") && line.contains("| sha256sum"));
-    let line = line.unwrap_or_else(|| panic!("the plan shows no dump:\n{plan}")).trim();
+    let line = line.unwrap_or_else(|| panic!("the plan shows no dump:\n{plan}")).trim().trim_start_matches("$ ");
     let (before, after) = line.split_once("| tee ").expect("found");
     let (_, after) = after.split_once(' ').expect("more follows");
     fs::write(hosts.path("none.cnf"), "").expect("written");

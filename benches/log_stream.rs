@@ -26,7 +26,7 @@ const LONG: u64 = 500 * MEGABYTE;
 const SHORT: u64 = 50 * MEGABYTE;
 
 fn main() {
-    let hosts = Hosts::start(1, Path::new("/tmp"));
+    let hosts = Hosts::start(1);
     let program = Program::new(hosts.estate(""), hosts.path("state"));
     program.prepare();
     let (long, short) = (Log::write(&hosts, "long", LONG), Log::write(&hosts, "short", SHORT));
@@ -61,7 +61,8 @@ fn main() {
         aim,
     };
     print("Streaming a log", &[line("ssh | wc -l", Some(0.9)), line("ssh > file", None)]);
-    let flat = large <= small + small / 4;
+    // What may wait for the disk is bounded, and does not depend on how long the log is.
+    let flat = large <= small + 32 * 1024;
     println!(
         "peak memory of the program: {small} kB for {} MB, {large} kB for {} MB: {}\n",
         SHORT / MEGABYTE,

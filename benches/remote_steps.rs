@@ -30,7 +30,7 @@ fn main() {
 }
 
 fn measure(count: u8) {
-    let hosts = Hosts::start(count, Path::new("/tmp"));
+    let hosts = Hosts::start(count);
     let estate = hosts.estate("");
     let program = Program::new(estate, hosts.path("state"));
     program.prepare();
@@ -54,7 +54,7 @@ fn measure(count: u8) {
     if let Some(ansible) = peer("ansible-playbook", "") {
         for (name, tuned) in [("Ansible, tuned", true), ("Ansible, defaults", false)] {
             let (ansible, hosts) = (ansible.clone(), &hosts);
-            runners.push(Runner::new(name, 2, move || play(&ansible, hosts, tuned)));
+            runners.push(Runner::new(name, if count > 3 { 1 } else { 2 }, move || play(&ansible, hosts, tuned)));
         }
     }
     let times = take_turns(runners);

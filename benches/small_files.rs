@@ -1,7 +1,7 @@
 //! A tree of very many small files from one site to the other: `exchange.transfer` with one and with four streams beside
 //! one rsync and beside `tar | ssh tar`, on the loopback, on a link with 20 ms, and on one that limits each connection.
 //!
-//! `BENCH_FILES` and `BENCH_FOLDER` change how many files there are and where they lie.
+//! `BENCH_FILES` changes how many files there are, `BENCH_LINK` chooses a link by a part of its name.
 
 #![expect(clippy::print_stdout, reason = "says what is measured")]
 
@@ -35,8 +35,7 @@ const LATENCY: Duration = Duration::from_millis(10);
 
 fn main() {
     let files: usize = env::var("BENCH_FILES").map_or(100_000, |text| text.parse().expect("a number"));
-    let folder = env::var("BENCH_FOLDER").unwrap_or_else(|_| "/tmp".to_owned());
-    let hosts = Hosts::start(2, Path::new(&folder));
+    let hosts = Hosts::start(2);
     println!("{files} files of {SIZE} bytes in {FOLDERS} folders");
     write_tree(&hosts.path("tree"), files);
     let bench = Bench::new(&hosts);
@@ -47,7 +46,8 @@ fn main() {
         ("20 ms", Some(Link { delay: LATENCY, rate: 0 })),
         ("10 MB/s a connection", Some(Link { delay: Duration::ZERO, rate: RATE })),
     ];
-    for (name, link) in links {
+    let wanted = env::var("BENCH_LINK").unwrap_or_default();
+    for (name, link) in links.into_iter().filter(|(name, _)| name.contains(&wanted)) {
         let listen = (far, hosts.port).to_socket();
         let _proxy = link.map(|link| Proxy::start(listen, ("127.9.8.2", hosts.port).to_socket(), link));
         bench.lead_to(if link.is_some() { far } else { "127.9.8.2" });

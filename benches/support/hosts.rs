@@ -23,8 +23,10 @@ pub fn done(command: &mut Command) {
 }
 
 impl Hosts {
-    /// So many hosts, `h1`, `h2` and so on, in a folder below `parent`. Its path must be short: sockets are there.
-    pub fn start(count: u8, parent: &Path) -> Self {
+    /// So many hosts, `h1`, `h2` and so on, in a folder below `BENCH_FOLDER`, or `/tmp`. Its path must be short: sockets
+    /// are there.
+    pub fn start(count: u8) -> Self {
+        let parent = std::env::var_os("BENCH_FOLDER").unwrap_or_else(|| "/tmp".into());
         let folder = tempfile::Builder::new().prefix("cb").tempdir_in(parent).expect("a folder");
         let path = |name: &str| folder.path().join(name);
         for key in ["host_key", "user_key"] {
