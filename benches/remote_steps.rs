@@ -1,5 +1,5 @@
 //! Eleven stages with a trivial command on every host: the program, journal on, beside bash with shared connections,
-//! Fabric and Ansible. Everybody begins without a connection.
+//! Fabric and Ansible. Everybody begins without a connection. `BENCH_HOSTS` chooses another number of hosts.
 
 #![expect(clippy::print_stdout, reason = "says what is not measured")]
 
@@ -24,7 +24,8 @@ use program::Program;
 const STAGES: usize = 11;
 
 fn main() {
-    for count in [3, 20] {
+    let wanted: Option<u8> = env::var("BENCH_HOSTS").ok().map(|text| text.parse().expect("a number"));
+    for count in wanted.map_or(vec![3, 20], |count| vec![count]) {
         measure(count);
     }
 }
