@@ -85,6 +85,7 @@ steps! {
     Snapshot { #[serde(default)] indices: Option<String>, #[serde(default)] name: Option<String> }
     Restore { uuid: String }
     Command { #[doc = "The program to start."] program: Program }
+    Confirm { #[serde(default)] note: Option<String> }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -107,6 +108,7 @@ fn catalogue() -> Catalogue {
                 .effect(Effect::Destroys)
                 .service("elasticsearch"),
             step_kind::<Command>("basic.command", "Run a command"),
+            step_kind::<Confirm>("basic.confirm", "Ask a person").only_asks(),
         ],
         vec![
             service_kind::<Search>("elasticsearch", "Search"),
@@ -182,7 +184,7 @@ fn every_problem_of_bad_files_is_said_at_its_place() {
         let source = source(&path);
         let (problems, shown) = examine(&source, &estate, &catalogue);
         let stem = path.file_stem().expect("a stem").to_string_lossy().into_owned();
-        let only_warns = ["even-urls", "site-name-in-parameter", "service-unknown"]
+        let only_warns = ["even-urls", "site-name-in-parameter", "service-unknown", "confirm-without-question"]
             .iter()
             .any(|name| stem == format!("estate-{name}") || stem == format!("runbook-{name}"));
         assert_eq!(has_errors(&problems), !only_warns, "{stem}:\n{shown}");

@@ -19,6 +19,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("journal", &["model", "runbook", "run", "port"]),
     ("session", &["model", "run", "port", "journal"]),
     ("transport", &["model", "estate", "port"]),
+    ("world", &["model", "estate", "port"]),
+    ("scenario", &["model", "document", "run", "world"]),
     ("style", &[]),
     ("report", &["model", "runbook", "run", "style"]),
     ("check", &["model", "document", "estate", "runbook", "systems"]),

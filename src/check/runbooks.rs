@@ -71,14 +71,22 @@ fn check_kind(file: &str, step: &WrittenStep<'_>, catalogue: &Catalogue) -> Vec<
         let problem = Diagnostic::error(file, format!("{}.uses", step.path), message).at(Some(uses.span.clone()));
         return vec![problem.hint(hint)];
     };
+    let mut problems = Vec::new();
+    if kind.only_asks && step.node.get("confirm").is_none() {
+        let message = format!("`{name}` asks nobody: the step has no `confirm`");
+        let hint = "add `confirm = { message = \"…\" }`, or remove the step: the run goes past it without a question";
+        let problem = Diagnostic::warning(file, format!("{}.uses", step.path), message).at(Some(uses.span.clone()));
+        problems.push(problem.hint(hint));
+    }
     let empty = Node::empty();
     let with = step.node.entry("with");
     let (node, label) = with.map_or((&empty, step.label), |entry| (&entry.node, &entry.key_span));
-    if !node.is_table() {
-        return Vec::new();
+    if node.is_table() {
+        let rules = ShapeRules { templates: true, ..ShapeRules::default() };
+        let path = format!("{}.with", step.path);
+        problems.extend(check_shape(file, node, &path, label, &Value::from(kind.schema()), rules).problems);
     }
-    let rules = ShapeRules { templates: true, ..ShapeRules::default() };
-    check_shape(file, node, &format!("{}.with", step.path), label, &Value::from(kind.schema()), rules).problems
+    problems
 }
 
 /// What the planner says, in both directions; what it says for one only tells which.

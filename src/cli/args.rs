@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use super::{attach, cancel, check, completions, doctor, init, kinds, plan, resume, run, runs, schema, status};
+use super::{attach, cancel, check, completions, demo, doctor, init, kinds, plan, resume, run, runs, schema, status};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -48,6 +48,8 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show the program at work on a simulated world; needs no configuration and touches nothing
+    Demo(demo::DemoArgs),
     /// Find everything that is wrong with the estate and its runbooks, without touching any host
     Check(check::CheckArgs),
     /// Write a first estate file, from options or from a few questions

@@ -9,6 +9,7 @@ use super::run::exit_of;
 use super::{App, CliError, Exit};
 use crate::run::{Event, RunPhase, RunState};
 use crate::session::{self, Commander, Events, SessionError};
+use crate::transport::SystemClock;
 
 /// The arguments of `attach`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,7 @@ pub(super) fn run(app: &mut App, args: &AttachArgs) -> Result<Exit, CliError> {
     let can_answer = app.io.is_interactive;
     super::block_on(async {
         let (events, commander) = session::attach(&folder, 0).await.map_err(|error| not_attached(&error))?;
-        let mut screen = Screen::new(app, args.output, folder, None);
+        let mut screen = Screen::new(app, args.output, folder, None, Arc::new(SystemClock::new()));
         let by = can_answer.then_some(by);
         watch(events, commander, by.as_ref(), &mut screen).await
     })

@@ -28,15 +28,7 @@ impl Record {
     pub(super) fn open(app: &mut App) -> Result<Self, CliError> {
         let (estate, warnings) = load::estate(app)?;
         super::print_warnings(app, &warnings)?;
-        let state_dir = match (&app.global.state_dir, &app.places.state) {
-            (Some(named), _) => app.places.current.join(named),
-            (None, Some(usual)) => usual.clone(),
-            (None, None) => {
-                return Err(
-                    CliError::invalid("there is no home folder to keep runs in").hint("name one with `--state-dir`")
-                );
-            }
-        };
+        let state_dir = usual_state_dir(app)?;
         let store = Store::open(&state_dir, &estate.name).map_err(|error| not_kept(&error))?;
         Ok(Self { estate: Arc::new(estate), store, state_dir })
     }
@@ -63,6 +55,17 @@ impl Record {
     }
 }
 
+/// The folder that keeps runs.
+pub(super) fn usual_state_dir(app: &App) -> Result<PathBuf, CliError> {
+    match (&app.global.state_dir, &app.places.state) {
+        (Some(named), _) => Ok(app.places.current.join(named)),
+        (None, Some(usual)) => Ok(usual.clone()),
+        (None, None) => {
+            Err(CliError::invalid("there is no home folder to keep runs in").hint("name one with `--state-dir`"))
+        }
+    }
+}
+
 /// The record and the world.
 pub(super) struct Live {
     pub(super) record: Record,
@@ -75,6 +78,7 @@ impl Live {
     /// Wires the real world; nothing is dialled yet.
     pub(super) fn open(app: &mut App, through: &str) -> Result<Self, CliError> {
         let record = Record::open(app)?;
+        refuse_simulated(app, &record.state_dir)?;
         let options = WorldOptions {
             runtime_dir: runtime_dir(&record.state_dir),
             state_dir: record.state_dir.clone(),
@@ -138,6 +142,17 @@ pub(super) fn locked(error: &crate::journal::LockError) -> CliError {
             .hint("`changeover status` shows it, `changeover attach` watches it, `changeover cancel` stops it"),
         crate::journal::LockError::Failed(error) => not_kept(error),
     }
+}
+
+/// The demo's estate has addresses that may be somebody's: nothing is ever dialled for it.
+fn refuse_simulated(app: &App, state_dir: &Path) -> Result<(), CliError> {
+    let estate = app.places.current.join(load::find_estate(app)?);
+    let folders = [Some(state_dir), estate.parent()];
+    if folders.into_iter().flatten().any(load::is_simulated) {
+        return Err(CliError::invalid("this is the estate of the demo's simulated world: nothing real is there")
+            .hint("`changeover runs` shows what was played; `changeover demo --headless` plays it again"));
+    }
+    Ok(())
 }
 
 /// A short path for control sockets, which have about a hundred characters at most.

@@ -9,8 +9,9 @@ use super::{App, CliError, Excerpts};
 use crate::check;
 use crate::document::{Node, Parsed, SIZE_LIMIT, has_errors};
 use crate::estate::Estate;
-use crate::model::{Diagnostic, SourceText, did_you_mean};
-use crate::runbook::{Runbook, SHIPPED, shipped};
+use crate::model::{Counted, Diagnostic, SourceText, did_you_mean};
+use crate::runbook::{Origin, Runbook, SHIPPED, shipped};
+use crate::scenario::{self, Answers, Scenario};
 
 /// Where files are looked for.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,14 @@ impl Places {
             system: PathBuf::from("/etc/changeover"),
         }
     }
+}
+
+/// A file of this name lies in folders that belong to the simulated world of `changeover demo`.
+pub(super) const SIMULATED: &str = "SIMULATED";
+
+/// True for a folder whose estate and runs are not of this world.
+pub(super) fn is_simulated(folder: &Path) -> bool {
+    folder.join(SIMULATED).exists()
 }
 
 /// The estate file to use: the one that was named, else the first that exists.
@@ -174,7 +183,9 @@ pub fn examine_estate(app: &App) -> Result<(PathBuf, Parsed<Estate>), CliError> 
     let (source, mut problems) = read_text(app, &path)?;
     let mut parsed = check::estate(&source, &app.catalogue);
     problems.append(&mut parsed.problems);
-    problems.extend(check_secret_files(&source.name, &parsed.root, &app.places.current));
+    if !app.places.current.join(&path).parent().is_some_and(is_simulated) {
+        problems.extend(check_secret_files(&source.name, &parsed.root, &app.places.current));
+    }
     parsed.problems = problems;
     Ok((path, parsed))
 }
@@ -195,9 +206,8 @@ fn usable<T>(app: &App, parsed: Parsed<T>) -> Result<(T, Vec<Diagnostic>), CliEr
     let name = parsed.source.name.clone();
     parsed.into_result().map_err(|problems| {
         let errors = problems.iter().filter(|problem| has_errors(std::slice::from_ref(problem))).count();
-        let plural = if errors == 1 { "error" } else { "errors" };
-        CliError::invalid(format!("{name} cannot be used: {errors} {plural}"))
-            .excerpts(excerpts.render(&problems, &app.io))
+        let errors = Counted::of(errors, "error", "errors");
+        CliError::invalid(format!("{name} cannot be used: {errors}")).excerpts(excerpts.render(&problems, &app.io))
     })
 }
 
@@ -305,12 +315,71 @@ pub fn examine_runbook(app: &App, estate: Option<&Estate>, file: &RunbookFile) -
     parsed
 }
 
-/// One runbook, for commands that plan or run it, with the warnings to show.
+/// One runbook, for commands that plan or run it, with where it came from and the warnings to show.
 ///
 /// # Errors
 /// With every problem rendered, when there is none or it cannot be used.
-pub fn runbook(app: &App, estate: &Estate, wanted: &str) -> Result<(Runbook, Vec<Diagnostic>), CliError> {
+pub fn runbook(app: &App, estate: &Estate, wanted: &str) -> Result<(Runbook, Origin, Vec<Diagnostic>), CliError> {
     let path = find_estate(app)?;
     let file = find_runbook(app, Some(&path), wanted)?;
-    usable(app, examine_runbook(app, Some(estate), &file))
+    let (runbook, warnings) = usable(app, examine_runbook(app, Some(estate), &file))?;
+    Ok((runbook, origin(app, &file), warnings))
+}
+
+/// Where a runbook came from.
+#[must_use]
+pub fn origin(app: &App, file: &RunbookFile) -> Origin {
+    let path = (!file.is_shipped).then(|| app.places.current.join(&file.source.name));
+    // As it will be found from another folder; what cannot be resolved now is kept as it is.
+    let path = path.map(|path| path.canonicalize().unwrap_or(path));
+    Origin::of(&file.source.text, path.and_then(|path| path.to_str().map(str::to_owned)))
+}
+
+/// One runbook for an estate that is no file; its warnings are left out.
+///
+/// # Errors
+/// As [`runbook`].
+pub fn runbook_for(app: &App, estate: &Estate, wanted: &str) -> Result<Runbook, CliError> {
+    let file = find_runbook(app, None, wanted)?;
+    usable(app, examine_runbook(app, Some(estate), &file)).map(|(runbook, _)| runbook)
+}
+
+/// A scenario: by name, or by path when it has a slash or ends in `.toml`.
+///
+/// # Errors
+/// With every problem rendered, when there is none or it cannot be used.
+pub fn scenario(app: &App, wanted: &str) -> Result<Scenario, CliError> {
+    let path = Path::new(wanted);
+    let source = if wanted.contains('/') || path.extension().is_some_and(|extension| extension == "toml") {
+        read_text(app, path)?.0
+    } else {
+        scenario::shipped(wanted).ok_or_else(|| {
+            let names: Vec<&str> = scenario::SHIPPED.iter().map(|(name, _)| *name).collect();
+            let near = did_you_mean(wanted, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+            CliError::invalid(format!("there is no scenario `{wanted}`")).hint(format!(
+                "{}there are {}; one of your own is named by its path",
+                near.unwrap_or_default(),
+                names.join(", ")
+            ))
+        })?
+    };
+    let known = runbook_names(app)?;
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    usable(app, scenario::examine(&source, &known)).map(|(scenario, _)| scenario)
+}
+
+/// What the operator of a scenario does.
+///
+/// # Errors
+/// With every problem rendered, when there is no such file or it cannot be used.
+pub fn answers(app: &App, path: &Path) -> Result<Answers, CliError> {
+    let (source, _) = read_text(app, path)?;
+    let known = runbook_names(app)?;
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    usable(app, scenario::examine_answers(&source, &known)).map(|(answers, _)| answers)
+}
+
+/// The names of the runbooks that can be started in the demo.
+fn runbook_names(app: &App) -> Result<Vec<String>, CliError> {
+    Ok(runbooks(app, None)?.into_iter().map(|runbook| runbook.name).collect())
 }

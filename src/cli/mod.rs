@@ -8,6 +8,7 @@ mod cancel;
 mod check;
 mod completions;
 mod conduct;
+mod demo;
 mod diagnostics;
 mod direction;
 mod doctor;
@@ -78,6 +79,7 @@ pub fn run_line(arguments: impl IntoIterator<Item = OsString>, mut io: Io, place
 
 fn dispatch(app: &mut App, command: Command) -> Result<Exit, CliError> {
     match command {
+        Command::Demo(args) => demo::run(app, &args),
         Command::Check(args) => check::run(app, &args),
         Command::Init(args) => init::run(app, args),
         Command::Schema(args) => schema::run(app, &args),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::App;
 use super::conduct::Audience;
+use crate::port::Clock;
 use crate::report::{Advice, Bars, Json, Listener, Plain};
 use crate::run::{Event, RunState, choices};
 use crate::session::Viewers;
@@ -36,11 +37,18 @@ pub(super) struct Screen<'a> {
     listener: Option<Box<dyn Listener + 'a>>,
     viewers: Option<&'a Viewers>,
     advice: Advice,
+    clock: Arc<dyn Clock>,
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(app: &'a mut App, output: Output, folder: PathBuf, viewers: Option<&'a Viewers>) -> Self {
-        let advice = Advice { program: program(app), folder };
+    pub(super) fn new(
+        app: &'a mut App,
+        output: Output,
+        folder: PathBuf,
+        viewers: Option<&'a Viewers>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let advice = Advice { program: program(app), folder, can_be_resumed: true };
         let wish = match app.global.color {
             ColorChoice::Auto => ColorWish::Auto,
             ColorChoice::Always => ColorWish::Always,
@@ -63,7 +71,25 @@ impl<'a> Screen<'a> {
             }
             _ => Some(Box::new(Plain::new(Flushed(&mut app.io.out)))),
         };
-        Self { listener, viewers, advice }
+        Self { listener, viewers, advice, clock }
+    }
+
+    /// The same for runs that no other command can take up.
+    pub(super) fn never_resumed(mut self) -> Self {
+        self.advice.can_be_resumed = false;
+        self
+    }
+
+    /// From now on it is about the run of this folder.
+    pub(super) fn now_about(&mut self, folder: PathBuf) {
+        self.advice.folder = folder;
+    }
+
+    /// Shows something that is no event of the run.
+    pub(super) fn remark(&mut self, at: Timestamp, word: &'static str, text: &str) {
+        if let Some(listener) = &mut self.listener {
+            listener.remark(at, word, text);
+        }
     }
 
     /// Says what came of the run.
@@ -86,7 +112,7 @@ impl Audience for Screen<'_> {
 
     fn tick(&mut self, state: &RunState) {
         if let Some(listener) = &mut self.listener {
-            listener.tick(Timestamp::now(), state);
+            listener.tick(self.clock.now(), state);
         }
     }
 
@@ -99,7 +125,7 @@ impl Audience for Screen<'_> {
 }
 
 /// How the program was started, as far as other commands need it too.
-fn program(app: &App) -> String {
+pub(super) fn program(app: &App) -> String {
     let mut words = vec!["changeover".to_owned()];
     for (option, value) in [("--estate", &app.global.estate), ("--state-dir", &app.global.state_dir)] {
         if let Some(value) = value {

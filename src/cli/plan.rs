@@ -9,7 +9,7 @@ use super::live::Live;
 use super::preview::{Looker, text};
 use super::{App, CliError, Excerpts, Exit, load, print_warnings};
 use crate::model::{Direction, SiteName};
-use crate::runbook::{Plan, PlanRequest, Runbook};
+use crate::runbook::{Origin, Plan, PlanRequest, Runbook};
 
 /// The arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub struct PlanChoice {
     pub(super) from: Option<SiteName>,
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn name_and_value(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
         .filter(|(name, _)| !name.is_empty())
@@ -46,7 +46,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 pub(super) fn make(
     app: &mut App,
     live: &Live,
-    runbook: &Runbook,
+    (runbook, origin): (&Runbook, &Origin),
     direction: &Direction,
     choice: &PlanChoice,
 ) -> Result<Plan, CliError> {
@@ -60,7 +60,8 @@ pub(super) fn make(
         kinds: &app.catalogue,
     };
     match crate::runbook::plan(request) {
-        Ok((plan, warnings)) => {
+        Ok((mut plan, warnings)) => {
+            plan.origin = Some(origin.clone());
             // That a shipped runbook serves estates with fewer services is no news at every run.
             let news: Vec<_> = warnings.into_iter().filter(|warning| !warning.path.ends_with(".service")).collect();
             print_warnings(app, &news)?;
@@ -73,11 +74,11 @@ pub(super) fn make(
 
 pub(super) fn run(app: &mut App, args: &PlanArgs) -> Result<Exit, CliError> {
     let live = Live::open(app, "plan")?;
-    let (runbook, warnings) = load::runbook(app, &live.record.estate, &args.runbook)?;
+    let (runbook, origin, warnings) = load::runbook(app, &live.record.estate, &args.runbook)?;
     print_warnings(app, &warnings)?;
     super::block_on(async {
         let (direction, _) = live.direction(args.choice.from.as_ref()).await?;
-        let plan = make(app, &live, &runbook, &direction, &args.choice)?;
+        let plan = make(app, &live, (&runbook, &origin), &direction, &args.choice)?;
         let (run, point) = live.new_ids()?;
         let looker = Looker {
             reach: live.world.clone(),

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use futures::future::join_all;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
 use crate::estate::Estate;
 use crate::model::{Failure, PointId, RunId, SafeText, UnitKey};
 use crate::port::{Clock, Reach};
-use crate::runbook::{Plan, PlannedStep, PlannedTarget, TemplateScope, render_value};
-use crate::systems::{Catalogue, Checked, JobLog, StepContext, Voice};
+use crate::runbook::{Plan, PlannedStep, TemplateScope, render_value};
+use crate::systems::{Catalogue, Checked, Circumstances, StepContext, Voice};
 
 /// The longest that the look at one unit may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
@@ -70,11 +69,11 @@ pub struct PreviewFinding {
 impl Looker {
     /// Looks at every unit of a plan, side by side.
     pub async fn look(&self, plan: &Plan) -> Vec<UnitPreview> {
-        let units = plan.steps().flat_map(|step| step.units().map(move |(unit, target)| (step, unit, target)));
-        join_all(units.map(|(step, unit, target)| self.look_at(plan, step, unit, target))).await
+        let units = plan.steps().flat_map(|step| step.units().map(move |(unit, _)| (step, unit)));
+        join_all(units.map(|(step, unit)| self.look_at(plan, step, unit))).await
     }
 
-    async fn look_at(&self, plan: &Plan, step: &PlannedStep, unit: UnitKey, target: &PlannedTarget) -> UnitPreview {
+    async fn look_at(&self, plan: &Plan, step: &PlannedStep, unit: UnitKey) -> UnitPreview {
         let kind = self.catalogue.kind(&step.uses);
         let mut preview = UnitPreview {
             unit: unit.clone(),
@@ -96,7 +95,16 @@ impl Looker {
                 return preview;
             }
         };
-        let cx = self.context(plan, step, unit, target);
+        let around = Circumstances {
+            reach: Arc::clone(&self.reach),
+            clock: Arc::clone(&self.clock),
+            estate: Arc::clone(&self.estate),
+            direction: plan.direction.clone(),
+            run: self.run.clone(),
+            point: self.point.clone(),
+        };
+        let (voice, _nobody) = Voice::new();
+        let cx = StepContext::of(around, step, &unit, 1, voice);
         match tokio::time::timeout(PATIENCE, decoded.preview(&cx)).await {
             Ok(Ok(commands)) => preview.commands = commands,
             Ok(Err(failure)) => preview.problem = Some(said(&failure)),
@@ -126,44 +134,16 @@ impl Looker {
     }
 
     fn params(&self, plan: &Plan, step: &PlannedStep, unit: &UnitKey) -> Result<Map<String, Value>, String> {
-        let scope = TemplateScope::default()
-            .with("source", plan.direction.source.as_str())
-            .with("target", plan.direction.target.as_str())
-            .with("source_title", self.estate.title(&plan.direction.source))
-            .with("target_title", self.estate.title(&plan.direction.target))
-            .with("estate", plan.estate.as_str())
-            .with("params", Value::Object(plan.params.clone()))
-            .with("run", serde_json::json!({ "id": self.run }))
-            .with("point", serde_json::json!({ "id": self.point }))
-            .with("site", unit.site.as_ref().map(ToString::to_string))
-            .with("host", unit.host.as_ref().map(ToString::to_string));
+        let titles = (self.estate.title(&plan.direction.source), self.estate.title(&plan.direction.target));
+        let scope = TemplateScope::of_plan(&plan.direction, titles, &plan.estate, &plan.params)
+            .of_run(&self.run, &self.point)
+            .at(unit);
         step.params
             .iter()
             .map(|(name, value)| {
                 Ok((name.clone(), render_value(value, &scope).map_err(|problem| problem.to_string())?))
             })
             .collect()
-    }
-
-    fn context(&self, plan: &Plan, step: &PlannedStep, unit: UnitKey, target: &PlannedTarget) -> StepContext {
-        let (voice, _nobody) = Voice::new();
-        StepContext {
-            reach: Arc::clone(&self.reach),
-            clock: Arc::clone(&self.clock),
-            estate: Arc::clone(&self.estate),
-            direction: plan.direction.clone(),
-            run: self.run.clone(),
-            point: self.point.clone(),
-            host: target.host.clone(),
-            first: step.is_first(&unit),
-            end: target.end,
-            service: step.service.clone(),
-            unit,
-            attempt: 1,
-            voice,
-            cancel: CancellationToken::new(),
-            jobs: JobLog::default(),
-        }
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
     }
     let through = if args.scheduled { "cron" } else { "terminal" };
     let live = Live::open(app, through)?;
-    let (runbook, warnings) = load::runbook(app, &live.record.estate, &args.runbook)?;
+    let (runbook, origin, warnings) = load::runbook(app, &live.record.estate, &args.runbook)?;
     print_warnings(app, &warnings)?;
     let (run, point) = live.new_ids()?;
     let lock = live.record.store.lock(&live.holder(&run)).map_err(|error| locked(&error))?;
@@ -67,7 +67,7 @@ pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
             tell_turn(app, &direction, says.iter().any(|(_, says)| matches!(says, SiteSays::Record(_))))?;
             return Ok(Exit::NotOurTurn);
         }
-        let plan = make(app, &live, &runbook, &direction, &args.choice)?;
+        let plan = make(app, &live, (&runbook, &origin), &direction, &args.choice)?;
         let journal = Arc::new(live.record.store.create_run(&run).map_err(|error| not_kept(&error))?);
         let (events, told) = mpsc::unbounded_channel();
         let config = engine_config(&live, &journal, events, args.scheduled || !app.io.is_interactive && !args.detached);
@@ -125,7 +125,7 @@ pub(super) async fn carry_out(
         }
     };
     let at_terminal = (app.io.is_interactive && output != Output::None).then(|| live.by.clone());
-    let mut screen = Screen::new(app, output, live.record.store.folder_of(&run), viewers.as_ref());
+    let mut screen = Screen::new(app, output, live.record.store.folder_of(&run), viewers.as_ref(), live.clock.clone());
     let conducted = conduct(Conduct { engine, events: told, commands, received, at_terminal }, &mut screen).await;
     let state = match conducted {
         Ok(state) => state,

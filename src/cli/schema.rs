@@ -2,6 +2,7 @@
 
 use super::{App, CliError, Exit};
 use crate::check::{estate_schema, runbook_schema};
+use crate::scenario::{Answers, Scenario};
 
 /// The arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -17,12 +18,18 @@ enum SchemaOf {
     Estate,
     /// `runbooks/*.toml`
     Runbook,
+    /// What breaks in a world of `changeover demo`
+    Scenario,
+    /// What the operator of a scenario does
+    Answers,
 }
 
 pub(super) fn run(app: &mut App, args: &SchemaArgs) -> Result<Exit, CliError> {
     let schema = match args.file {
         SchemaOf::Estate => estate_schema(&app.catalogue),
         SchemaOf::Runbook => runbook_schema(&app.catalogue),
+        SchemaOf::Scenario => schemars::schema_for!(Scenario).into(),
+        SchemaOf::Answers => schemars::schema_for!(Answers).into(),
     };
     writeln!(app.io.out, "{schema:#}")?;
     app.io.out.flush()?;

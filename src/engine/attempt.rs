@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::guard::judge_direction;
 use crate::model::{CancelReason, Failure, FailureKind, Outcome, Skip, Span};
+use crate::port::{JobPoll, JobState};
 use crate::systems::{Effect, Step, StepContext, StepDone, Verified, epoch};
 
 /// How long a step may take to stop after it was told to. It stops what it started remotely in that time.
@@ -56,12 +57,39 @@ impl Ending {
 impl Attempt {
     /// Runs the step to its ending. Never longer than its time limit and the grace to stop.
     pub(super) async fn run(self) -> Ending {
-        if let Err(failure) = self.guard().await {
-            return Ending::failed(failure);
+        let ending = match self.guard().await {
+            Ok(()) => {
+                let stop = self.cx.cancel.clone();
+                let run = self.step.run(&self.cx);
+                limited(run, self.timeout, &stop, &self.cx).await.map_or_else(|ending| ending, Ending::done)
+            }
+            Err(failure) => Ending::failed(failure),
+        };
+        if ending.outcome.is_good() || matches!(ending.outcome, Outcome::Unknown { .. }) {
+            return ending;
         }
-        let stop = self.cx.cancel.clone();
-        let run = self.step.run(&self.cx);
-        limited(run, self.timeout, &stop, &self.cx).await.map_or_else(|ending| ending, Ending::done)
+        match self.left_open().await {
+            Some(open) => Ending::failed(still_open(&self.cx, &ending.outcome, &open)),
+            None => ending,
+        }
+    }
+
+    /// The first job of this very attempt, begun by an earlier process, that is not known to have ended. An attempt that is entered again may fail
+    /// before it comes to what it began the first time: were that called a failure, the next attempt would begin the
+    /// work anew beside it.
+    async fn left_open(&self) -> Option<String> {
+        let own = self.cx.job_id("");
+        for (place, job) in self.cx.jobs.earlier().filter(|(_, job)| job.as_str().starts_with(own.as_str())) {
+            match self.cx.reach.job_poll(place, job, 0, Duration::ZERO).await {
+                Ok(JobPoll { state: JobState::Ended(_), .. }) => {}
+                Ok(JobPoll { state: JobState::Running, .. }) => {
+                    return Some(format!("job {job} still runs on {place}"));
+                }
+                Ok(_) => return Some(format!("job {job} on {place} has left no ending")),
+                Err(error) => return Some(format!("{place} cannot say what became of job {job}: {error}")),
+            }
+        }
+        None
     }
 
     /// Looks whether an interrupted attempt had its effect.
@@ -124,6 +152,15 @@ async fn limited<T>(
         Err(_) => return Err(Ending::failed(did_not_stop(cx))),
     };
     Err(Ending { outcome: Outcome::TimedOut { after: limit, failure }, captures: Map::new() })
+}
+
+fn still_open(cx: &StepContext, outcome: &Outcome, open: &str) -> Failure {
+    let (tried, got) = match outcome.failure() {
+        Some(failure) => (failure.tried.to_string(), failure.got.to_string()),
+        None => (format!("go on with {}", cx.unit), outcome.word().to_owned()),
+    };
+    Failure::new(FailureKind::Unknown, tried, format!("{got}; and what was begun before is open: {open}"))
+        .hint(format!("once that is set right, `changeover resume {}` finds the work that was begun", cx.run))
 }
 
 fn did_not_stop(cx: &StepContext) -> Failure {

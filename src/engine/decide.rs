@@ -1,5 +1,6 @@
 //! From plan and state to what may happen now. Pure: the same state always gives the same decisions, in the same order.
 
+use super::doubt::{fate_unknown, still_unknown, up_to_a_person};
 use crate::guard::{confirmation_phrase, nonce};
 use crate::model::{
     CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, SafeText, Skip, StageId, StepKey, UnitKey,
@@ -106,6 +107,7 @@ impl Decider<'_> {
             }
         }
         if self.decisions.len() == before
+            && !self.is_undecided(stage)
             && let Some(outcome) = self.state.stage_outcome(&stage.id)
             && (facts.started.is_some() || halted.is_some())
         {
@@ -125,6 +127,12 @@ impl Decider<'_> {
         })
     }
 
+    /// True while a person is to say how something in this stage goes on.
+    fn is_undecided(&self, stage: &PlannedStage) -> bool {
+        let mut units = stage.steps.iter().flat_map(|step| step.units().map(move |(unit, _)| (step, unit)));
+        units.any(|(step, unit)| up_to_a_person(self.state, self.around.unattended, step, &unit).is_some())
+    }
+
     /// Nothing, or why the stage is skipped.
     fn condition(&self, when: &str, stage: &PlannedStage) -> Result<Option<Skip>, Failure> {
         let unit = stage.steps.first().and_then(|step| step.units().next());
@@ -142,7 +150,12 @@ impl Decider<'_> {
             match self.state.units.get(&unit).map(|unit| &unit.phase) {
                 Some(UnitPhase::Running) => running += 1,
                 Some(UnitPhase::Ended(outcome)) if !outcome.is_good() && step.each == Each::Serial => {
-                    blocked_by = Some(step.key.clone());
+                    if up_to_a_person(self.state, self.around.unattended, step, &unit).is_some() {
+                        // The next one waits for the word about this one.
+                        running += 1;
+                    } else {
+                        blocked_by = Some(step.key.clone());
+                    }
                 }
                 _ => {}
             }
@@ -151,7 +164,7 @@ impl Decider<'_> {
             let Some(unit_state) = self.state.units.get(&unit) else { continue };
             match &unit_state.phase {
                 UnitPhase::Interrupted if !(self.around.busy)(&unit) => {
-                    self.interrupted(step, &unit, unit_state.attempts);
+                    self.interrupted(step, &unit, unit_state);
                 }
                 UnitPhase::Waiting => {
                     if let Some(halted) = halted {
@@ -169,7 +182,7 @@ impl Decider<'_> {
                         self.end(&unit, Outcome::NotRun { because: halted.clone() });
                     }
                 }
-                UnitPhase::Ended(outcome) => self.failed(step, &unit, outcome),
+                UnitPhase::Ended(outcome) => self.ended_badly(step, &unit, outcome),
                 _ => {}
             }
         }
@@ -255,7 +268,10 @@ impl Decider<'_> {
         1
     }
 
-    fn interrupted(&mut self, step: &PlannedStep, unit: &UnitKey, attempt: u32) {
+    fn interrupted(&mut self, step: &PlannedStep, unit: &UnitKey, facts: &UnitState) {
+        let attempt = facts.attempts;
+        let unknown =
+            |why: &str| Outcome::Unknown { failure: fate_unknown(&self.state.run, unit, facts.doubt.as_ref(), why) };
         let answer = self.answer_to(unit, PromptKind::Interrupted);
         let message = match (step.interrupted, &answer) {
             (_, Asked::Answered(PromptAnswer::ItWasDone { comment })) => {
@@ -265,7 +281,11 @@ impl Decider<'_> {
                 return;
             }
             (_, Asked::Answered(_)) => {
-                self.end(unit, Outcome::Unknown { failure: fate_unknown(unit, "a person decided not to go on") });
+                self.end(unit, unknown("a person decided not to go on"));
+                return;
+            }
+            (_, Asked::Waiting) if self.state.cancel.is_some() => {
+                self.end(unit, unknown("the run was stopped before a person had said what to do"));
                 return;
             }
             (_, Asked::Waiting) => return,
@@ -277,25 +297,31 @@ impl Decider<'_> {
                 self.decisions.push(Decision::Verify { unit: unit.clone() });
                 return;
             }
-            (Interrupted::Ask, Asked::Not) => format!(
-                "The program died while {unit} ran, and it is not known whether it had its effect. Look, then say what to do."
-            ),
+            (Interrupted::Ask, Asked::Not) => match &facts.doubt {
+                Some(doubt) => still_unknown(unit, doubt),
+                None => format!(
+                    "The program died while {unit} ran, and it is not known whether it had its effect. Look, then say what to do."
+                ),
+            },
         };
         if self.around.unattended {
-            self.end(unit, Outcome::Unknown { failure: fate_unknown(unit, "there is no terminal to ask at") });
+            self.end(unit, unknown("there is no terminal to ask at"));
         } else {
             self.ask(unit, PromptKind::Interrupted, &message);
         }
     }
 
-    fn failed(&mut self, step: &PlannedStep, unit: &UnitKey, outcome: &Outcome) {
-        let can_be_asked = matches!(outcome, Outcome::Failed { .. } | Outcome::TimedOut { .. });
-        if step.on_failure != OnFailure::Ask || !can_be_asked || self.around.unattended || self.state.cancel.is_some() {
-            return;
-        }
-        if matches!(self.answer_to(unit, PromptKind::Failed), Asked::Not) {
-            let what = outcome.failure().map_or_else(|| outcome.word().to_owned(), ToString::to_string);
-            self.ask(unit, PromptKind::Failed, &format!("{unit} failed: {what}"));
+    /// Asks about a unit that ended badly, when that is up to a person and nobody has been asked yet.
+    fn ended_badly(&mut self, step: &PlannedStep, unit: &UnitKey, outcome: &Outcome) {
+        let Some(kind) = up_to_a_person(self.state, self.around.unattended, step, unit) else { return };
+        if matches!(self.answer_to(unit, kind), Asked::Not) {
+            let message = if let Outcome::Unknown { failure } = outcome {
+                still_unknown(unit, failure)
+            } else {
+                let what = outcome.failure().map_or_else(|| outcome.word().to_owned(), ToString::to_string);
+                format!("{unit} failed: {what}")
+            };
+            self.ask(unit, kind, &message);
         }
     }
 
@@ -336,15 +362,6 @@ enum Asked {
     Answered(PromptAnswer),
 }
 
-fn fate_unknown(unit: &UnitKey, why: &str) -> Failure {
-    Failure::new(
-        FailureKind::Unknown,
-        format!("find out what became of {unit}"),
-        format!("the program died while it ran, and {why}"),
-    )
-    .hint("look at the host, then resume the run at a terminal and say what you saw")
-}
-
 fn evaluate(when: &str, scope: &TemplateScope) -> Result<Option<Skip>, Failure> {
     match evaluate_when(when, scope) {
         Ok(true) => Ok(None),
@@ -364,17 +381,12 @@ fn halted(state: &RunState, unattended: bool) -> Option<NotRun> {
         step.units().find_map(|(unit, _)| {
             let outcome = state.units.get(&unit)?.outcome()?;
             let halts = match outcome {
-                Outcome::Unknown { .. } | Outcome::Cancelled { .. } => true,
-                Outcome::NotRun { because: NotRun::Declined(_) } => true,
-                Outcome::Failed { .. } | Outcome::TimedOut { .. } => match step.on_failure {
-                    OnFailure::Continue => false,
-                    OnFailure::Stop | OnFailure::Undo => true,
-                    // Halts once a person said stop, or nobody can be asked; until then others go on.
-                    OnFailure::Ask => {
-                        unattended
-                            || state.prompt_about(&unit, PromptKind::Failed).is_some_and(|asked| asked.answer.is_some())
-                    }
-                },
+                Outcome::Cancelled { .. } | Outcome::NotRun { because: NotRun::Declined(_) } => true,
+                Outcome::Failed { .. } | Outcome::TimedOut { .. } if step.on_failure == OnFailure::Continue => false,
+                // While a person is asked, others go on.
+                Outcome::Unknown { .. } | Outcome::Failed { .. } | Outcome::TimedOut { .. } => {
+                    up_to_a_person(state, unattended, step, &unit).is_none()
+                }
                 _ => false,
             };
             halts.then(|| NotRun::After(step.key.clone()))

@@ -15,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Ending, SharedCatalogue, pause_before};
 use super::decide::{Decision, Surroundings, decide};
+use super::doubt::look_and_say;
 use crate::estate::Estate;
 use crate::model::{CancelReason, Failure, FailureKind, Outcome, PointId, RunId, SafeText, Span, UnitKey};
-use crate::port::{Clock, Reach, Sink, SinkError};
+use crate::port::{Clock, JobId, Place, Reach, Sink, SinkError};
 use crate::run::{
-    Answer, Event, EventKind, IllegalTransition, Operator, Prompt, PromptAnswer, PromptId, PromptKind, RunCommand,
-    RunPhase, RunState, UnitPhase,
+    Answer, Event, EventKind, IllegalTransition, JobAt, Operator, Prompt, PromptAnswer, PromptId, PromptKind,
+    RunCommand, RunPhase, RunState, UnitPhase, UnitState,
 };
 use crate::runbook::Plan;
 use crate::systems::{Effect, JobLog, Verified, VoiceMessage};
@@ -203,6 +204,7 @@ impl Engine {
             by: self.config.by.clone(),
         };
         self.record(vec![session]).await?;
+        self.forget_of_last_session();
         let mut commands_open = true;
         loop {
             self.settle().await?;
@@ -333,6 +335,14 @@ impl Engine {
                 let what = SafeText::line(what);
                 self.record(vec![EventKind::UnitProgress { unit, attempt, done, total, what }]).await
             }
+            VoiceMessage::JobBegun(place, job) => {
+                let host = match place {
+                    Place::Console => None,
+                    Place::Host(site, host) => Some((site, host)),
+                };
+                let job = JobAt { host, name: job.as_str().to_owned() };
+                self.record(vec![EventKind::JobBegun { unit, attempt, job }]).await
+            }
             VoiceMessage::Output { bytes, room: _room } => {
                 if let Err(error) = self.config.sink.output(&unit, attempt, &bytes).await
                     && self.mute.insert(unit.clone())
@@ -360,7 +370,7 @@ impl Engine {
         }
         self.record(vec![ended(unit, live.attempt, outcome, ending.captures, retry)]).await?;
         if good {
-            self.forget(&live.jobs);
+            self.forget(live.jobs.all());
         }
         Ok(())
     }
@@ -389,7 +399,7 @@ impl Engine {
                     format!("find out what became of {unit}"),
                     "the program died while it ran, and it cannot be told whether it had its effect",
                 )
-                .hint("look at the host; then resume the run and say what you saw");
+                .hint(look_and_say(&self.state.run));
                 self.unknown(unit, live.attempt, failure).await
             }
             Err(mut failure) => {
@@ -465,9 +475,20 @@ impl Engine {
             .await
     }
 
+    /// Forgets what the session before may not have come to forget: it died after it had recorded a good ending.
+    fn forget_of_last_session(&mut self) {
+        let last = self.state.session.saturating_sub(1);
+        let ended = |unit: &UnitState| unit.ended_in == last && unit.outcome().is_some_and(Outcome::is_good);
+        let units = self.state.units.iter().filter(|(_, unit)| last > 0 && ended(unit));
+        let jobs: Vec<BTreeSet<(Place, JobId)>> = units.map(|(unit, _)| self.jobs_of(unit)).collect();
+        for jobs in jobs {
+            self.forget(jobs);
+        }
+    }
+
     /// Removes the folders of ended jobs, in the background: losing one only leaves a folder behind.
-    fn forget(&mut self, jobs: &JobLog) {
-        for (place, job) in jobs.all() {
+    fn forget(&mut self, jobs: BTreeSet<(Place, JobId)>) {
+        for (place, job) in jobs {
             let reach = Arc::clone(&self.config.reach);
             self.tasks.spawn(async move {
                 if let Err(error) = reach.job_forget(&place, &job).await {
@@ -483,13 +504,12 @@ impl Engine {
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let first = self.state.last_seq + 1;
         let events: Vec<Event> = (first..).zip(kinds).map(|(seq, kind)| Event { seq, at, elapsed_ms, kind }).collect();
-        let mut next = self.state.clone();
+        // Folded before it is kept, so that nothing impossible is ever kept. The state is then ahead of the record only
+        // until this returns, or for good when it fails: then nothing looks at the state again.
         for event in &events {
-            next.apply(event)?;
+            self.state.apply(event)?;
         }
-        self.keep(events).await?;
-        self.state = next;
-        Ok(())
+        self.keep(events).await
     }
 
     async fn keep(&mut self, events: Vec<Event>) -> Result<(), EngineError> {

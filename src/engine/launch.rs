@@ -1,5 +1,6 @@
 //! From a decision to a running attempt: parameters rendered, the intent recorded, and only then a task.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -9,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::Attempt;
 use super::dispatcher::{Doing, Engine, EngineError, Input, Live, ended};
 use crate::model::{Failure, FailureKind, Outcome, UnitKey};
-use crate::run::EventKind;
+use crate::port::{JobId, Place};
+use crate::run::{EventKind, JobAt};
 use crate::runbook::render_value;
-use crate::systems::{JobLog, StepContext, Voice};
+use crate::systems::{Circumstances, JobLog, StepContext, Voice};
 
 /// The step kind that writes the first direction record, and so cannot demand one.
 const FOUNDS_DIRECTION: &str = "exchange.prepare";
@@ -31,6 +33,16 @@ impl Engine {
         };
         self.record(vec![EventKind::UnitStarted { unit: unit.clone(), attempt, params }]).await?;
         self.spawn(unit, Doing::Running).await
+    }
+
+    /// The durable jobs that are known of a unit.
+    pub(super) fn jobs_of(&self, unit: &UnitKey) -> BTreeSet<(Place, JobId)> {
+        let place = |job: &JobAt| match &job.host {
+            Some((site, host)) => Place::Host(site.clone(), host.clone()),
+            None => Place::Console,
+        };
+        let jobs = self.state.units.get(unit).into_iter().flat_map(|unit| &unit.jobs);
+        jobs.map(|job| (place(job), JobId::new(&[&job.name]))).collect()
     }
 
     fn params(&self, unit: &UnitKey) -> Result<Map<String, Value>, Failure> {
@@ -54,7 +66,7 @@ impl Engine {
         let attempt = self.state.units.get(unit).map_or(1, |unit| unit.attempts.max(1));
         let (voice, mut said) = Voice::new();
         let cancel = CancellationToken::new();
-        let jobs = JobLog::default();
+        let jobs = JobLog::after(self.jobs_of(unit));
         let prepared = self.prepare(unit, attempt, voice, &cancel, &jobs);
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -120,24 +132,16 @@ impl Engine {
             .kind(&step.uses)
             .ok_or_else(|| invalid(format!("there is no step kind {}", step.uses)))?;
         let params = self.params(unit)?;
-        let target = step.units().find(|(key, _)| key == unit).map(|(_, target)| target.clone());
-        let cx = StepContext {
+        let around = Circumstances {
             reach: Arc::clone(&self.config.reach),
             clock: Arc::clone(&self.config.clock),
             estate: Arc::clone(&self.config.estate),
             direction: self.state.plan.direction.clone(),
             run: self.state.run.clone(),
             point: self.state.point.clone(),
-            unit: unit.clone(),
-            attempt,
-            end: target.and_then(|target| target.end),
-            host: unit.host.clone(),
-            first: step.is_first(unit),
-            service: step.service.clone(),
-            voice,
-            cancel: cancel.clone(),
-            jobs: jobs.clone(),
         };
+        let cx = StepContext::of(around, step, unit, attempt, voice);
+        let cx = StepContext { cancel: cancel.clone(), jobs: jobs.clone(), ..cx };
         Ok(Attempt {
             step: kind.decode(&params).map_err(invalid)?,
             cx,

@@ -6,6 +6,7 @@
 mod attempt;
 mod decide;
 mod dispatcher;
+mod doubt;
 mod launch;
 mod resume;
 

@@ -1,5 +1,8 @@
 //! Scenarios: whole runs on scripted steps, an in-memory record and a paused clock.
 
+mod jobs;
+mod unknown;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +20,7 @@ use crate::model::{
 use crate::port::{Clock, Sink, SinkError};
 use crate::run::{Answer, Event, EventKind, Operator, PromptAnswer, RunCommand, RunState, UnitPhase};
 use crate::runbook::{Interrupted, PlanRequest, Runbook, SourceText, parse, plan};
-use crate::systems::{Catalogue, Effect, Step, StepContext, StepDone, Verified, step_kind};
+use crate::systems::{Catalogue, Effect, Step, StepContext, StepDone, Verified, run_job, step_kind};
 
 /// What scripted steps did, by run: `unit attempt` and `undo unit`.
 static DEEDS: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(BTreeMap::new());
@@ -44,6 +47,12 @@ struct Scripted {
     verify: Option<String>,
     #[serde(default)]
     value: Option<serde_json::Value>,
+    /// Does a durable job on this machine first.
+    #[serde(default)]
+    job: bool,
+    /// Is refused, for the time being, before it comes to its job when it is entered again.
+    #[serde(default)]
+    stumbles: bool,
     /// Goes on for so long after it was told to stop.
     #[serde(default)]
     stubborn: Option<Span>,
@@ -60,7 +69,7 @@ fn end(word: &str) -> Result<StepDone, Failure> {
         "busy" => Err(failure(FailureKind::Busy)),
         "fail" => Err(failure(FailureKind::Refused)),
         "rule" => Err(failure(FailureKind::Rule)),
-        "unknown" => Err(failure(FailureKind::Unknown)),
+        "unknown" | "lost" => Err(failure(FailureKind::Unknown)),
         "panic" => panic!("scripted"),
         other => panic!("no such ending: {other}"),
     }
@@ -80,8 +89,20 @@ impl Step for Scripted {
             tokio::time::sleep(self.stubborn.map_or(Duration::ZERO, |span| span.0)).await;
             return Err(stopped);
         }
+        let entry = format!("{} {}", cx.unit, cx.attempt);
+        let is_again = deeds(&cx.run).iter().filter(|deed| **deed == entry).count() > 1;
+        if self.stumbles && is_again {
+            return Err(failure(FailureKind::Busy));
+        }
+        if self.job {
+            let work = crate::port::Pipeline::from(crate::port::Command::new("work"));
+            run_job(cx, &crate::port::Place::Console, "work", &work).await?;
+        }
         let index = (cx.attempt as usize - 1).min(self.ends.len().saturating_sub(1));
-        let done = end(self.ends.get(index).map_or("ok", String::as_str))?;
+        let word = self.ends.get(index).map_or("ok", String::as_str);
+        // Lost sight of, and found when it is looked at again.
+        let found = word == "lost" && is_again;
+        let done = end(if found { "ok" } else { word })?;
         Ok(match &self.value {
             Some(value) => done.capture("value", value.clone()),
             None => done,
@@ -244,6 +265,8 @@ impl Scene {
         react: impl Fn(&Event) -> Vec<RunCommand>,
     ) -> Result<RunState, EngineError> {
         *self.sink.events.lock().expect("not poisoned") = history.to_vec();
+        // The last words of the session before are not to be reacted to.
+        while self.listener.try_recv().is_ok() {}
         let engine = Engine::resume(self.config.clone(), history)?;
         self.drive(engine, react).await
     }

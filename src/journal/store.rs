@@ -157,6 +157,17 @@ impl Store {
         Ok(runs)
     }
 
+    /// Removes all runs, for a record that starts afresh each time. A run that is alive stops it.
+    ///
+    /// # Errors
+    /// When the runs cannot be listed, or one cannot be removed.
+    pub fn forget_all(&self) -> Result<(), SinkError> {
+        for run in self.run_ids()? {
+            self.doom(&run)?;
+        }
+        self.sweep()
+    }
+
     /// Takes a run out of the list, for [`Store::sweep`] to remove.
     fn doom(&self, run: &RunId) -> Result<(), SinkError> {
         let folder = self.folder_of(run);

@@ -107,6 +107,25 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A number with its word: `1 document`, `5 documents`. Both words are given, because not every plural ends in `s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted(pub u64, pub &'static str, pub &'static str);
+
+impl Counted {
+    /// How many things of a list there are.
+    #[must_use]
+    pub fn of(number: usize, one: &'static str, many: &'static str) -> Self {
+        Self(u64::try_from(number).unwrap_or(u64::MAX), one, many)
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, one, many) = self;
+        f.pad(&format!("{number} {}", if *number == 1 { one } else { many }))
+    }
+}
+
 /// At most so many: a share of what is there (`"5%"`) or a number (`200`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "LimitForm", into = "String")]
@@ -208,6 +227,12 @@ mod tests {
         let count: Limit = serde_json::from_str("7").expect("a number");
         assert_eq!(count.of(3), 7);
         assert!(serde_json::from_str::<Limit>("\"150%\"").is_err());
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let said = |number| Counted(number, "index", "indices").to_string();
+        assert_eq!([said(0), said(1), said(2)], ["0 indices", "1 index", "2 indices"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod outcome;
 mod secret;
 mod text;
 
-pub use amount::{ByteSize, LIMIT_PATTERN, Limit, SPAN_PATTERN, Span};
+pub use amount::{ByteSize, Counted, LIMIT_PATTERN, Limit, SPAN_PATTERN, Span};
 pub use diagnostic::{Diagnostic, Severity, SourceText, did_you_mean};
 pub use direction::{Direction, DirectionRecord, End, Epoch};
 pub use ids::{

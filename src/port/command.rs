@@ -266,11 +266,21 @@ pub(crate) fn complaint(pipeline: &Pipeline, exits: &[Exit], said: &str) -> Stri
         .map(|(member, exit)| format!("{}: {exit}", member.program))
         .collect();
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let tail = lines[lines.len().saturating_sub(8)..].join("\n");
+    let tail: Vec<String> = lines[lines.len().saturating_sub(8)..].iter().map(|line| shortened(line)).collect();
+    let tail = tail.join("\n");
     match (bad.is_empty(), tail.is_empty()) {
         (true, _) => tail,
         (false, true) => bad.join(", "),
         (false, false) => format!("{}\n{tail}", bad.join(", ")),
+    }
+}
+
+/// A line that a person can read: a program that repeats its input in a complaint may print megabytes.
+fn shortened(line: &str) -> String {
+    const LONGEST: usize = 600;
+    match line.char_indices().nth(LONGEST) {
+        None => line.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes)", &line[..end], line.len()),
     }
 }
 
@@ -301,5 +311,7 @@ mod tests {
         let pipeline = Pipeline::from(Command::new("a")).pipe(Command::new("b"));
         let said = complaint(&pipeline, &[Exit::Code(2), Exit::Code(0)], "noise\n\nbad thing\n");
         assert_eq!(said, "a: exit code 2\nnoise\nbad thing");
+        let said = complaint(&pipeline, &[Exit::Code(2), Exit::Code(0)], &"ä".repeat(700));
+        assert_eq!(said, format!("a: exit code 2\n{}… (1400 bytes)", "ä".repeat(600)));
     }
 }

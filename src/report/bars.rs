@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::pen::{cut, wrap};
 use super::words::{Told, progress_words, tell};
 use super::{Advice, Listener, ending};
-use crate::model::{Span, UnitKey};
+use crate::model::{SafeText, Span, UnitKey};
 use crate::run::{Event, EventKind, RunState, UnitState};
 use crate::style::{Look, Mark, Scope};
 
@@ -126,6 +126,10 @@ impl Listener for Bars {
         for unit in self.running.keys() {
             self.redraw(unit, now, state);
         }
+    }
+
+    fn remark(&mut self, _: Timestamp, word: &'static str, text: &str) {
+        self.say(&Told { mark: Mark::Note, word, about: String::new(), text: SafeText::block(text) });
     }
 
     fn finish(&mut self, state: &RunState, advice: &Advice) {

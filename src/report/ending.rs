@@ -18,6 +18,8 @@ pub struct Advice {
     pub program: String,
     /// The run's folder.
     pub folder: PathBuf,
+    /// True when a run that did not end well can be taken up again by a command of its own.
+    pub can_be_resumed: bool,
 }
 
 /// Captures that are figures, in order of display.
@@ -43,7 +45,7 @@ pub fn ending(state: &RunState, advice: &Advice, look: Look, width: usize) -> St
     page.figures(state);
     page.line("");
     page.whole("record", &advice.folder.display().to_string());
-    if !matches!(summary.outcome, Some(RunOutcome::Done { .. })) {
+    if advice.can_be_resumed && !matches!(summary.outcome, Some(RunOutcome::Done { .. })) {
         page.whole("resume", &format!("{} resume {}", advice.program, state.run));
     }
     page.text

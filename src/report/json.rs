@@ -8,7 +8,7 @@ use super::pen::Pen;
 use super::{Advice, Listener};
 use crate::run::{Event, RunState};
 
-/// Writes events and nothing else: the last line is the run's ending.
+/// Writes events, and remarks where there are any; the last event is the run's ending.
 pub struct Json<W> {
     pen: Pen<W>,
 }
@@ -30,6 +30,10 @@ impl<W: Write> Listener for Json<W> {
     }
 
     fn tick(&mut self, _: Timestamp, _: &RunState) {}
+
+    fn remark(&mut self, at: Timestamp, word: &'static str, text: &str) {
+        self.pen.line(&serde_json::json!({ "remark": word, "at": at, "text": text }).to_string());
+    }
 
     fn finish(&mut self, _: &RunState, _: &Advice) {}
 }

@@ -30,6 +30,10 @@ pub trait Listener {
     /// It is `now`. To be called about every second, for what changes while nothing happens.
     fn tick(&mut self, now: Timestamp, state: &RunState);
 
+    /// Something that is no event of the run, but belongs beside what happens in it: one line, with one word for its
+    /// kind.
+    fn remark(&mut self, at: Timestamp, word: &'static str, text: &str);
+
     /// Nothing more happens in this process: say what came of it.
     fn finish(&mut self, state: &RunState, advice: &Advice);
 }

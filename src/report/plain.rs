@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::pen::Pen;
 use super::words::{progress_words, tell};
 use super::{Advice, Listener, ending};
-use crate::model::Span;
+use crate::model::{SafeText, Span};
 use crate::run::{Event, RunState, UnitPhase};
 use crate::style::Look;
 
@@ -75,6 +75,10 @@ impl<W: Write> Listener for Plain<W> {
         for line in lines {
             self.say(now, "ALIVE", &line);
         }
+    }
+
+    fn remark(&mut self, at: Timestamp, word: &'static str, text: &str) {
+        self.say(at, word, SafeText::block(text).as_str());
     }
 
     fn finish(&mut self, state: &RunState, advice: &Advice) {

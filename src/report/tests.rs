@@ -25,7 +25,11 @@ const ONE: &str = "restore/restart@bcp:app1";
 const TWO: &str = "restore/restart@bcp:app2";
 
 fn advice() -> Advice {
-    Advice { program: "changeover --estate shop.toml".into(), folder: "/var/lib/changeover/shop/runs/0195500a".into() }
+    Advice {
+        program: "changeover --estate shop.toml".into(),
+        folder: "/var/lib/changeover/shop/runs/0195500a".into(),
+        can_be_resumed: true,
+    }
 }
 
 fn step(key: &str) -> StepKey {

@@ -64,9 +64,8 @@ pub(super) fn tell(event: &Event, state: &RunState) -> Option<Told> {
         }
         EventKind::PromptOpened { prompt } => {
             let why = match prompt.kind {
-                PromptKind::Confirm => "",
+                PromptKind::Confirm | PromptKind::Interrupted => "",
                 PromptKind::Failed => "it failed: ",
-                PromptKind::Interrupted => "it was interrupted: ",
             };
             let text = format!("{why}{}\n{}", prompt.message, choices(prompt));
             told(Mark::Ask, "ASK", prompt.unit.to_string(), text)
@@ -97,7 +96,7 @@ pub(super) fn tell(event: &Event, state: &RunState) -> Option<Told> {
             run(),
             "something that only a newer version of the program can show".to_owned(),
         ),
-        EventKind::UnitProgress { .. } | EventKind::SessionStarted { .. } => None,
+        EventKind::UnitProgress { .. } | EventKind::JobBegun { .. } | EventKind::SessionStarted { .. } => None,
     }
 }
 

@@ -11,7 +11,8 @@ pub fn choices(prompt: &Prompt) -> String {
         (PromptKind::Confirm, None) => "type `y` to go on, `no` to stop".to_owned(),
         (PromptKind::Failed, _) => "type `retry`, `skip WHY` to go on without it, or `stop`".to_owned(),
         (PromptKind::Interrupted, _) => {
-            "look at the host, then type `done WHAT-YOU-SAW` if it had its effect, `retry` to do it again, or `stop`"
+            "look at the host, then type `done WHAT-YOU-SAW` if it had its effect, `retry` to do it again as a fresh \
+             attempt, or `stop`"
                 .to_owned()
         }
     }

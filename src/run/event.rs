@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{CancelReason, Outcome, PointId, RunId, RunOutcome, SafeText, Span, StageId, StepKey, UnitKey};
+use crate::model::{
+    CancelReason, HostName, Outcome, PointId, RunId, RunOutcome, SafeText, SiteName, Span, StageId, StepKey, UnitKey,
+};
 use crate::runbook::{GuardLevel, Plan};
 
 /// One thing that happened.
@@ -91,6 +93,16 @@ pub enum EventKind {
         /// What is counted: `bytes`, `shards`, `files`, `rows`, `documents`.
         what: SafeText,
     },
+    /// A durable job of a unit was begun, or found, at a host. Chatter: when it is lost, entering the unit again starts
+    /// the job or finds it; when it is there, a job that has disappeared since is known to have been there.
+    JobBegun {
+        /// Which unit.
+        unit: UnitKey,
+        /// The attempt.
+        attempt: u32,
+        /// Where and what.
+        job: JobAt,
+    },
     /// One attempt has ended, and so has the unit, unless `retry_after` is given.
     UnitEnded {
         /// Which.
@@ -173,7 +185,7 @@ impl EventKind {
     #[must_use]
     pub fn weight(&self) -> Weight {
         match self {
-            Self::UnitProgress { .. } | Self::UnitSaid { .. } => Weight::Chatter,
+            Self::UnitProgress { .. } | Self::UnitSaid { .. } | Self::JobBegun { .. } => Weight::Chatter,
             Self::RunCreated { .. }
             | Self::SessionStarted { .. }
             | Self::UnitStarted { .. }
@@ -181,6 +193,15 @@ impl EventKind {
             _ => Weight::Fact,
         }
     }
+}
+
+/// A durable job and the machine it is on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobAt {
+    /// The site and the host; nothing for the machine the program runs on.
+    pub host: Option<(SiteName, HostName)>,
+    /// The job's name.
+    pub name: String,
 }
 
 /// Who did something.

@@ -14,6 +14,9 @@ fn explanation(state: &RunState, key: &StepKey) -> String {
     let (Some(stage), Some(step)) = (state.plan.stage(&key.stage), state.plan.step(key)) else {
         return format!("this run has no step {key}");
     };
+    if let Some(prompt) = state.open_prompts().find(|prompt| prompt.unit.step == *key) {
+        return format!("it waits for a person: {}", prompt.message);
+    }
     if let Some(outcome) = state.step_outcome(step) {
         return match outcome.failure() {
             Some(failure) => format!("{}: {failure}", outcome.word()),
@@ -29,9 +32,6 @@ fn explanation(state: &RunState, key: &StepKey) -> String {
             Some(UnitPhase::Retrying) => return format!("{unit} failed and will be tried again"),
             _ => {}
         }
-    }
-    if let Some(prompt) = state.open_prompts().find(|prompt| prompt.unit.step == *key) {
-        return format!("it waits for a person: {}", prompt.message);
     }
     match &state.phase {
         RunPhase::Created => return "the run has not begun".to_owned(),

@@ -15,7 +15,7 @@ mod unit;
 
 pub use answers::{choices, read_answer};
 pub use command::{Answer, RunCommand};
-pub use event::{Event, EventKind, Operator, Prompt, PromptAnswer, PromptId, PromptKind, Weight};
+pub use event::{Event, EventKind, JobAt, Operator, Prompt, PromptAnswer, PromptId, PromptKind, Weight};
 pub use explain::explain;
 pub use state::{IllegalTransition, PromptState, RunPhase, RunState, StageState};
 pub use summary::{RunSummary, StageSummary};

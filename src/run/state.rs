@@ -1,6 +1,7 @@
 //! The one fold: events in, state out. An illegal history is an error, never patched over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -60,8 +61,8 @@ pub struct RunState {
     pub run: RunId,
     /// The restore point it makes or uses.
     pub point: PointId,
-    /// What is done.
-    pub plan: Plan,
+    /// What is done. Shared: the same for the whole run, and larger than all the rest.
+    pub plan: Arc<Plan>,
     /// The digest of the plan.
     pub digest: String,
     /// Who asked for it.
@@ -121,7 +122,7 @@ impl RunState {
             prompts: BTreeMap::new(),
             cancel: None,
             undoing: None,
-            plan: (**plan).clone(),
+            plan: Arc::new((**plan).clone()),
         })
     }
 
@@ -139,7 +140,7 @@ impl RunState {
         Ok(state)
     }
 
-    /// Folds one more event. After an error the state is of no use; fold a clone to keep the one before.
+    /// Folds one more event. After an error the state is of no use.
     ///
     /// # Errors
     /// When the event cannot follow what happened before.
@@ -182,14 +183,24 @@ impl RunState {
                 state.attempts = *attempt;
                 state.started_ms = Some(event.elapsed_ms);
                 state.progress = None;
+                state.doubt = None;
             }
             EventKind::UnitSaid { unit, text, .. } => self.unit_mut(unit)?.said = Some(text.clone()),
             EventKind::UnitProgress { unit, done, total, what, .. } => {
                 self.unit_mut(unit)?.progress = Some((*done, *total, what.clone()));
             }
+            EventKind::JobBegun { unit, job, .. } => {
+                self.unit_mut(unit)?.jobs.insert(job.clone());
+            }
             EventKind::UnitEnded { unit, attempt, outcome, captures, retry_after } => {
                 let input = UnitInput::Ended(*attempt, outcome.clone(), retry_after.is_some());
+                let was_running = self.unit_mut(unit)?.phase == UnitPhase::Running;
+                let session = self.session;
                 let state = self.step_unit(unit, &input)?;
+                state.ended_in = session;
+                if let (Outcome::Unknown { failure }, true) = (outcome, was_running) {
+                    state.doubt = Some(failure.clone());
+                }
                 state.ended_seq = Some(event.seq);
                 state.progress = None;
                 if let Some(started) = state.started_ms.take() {
@@ -234,7 +245,8 @@ impl RunState {
         }
         let units: Vec<UnitKey> = self.units.keys().cloned().collect();
         for unit in units {
-            self.step_unit(&unit, &UnitInput::NewSession)?;
+            let state = self.step_unit(&unit, &UnitInput::NewSession)?;
+            state.was_interrupted |= state.phase == UnitPhase::Interrupted;
         }
         let again: Vec<StageId> = self
             .plan
@@ -274,6 +286,10 @@ impl RunState {
         match (kind, answer) {
             (PromptKind::Failed | PromptKind::Interrupted, PromptAnswer::Retry) => {
                 self.step_unit(&unit, &UnitInput::Retry)?;
+            }
+            (PromptKind::Interrupted, PromptAnswer::ItWasDone { comment }) => {
+                let input = UnitInput::DoneByWord { by: by.name.clone(), comment: comment.clone() };
+                self.step_unit(&unit, &input)?;
             }
             (PromptKind::Failed, PromptAnswer::Skip { comment }) => {
                 let input = UnitInput::SkippedByOperator { by: by.name.clone(), comment: comment.clone() };
@@ -328,24 +344,11 @@ impl RunState {
     /// The values that templates of `unit` can use now.
     #[must_use]
     pub fn scope(&self, titles: (&str, &str), unit: &UnitKey) -> TemplateScope {
-        let direction = &self.plan.direction;
-        let estimated: u64 =
-            self.captures.values().filter_map(|captures| captures.get("estimated_bytes")?.as_u64()).sum();
-        let steps: Map<String, Value> =
-            self.captures.iter().map(|(id, values)| (id.to_string(), Value::Object(values.clone()))).collect();
-        TemplateScope::default()
-            .with("source", direction.source.as_str())
-            .with("target", direction.target.as_str())
-            .with("source_title", titles.0)
-            .with("target_title", titles.1)
-            .with("estate", self.plan.estate.as_str())
-            .with("params", Value::Object(self.plan.params.clone()))
-            .with("run", serde_json::json!({ "id": self.run }))
-            .with("point", serde_json::json!({ "id": self.point }))
-            .with("steps", Value::Object(steps))
-            .with("estimated_bytes", estimated)
-            .with("site", unit.site.as_ref().map(ToString::to_string))
-            .with("host", unit.host.as_ref().map(ToString::to_string))
+        let plan = &self.plan;
+        TemplateScope::of_plan(&plan.direction, titles, &plan.estate, &plan.params)
+            .of_run(&self.run, &self.point)
+            .at(unit)
+            .after(self.captures.iter())
     }
 
     /// The questions that wait for an answer.

@@ -1,8 +1,10 @@
 //! The life of one unit: one match from phase and input to the next phase. Everything it does not list is illegal.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::model::{Outcome, SafeText, Skip};
+use super::JobAt;
+use crate::model::{Failure, Outcome, SafeText, Skip};
 
 /// Where a unit is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,13 @@ pub enum UnitInput {
         /// Why.
         comment: SafeText,
     },
+    /// A person has looked and said: it had its effect.
+    DoneByWord {
+        /// Who.
+        by: SafeText,
+        /// What they saw.
+        comment: SafeText,
+    },
     /// Its undo ended.
     Undone(Outcome),
 }
@@ -60,6 +69,14 @@ pub struct UnitState {
     pub progress: Option<(u64, Option<u64>, SafeText)>,
     /// The latest thing it said.
     pub said: Option<SafeText>,
+    /// The durable jobs that its attempts have begun, as far as is on record.
+    pub jobs: BTreeSet<JobAt>,
+    /// The session in which it ended.
+    pub ended_in: u32,
+    /// True once a later process had to find out what became of it.
+    pub was_interrupted: bool,
+    /// What its latest attempt itself did not know when it ended unknown; nothing once it has been started again.
+    pub doubt: Option<Failure>,
 }
 
 impl UnitState {
@@ -74,6 +91,10 @@ impl UnitState {
             ended_seq: None,
             progress: None,
             said: None,
+            jobs: BTreeSet::new(),
+            ended_in: 0,
+            was_interrupted: false,
+            doubt: None,
         }
     }
 
@@ -123,6 +144,12 @@ impl UnitState {
             (P::Ended(outcome), I::SkippedByOperator { by, comment }) if !outcome.is_good() => {
                 P::Ended(Outcome::Skipped { why: Skip::Operator { by: by.clone(), comment: comment.clone() } })
             }
+            (P::Ended(Outcome::Unknown { .. }), I::DoneByWord { by, comment }) => {
+                let text = SafeText::block(&format!("{by} says it was done: {comment}"));
+                P::Ended(Outcome::Warned { warnings: vec![text] })
+            }
+            // It has not ended yet: the word is taken when it is ended.
+            (P::Interrupted, I::DoneByWord { .. }) => P::Interrupted,
             (P::Ended(outcome), I::Undone(undone)) if outcome.is_good() => P::Undone(undone.clone()),
             (phase, input) => return Err(format!("a unit that is {phase} cannot become {input}")),
         };
@@ -158,6 +185,7 @@ impl fmt::Display for UnitInput {
             Self::NewSession => f.write_str("part of a new session"),
             Self::Retry => f.write_str("retried"),
             Self::SkippedByOperator { .. } => f.write_str("skipped by an operator"),
+            Self::DoneByWord { .. } => f.write_str("called done by an operator"),
             Self::Undone(outcome) => write!(f, "undone ({})", outcome.word()),
         }
     }

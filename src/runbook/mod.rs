@@ -15,7 +15,7 @@ pub use file::{
     Confirm, Each, GuardLevel, Interrupted, Mode, OnFailure, Param, ParamType, Retry, Runbook, Stage, Step,
 };
 pub use parse::{examine, parse};
-pub use plan::{Plan, PlanDigest, PlannedStage, PlannedStep, PlannedTarget};
+pub use plan::{Origin, Plan, PlanDigest, PlannedStage, PlannedStep, PlannedTarget};
 pub use planner::{KindFacts, Kinds, PlanRequest, plan};
 pub use shipped::{SHIPPED, shipped};
 pub use template::{TemplateError, TemplateScope, check_template, evaluate_when, render, render_value};

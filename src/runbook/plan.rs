@@ -27,6 +27,26 @@ pub struct Plan {
     pub params: serde_json::Map<String, Value>,
     /// The stages in order of display.
     pub stages: Vec<PlannedStage>,
+    /// Where the runbook's text came from. Not part of the digest: it changes nothing of what is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where the text of a runbook came from, to be compared with what is there when a run is resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Origin {
+    /// The absolute path of its file; nothing for one that came with the program.
+    pub file: Option<String>,
+    /// The BLAKE3 digest of the text, in hexadecimal.
+    pub digest: String,
+}
+
+impl Origin {
+    /// The origin of a text.
+    #[must_use]
+    pub fn of(text: &str, file: Option<String>) -> Self {
+        Self { file, digest: blake3::hash(text.as_bytes()).to_hex().to_string() }
+    }
 }
 
 /// A stage of a plan.
@@ -132,7 +152,11 @@ impl Plan {
     /// The digest of everything in the plan: two plans with the same digest do the same.
     #[must_use]
     pub fn digest(&self) -> PlanDigest {
-        let json = serde_json::to_vec(self).unwrap_or_default();
+        let json = match &self.origin {
+            None => serde_json::to_vec(self),
+            Some(_) => serde_json::to_vec(&Self { origin: None, ..self.clone() }),
+        };
+        let json = json.unwrap_or_default();
         PlanDigest(blake3::hash(&json).to_hex().to_string())
     }
 }

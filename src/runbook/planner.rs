@@ -86,13 +86,8 @@ impl Planner<'_> {
     fn plan(&mut self) -> Plan {
         let PlanRequest { runbook, estate, direction, .. } = self.request;
         let params = self.params(&runbook.params);
-        let scope = TemplateScope::default()
-            .with("source", direction.source.as_str())
-            .with("target", direction.target.as_str())
-            .with("source_title", estate.title(&direction.source))
-            .with("target_title", estate.title(&direction.target))
-            .with("estate", estate.name.as_str())
-            .with("params", Value::Object(params.clone()));
+        let titles = (estate.title(&direction.source), estate.title(&direction.target));
+        let scope = TemplateScope::of_plan(direction, titles, &estate.name, &params);
         self.check_ids(runbook);
         let mut stages: Vec<PlannedStage> = Vec::new();
         let mut known_steps = BTreeSet::new();
@@ -115,6 +110,7 @@ impl Planner<'_> {
             direction: direction.clone(),
             params,
             stages,
+            origin: None,
         }
     }
 

@@ -3,17 +3,58 @@
 use std::collections::BTreeSet;
 
 use minijinja::{Environment, UndefinedBehavior};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-/// The values that templates can use.
-///
-/// Known when a plan is made: `source`, `target`, `source_title`, `target_title`, `estate`, `params`. Known when a run
-/// exists: `run.id`, `point.id`. Known when a unit starts: `site`, `host`, and `steps.<id>.<capture>` of every step that
-/// has ended well.
+use crate::model::{Direction, PointId, RunId, SiteName, StepId, UnitKey};
+
+/// The values that templates can use, put together in this order: [`TemplateScope::of_plan`], [`TemplateScope::of_run`],
+/// [`TemplateScope::at`] and [`TemplateScope::after`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TemplateScope(pub Map<String, Value>);
 
 impl TemplateScope {
+    /// What is known when a plan is made: `source`, `target`, `source_title`, `target_title`, `estate`, `params`.
+    #[must_use]
+    pub fn of_plan(
+        direction: &Direction,
+        titles: (&str, &str),
+        estate: &SiteName,
+        params: &Map<String, Value>,
+    ) -> Self {
+        Self::default()
+            .with("source", direction.source.as_str())
+            .with("target", direction.target.as_str())
+            .with("source_title", titles.0)
+            .with("target_title", titles.1)
+            .with("estate", estate.as_str())
+            .with("params", params.clone())
+    }
+
+    /// And when a run exists: `run.id`, `point.id`.
+    #[must_use]
+    pub fn of_run(self, run: &RunId, point: &PointId) -> Self {
+        self.with("run", json!({ "id": run })).with("point", json!({ "id": point }))
+    }
+
+    /// And where a unit acts: `site`, `host`; null where it has none.
+    #[must_use]
+    pub fn at(self, unit: &UnitKey) -> Self {
+        self.with("site", unit.site.as_ref().map(ToString::to_string))
+            .with("host", unit.host.as_ref().map(ToString::to_string))
+    }
+
+    /// And what earlier steps found: `steps.<id>.<capture>` of every step that has ended well, and `estimated_bytes`,
+    /// the sum of what they say the copy will take.
+    #[must_use]
+    pub fn after<'a>(self, captures: impl Iterator<Item = (&'a StepId, &'a Map<String, Value>)>) -> Self {
+        let (mut steps, mut estimated) = (Map::new(), 0_u64);
+        for (id, values) in captures {
+            estimated += values.get("estimated_bytes").and_then(Value::as_u64).unwrap_or(0);
+            steps.insert(id.to_string(), Value::Object(values.clone()));
+        }
+        self.with("steps", steps).with("estimated_bytes", estimated)
+    }
+
     /// The scope with one more value.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -127,13 +168,31 @@ pub fn check_template(template: &str, condition: bool) -> Result<BTreeSet<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn scope() -> TemplateScope {
         TemplateScope::default()
             .with("source", "prod")
             .with("params", json!({ "verify": false, "count": 3 }))
             .with("steps", json!({ "snapshot": { "uuid": "u1" } }))
+    }
+
+    #[test]
+    fn the_values_of_a_plan_a_run_and_a_unit() {
+        let site = |name: &str| SiteName::new(name).expect("a name");
+        let direction = Direction { source: site("prod"), target: site("bcp") };
+        let params = Map::from_iter([("deep".to_owned(), json!(true))]);
+        let unit = UnitKey::try_from("stage/step@bcp".to_owned()).expect("a unit");
+        let captures =
+            [("a", json!({ "estimated_bytes": 2 })), ("b", json!({ "estimated_bytes": 3, "x": 1 })), ("c", json!({}))];
+        let captures = captures
+            .map(|(id, values)| (StepId::new(id).expect("a name"), values.as_object().cloned().expect("values")));
+        let scope = TemplateScope::of_plan(&direction, ("Here", "There"), &site("shop"), &params)
+            .of_run(&RunId::new("r1").expect("a name"), &PointId::new("p-1").expect("a name"))
+            .at(&unit)
+            .after(captures.iter().map(|(id, values)| (id, values)));
+        let text = "{{ source }} {{ target }} {{ source_title }} {{ target_title }} {{ estate }} {{ params.deep }} \
+                    {{ run.id }} {{ point.id }} {{ site }} {{ host }} {{ steps.b.x }} {{ estimated_bytes }}";
+        assert_eq!(render(text, &scope).as_deref(), Ok("prod bcp Here There shop True r1 p-1 bcp None 1 5"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a step may touch while it acts: the port, the facts of its run, and a voice. No screen, no journal.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::model::{
 };
 use crate::points::Tree;
 use crate::port::{Clock, JobId, Place, Reach};
+use crate::runbook::PlannedStep;
 
 /// Everything one attempt of one unit has.
 #[derive(Clone)]
@@ -49,27 +51,88 @@ pub struct StepContext {
     pub jobs: JobLog,
 }
 
-/// The durable jobs of one attempt.
+/// The durable jobs of one attempt, and those that earlier processes are known to have begun for its unit.
 #[derive(Debug, Clone, Default)]
-pub struct JobLog(Arc<Mutex<Vec<(Place, JobId)>>>);
+pub struct JobLog {
+    own: Arc<Mutex<Vec<(Place, JobId)>>>,
+    earlier: Arc<BTreeSet<(Place, JobId)>>,
+}
 
 impl JobLog {
+    /// The log of an attempt whose unit has begun these jobs before.
+    #[must_use]
+    pub fn after(earlier: BTreeSet<(Place, JobId)>) -> Self {
+        Self { own: Arc::default(), earlier: Arc::new(earlier) }
+    }
+
     /// Notes a job.
     pub fn note(&self, place: &Place, job: &JobId) {
-        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if !jobs.iter().any(|(at, have)| at == place && have == job) {
             jobs.push((place.clone(), job.clone()));
         }
     }
 
-    /// All of them.
+    /// True when an earlier process has begun this job: it must be there, and is never started again.
     #[must_use]
-    pub fn all(&self) -> Vec<(Place, JobId)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn was_begun(&self, place: &Place, job: &JobId) -> bool {
+        self.earlier.contains(&(place.clone(), job.clone()))
+    }
+
+    /// Those that earlier processes have begun.
+    pub fn earlier(&self) -> impl Iterator<Item = &(Place, JobId)> {
+        self.earlier.iter()
+    }
+
+    /// All of them, the earlier ones included.
+    #[must_use]
+    pub fn all(&self) -> BTreeSet<(Place, JobId)> {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.iter().chain(&*self.earlier).cloned().collect()
     }
 }
 
+/// What all attempts of one run have in common.
+#[derive(Clone)]
+pub struct Circumstances {
+    /// The world.
+    pub reach: Arc<dyn Reach>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The estate.
+    pub estate: Arc<Estate>,
+    /// Who is source and who is target.
+    pub direction: Direction,
+    /// The run.
+    pub run: RunId,
+    /// The restore point of the run.
+    pub point: PointId,
+}
+
 impl StepContext {
+    /// The context of one attempt of `unit`, which is one of `step`'s. Nobody can stop it yet, and it has no jobs.
+    #[must_use]
+    pub fn of(around: Circumstances, step: &PlannedStep, unit: &UnitKey, attempt: u32, voice: Voice) -> Self {
+        let Circumstances { reach, clock, estate, direction, run, point } = around;
+        Self {
+            reach,
+            clock,
+            estate,
+            direction,
+            run,
+            point,
+            unit: unit.clone(),
+            attempt,
+            end: step.units().find(|(key, _)| key == unit).and_then(|(_, target)| target.end),
+            host: unit.host.clone(),
+            first: step.is_first(unit),
+            service: step.service.clone(),
+            voice,
+            cancel: CancellationToken::new(),
+            jobs: JobLog::default(),
+        }
+    }
+
     /// The site it acts at.
     ///
     /// # Errors
@@ -273,4 +336,6 @@ pub enum VoiceMessage {
         /// Room for one more piece, given back when this is dropped: only after the bytes were taken care of.
         room: Option<OwnedSemaphorePermit>,
     },
+    /// A durable job is there.
+    JobBegun(Place, JobId),
 }

@@ -91,6 +91,8 @@ impl Bench {
                 VoiceMessage::Progress { done, total: Some(total), what } => format!("{done}/{total} {what}"),
                 VoiceMessage::Progress { done, total: None, what } => format!("{done} {what}"),
                 VoiceMessage::Output { bytes, .. } => format!("output: {}", String::from_utf8_lossy(&bytes)),
+                // Nothing that is said to anybody.
+                VoiceMessage::JobBegun(..) => continue,
             });
         }
         lines.join("\n")

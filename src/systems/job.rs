@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::StepContext;
+use super::{StepContext, VoiceMessage};
 use crate::model::{Failure, FailureKind};
 use crate::port::{Exit, JobId, JobState, Look, Pipeline, Place, ReachErrorKind, complaint};
 
@@ -72,7 +72,11 @@ pub async fn run_job_watched(
     let tried = format!("run on {place}: {pipeline}");
     cx.check_cancelled(&tried)?;
     cx.jobs.note(place, &job);
-    start(cx, place, &job, pipeline, &tried).await?;
+    // What an earlier process began is looked for, not started: were it gone, starting would do its work again.
+    if !cx.jobs.was_begun(place, &job) {
+        start(cx, place, &job, pipeline, &tried).await?;
+        cx.voice.send(VoiceMessage::JobBegun(place.clone(), job.clone()));
+    }
     let (mut offset, mut most) = (0, FIRST_LOOK);
     let mut tail = VecDeque::new();
     let mut silent_since: Option<tokio::time::Instant> = None;
@@ -145,7 +149,7 @@ pub async fn run_job_watched(
                     &tried,
                     "its process is gone and it left no ending: it was killed, or the host was restarted",
                 )
-                .hint("look at what it left behind, then run again"));
+                .hint(format!("look at what it left behind; {}", then_say(cx))));
             }
             JobState::Absent => {
                 return Err(Failure::new(
@@ -153,7 +157,7 @@ pub async fn run_job_watched(
                     &tried,
                     format!("the folder of job {job} is gone from {place}"),
                 )
-                .hint("somebody removed it; look at what the work left behind"));
+                .hint(format!("somebody removed it; look at what the work left behind; {}", then_say(cx))));
             }
         }
     }
@@ -169,6 +173,14 @@ fn next_look(most: u64, came: u64, took: Duration) -> u64 {
     } else {
         most
     }
+}
+
+/// How to go on with a job that can no longer be asked: only a person can say what became of it.
+fn then_say(cx: &StepContext) -> String {
+    format!(
+        "then, at a terminal, `changeover resume {}` asks whether it is done, or is to be done again as a fresh attempt",
+        cx.run
+    )
 }
 
 /// Starts the job, or finds that it is there. Once an answer was lost the work may be under way: from then on a host

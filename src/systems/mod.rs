@@ -8,6 +8,7 @@ mod context;
 pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod held;
 mod job;
 #[cfg(test)]
 pub(crate) mod local;
@@ -28,10 +29,11 @@ pub mod mysql;
 pub mod redis;
 
 pub use argv::Argv;
-pub use context::{JobLog, StepContext, Voice, VoiceMessage};
+pub use context::{Circumstances, JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
 pub use step::{
-    CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, service_kind, step_kind,
+    CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, Wrap, service_kind,
+    step_kind,
 };
 
 use crate::runbook::{KindFacts, Kinds};
@@ -64,6 +66,14 @@ impl Catalogue {
     #[must_use]
     pub fn of(kinds: Vec<KindEntry>, services: Vec<ServiceKind>) -> Self {
         Self { kinds, services }
+    }
+
+    /// The same catalogue with every step put into another one: to watch steps from outside, or to see what becomes of
+    /// a run whose steps are careless.
+    #[must_use]
+    pub fn wrapped(self, wrap: Wrap) -> Self {
+        let kinds = self.kinds.into_iter().map(|kind| kind.wrapped(wrap)).collect();
+        Self { kinds, services: self.services }
     }
 
     /// A step kind by name.

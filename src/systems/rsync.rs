@@ -172,12 +172,22 @@ fn number(text: &str) -> Option<u64> {
     text.replace(',', "").parse().ok()
 }
 
-/// Bytes and percent of a progress line: `1000000 100%  953.67MB/s    0:00:00 (xfr#50, to-chk=0/53)`.
-fn parse_progress(line: &str) -> Option<(u64, u64)> {
-    let mut words = line.split_whitespace();
-    let bytes = number(words.next()?)?;
-    let percent = words.next()?.strip_suffix('%')?.parse().ok()?;
-    words.next()?.contains("B/s").then_some((bytes, percent))
+/// Bytes and percent of a progress line, `1000000 100%  953.67MB/s    0:00:00 (xfr#50, to-chk=0/53)`, and what comes
+/// after it: rsync ends such a line only with the next one, so that a message stands on the same line.
+fn parse_progress(line: &str) -> Option<((u64, u64), &str)> {
+    let mut rest = line;
+    let mut word = || {
+        let (word, after) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
+        rest = after;
+        word
+    };
+    let bytes = number(word())?;
+    let percent = word().strip_suffix('%')?.parse().ok()?;
+    word().ends_with("B/s").then_some(())?;
+    word().contains(':').then_some(())?;
+    let rest = rest.trim_start();
+    let rest = if rest.starts_with("(xfr#") { rest.split_once(')').map_or("", |(_, rest)| rest) } else { rest };
+    Some(((bytes, percent), rest.trim_start()))
 }
 
 /// Reads rsync's output piece by piece.
@@ -202,9 +212,14 @@ impl Reader {
     }
 
     fn line(&mut self, line: &str) {
-        if let Some(progress) = parse_progress(line) {
-            self.progress = Some(progress);
-        } else if !line.trim().is_empty() {
+        let line = match parse_progress(line) {
+            Some((progress, rest)) => {
+                self.progress = Some(progress);
+                rest
+            }
+            None => line,
+        };
+        if !line.trim().is_empty() {
             if self.lines.len() == Self::KEPT {
                 // Keeps the beginning, where the first error is, and drops from the middle.
                 self.lines.remove(Self::KEPT / 2);

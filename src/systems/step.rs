@@ -190,6 +190,9 @@ impl fmt::Display for Effect {
 
 type Decode = fn(&Map<String, Value>) -> Result<Box<dyn Step>, String>;
 
+/// Puts a step of the named kind into another one.
+pub type Wrap = fn(&'static str, Box<dyn Step>) -> Box<dyn Step>;
+
 /// A line of the catalogue.
 #[derive(Debug)]
 pub struct KindEntry {
@@ -205,7 +208,10 @@ pub struct KindEntry {
     pub interrupted: Interrupted,
     /// The longest that one attempt may take when the runbook says nothing.
     pub timeout: Span,
+    /// True for a kind that is there for its step's `confirm` only: without one it does nothing.
+    pub only_asks: bool,
     decode: Decode,
+    wrap: Option<Wrap>,
     schema: fn() -> Schema,
 }
 
@@ -228,7 +234,9 @@ where
         service: None,
         interrupted: Interrupted::Repeat,
         timeout: Span::seconds(600),
+        only_asks: false,
         decode: decode::<S>,
+        wrap: None,
         schema: || schemars::schema_for!(S),
     }
 }
@@ -262,12 +270,30 @@ impl KindEntry {
         self
     }
 
+    /// Says that it is there for its step's `confirm` only.
+    #[must_use]
+    pub fn only_asks(mut self) -> Self {
+        self.only_asks = true;
+        self
+    }
+
     /// Turns parameters into a step.
     ///
     /// # Errors
     /// What is wrong with the parameters.
     pub fn decode(&self, params: &Map<String, Value>) -> Result<Box<dyn Step>, String> {
-        (self.decode)(params)
+        let step = (self.decode)(params)?;
+        Ok(match self.wrap {
+            Some(wrap) => wrap(self.name, step),
+            None => step,
+        })
+    }
+
+    /// Puts every step of this kind into another one.
+    #[must_use]
+    pub fn wrapped(mut self, wrap: Wrap) -> Self {
+        self.wrap = Some(wrap);
+        self
     }
 
     /// The JSON Schema of the parameters.

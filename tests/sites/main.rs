@@ -2,6 +2,10 @@
 //! program. One lab runs at a time, because two cores carry no more.
 
 mod bad_days;
+mod keeping;
+mod kills;
 mod replicate;
 mod setups;
 mod support;
+mod vanished;
+mod watch;

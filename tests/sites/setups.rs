@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 const SMALL: &[&str] = &["load", "--documents", "2000", "--rows", "5000", "--files", "200"];
 
 /// Orders go through the application of a site: documents, rows and files change.
-fn change(lab: &Lab, site: &str) {
+pub(super) fn change(lab: &Lab, site: &str) {
     let before = lab.count(site);
     let ledger = lab.dir.join("ledger.jsonl");
     let ledger = ledger.to_str().expect("UTF-8");
@@ -63,7 +63,7 @@ fn without(lab: &Lab, site: &str) -> String {
 }
 
 /// Everything below a folder: path, size, time and inode.
-fn tree(root: &Path) -> Vec<(String, u64, i64, u64)> {
+pub(super) fn tree(root: &Path) -> Vec<(String, u64, i64, u64)> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

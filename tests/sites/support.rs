@@ -31,8 +31,8 @@ impl Lab {
     pub fn fresh(name: &str, flags: &[&str]) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab").join(name);
         let lab = Self { dir, flags: flags.iter().map(|flag| (*flag).to_owned()).collect() };
-        lab.run(&["up"]);
-        lab.run(&["reset"]);
+        // What an earlier test left behind may not even come up.
+        lab.run(&[if lab.dir.join("lab.json").exists() { "reset" } else { "up" }]);
         fs::write(lab.estate_file(), lab.run(&["estate"])).expect("the estate file can be written");
         lab
     }
@@ -64,6 +64,11 @@ impl Lab {
     /// What the servers of a site hold, asked without any code of the program.
     pub fn count(&self, site: &str) -> Value {
         serde_json::from_str(&self.run(&["count", site])).expect("the lab prints JSON")
+    }
+
+    /// One part of it: the servers of the others may not answer.
+    pub fn count_part(&self, site: &str, part: &str) -> Value {
+        serde_json::from_str(&self.run(&["count", site, part])).expect("the lab prints JSON")
     }
 
     /// The status with which the application of a site's first host answers.
@@ -112,7 +117,17 @@ impl Program {
     pub fn new(lab: &Lab) -> Self {
         let state = lab.dir.join("program-state");
         drop(fs::remove_dir_all(&state));
+        Self::at(lab, state)
+    }
+
+    /// The program with this state folder.
+    pub fn at(lab: &Lab, state: PathBuf) -> Self {
         Self { state, estate: lab.estate_file() }
+    }
+
+    /// Where a test may keep what it writes to stderr: not in its state folder.
+    pub fn errors(&self) -> PathBuf {
+        self.estate.with_extension("stderr")
     }
 
     pub fn command(&self, args: &[&str]) -> Command {

@@ -46,6 +46,18 @@ impl<'a> Checker<'a> {
             self.check(slot, only);
             return;
         }
+        if slot.node.is_table()
+            && let Some((tag, words)) = self.shared_tag(&alternatives)
+            && !self.check_tag(slot, tag, &words)
+        {
+            return;
+        }
+        if slot.node.text().is_some()
+            && let Some(words) = self.all_words(&alternatives)
+        {
+            self.check_choice(slot, &words);
+            return;
+        }
         let mut tried: Vec<(&Value, Shape)> = Vec::new();
         for alternative in &alternatives {
             let mut attempt = Checker {
@@ -84,6 +96,46 @@ impl<'a> Checker<'a> {
         let forms: Vec<String> = alternatives.iter().map(|schema| self.form(schema)).collect();
         let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
         self.refuse(slot, format!("must be {}, not {}", list(&forms, "or"), slot.node.noun()), None);
+    }
+
+    /// Every word that is allowed, when no other text is.
+    fn all_words(&self, alternatives: &[&'a Value]) -> Option<Vec<&'a str>> {
+        let mut words = Vec::new();
+        for schema in alternatives {
+            match self.choices(schema) {
+                Some(choices) => words.extend(choices),
+                None if self.resolve(schema).get("type").and_then(Value::as_str) == Some("object") => {}
+                None => return None,
+            }
+        }
+        (!words.is_empty()).then_some(words)
+    }
+
+    /// The key that tells all alternatives apart, with the words it may have, when there is one.
+    fn shared_tag(&self, alternatives: &[&'a Value]) -> Option<(&'a str, Vec<&'a str>)> {
+        let tag = |schema: &'a Value| {
+            let properties = self.resolve(schema).get("properties")?.as_object()?;
+            properties.iter().find_map(|(name, of)| Some((name.as_str(), of.get("const")?.as_str()?)))
+        };
+        let tags: Vec<(&str, &str)> = alternatives.iter().map(|schema| tag(schema)).collect::<Option<_>>()?;
+        let (name, _) = tags.first()?;
+        tags.iter().all(|(other, _)| other == name).then(|| (*name, tags.iter().map(|(_, word)| *word).collect()))
+    }
+
+    /// False, and said so, when a table does not say with a word that is known which alternative it is.
+    fn check_tag(&mut self, slot: Slot<'_>, tag: &str, words: &[&str]) -> bool {
+        let path = if slot.path.is_empty() { tag.to_owned() } else { format!("{}.{tag}", slot.path) };
+        let listed = || words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        let Some(entry) = slot.node.entry(tag) else {
+            let here = Slot { path: &path, ..slot };
+            self.error(here, slot.label.clone(), format!("`{tag}` is missing"), Some(format!("one of {}", listed())));
+            return false;
+        };
+        if entry.node.text().is_some_and(|text| words.contains(&text)) {
+            return true;
+        }
+        self.check_choice(Slot { node: &entry.node, path: &path, label: &entry.key_span, id: slot.id }, words);
+        false
     }
 
     /// The keys of a table that belong to different alternatives, each of which is nothing but that key.

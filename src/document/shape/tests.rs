@@ -15,6 +15,7 @@ struct Sample {
     most: Option<Limit>,
     word: Option<Word>,
     how: Option<How>,
+    act: Option<Act>,
     password: Option<SecretSource>,
     #[schemars(default)]
     list: Vec<u8>,
@@ -45,6 +46,18 @@ enum Word {
 enum How {
     Ssh { host: String },
     Port { number: u16 },
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Act {
+    /// One.
+    Stop,
+    /// Two.
+    Resume,
+    /// Three.
+    Run(String),
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -107,10 +120,35 @@ fn the_short_and_the_long_form_are_told_apart() {
             "password = { file = \"a\", command = \"b\" }",
             "password at \"password\": only one of `command`, `file` can be given",
         ),
-        ("how = { by = \"carrier pigeon\" }", "how.by at \"by\": unknown key"),
+        (
+            "how = { by = \"carrier pigeon\" }",
+            "how.by at \"\\\"carrier pigeon\\\"\": `carrier pigeon` is not known here",
+        ),
     ] {
         let found = problems(&format!("name = \"a\"\n{text}"));
         assert_eq!(found.len(), 1, "{text}: {found:?}");
         assert!(found.iter().any(|problem| problem.starts_with(expected)), "{text}: {found:?}");
     }
+}
+
+#[test]
+fn a_table_that_says_wrongly_which_of_several_it_is_is_asked_for_that_word() {
+    assert_eq!(
+        problems("name = \"a\"\nhow = { by = \"shh\", host = \"x\" }\n"),
+        ["how.by at \"\\\"shh\\\"\": `shh` is not known here (did you mean \"ssh\"? one of \"ssh\", \"port\")"]
+    );
+    assert_eq!(
+        problems("name = \"a\"\nhow = { host = \"x\" }\n"),
+        ["how.by at \"how\": `by` is missing (one of \"ssh\", \"port\")"]
+    );
+}
+
+#[test]
+fn a_wrong_word_beside_longer_forms_is_told_all_the_right_ones() {
+    assert_eq!(problems("name = \"a\"\nact = \"resume\"\n"), Vec::<String>::new());
+    assert_eq!(problems("name = \"a\"\nact = { run = \"x\" }\n"), Vec::<String>::new());
+    assert_eq!(
+        problems("name = \"a\"\nact = \"resum\"\n"),
+        ["act at \"\\\"resum\\\"\": `resum` is not known here (did you mean \"resume\"? one of \"stop\", \"resume\")"]
+    );
 }

@@ -25,6 +25,6 @@ pub fn kinds() -> Vec<KindEntry> {
             .effect(Effect::Writes)
             .interrupted(Interrupted::Ask),
         step_kind::<BasicWait>("basic.wait", "Wait for a while").timeout(Span::seconds(86_400)),
-        step_kind::<BasicConfirm>("basic.confirm", "Let a person decide before the run goes on"),
+        step_kind::<BasicConfirm>("basic.confirm", "Let a person decide before the run goes on").only_asks(),
     ]
 }

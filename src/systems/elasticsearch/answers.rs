@@ -291,11 +291,17 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> Vec<Snapshot> {
+        let inner = self.responses.into_iter().flat_map(|response| response.snapshots);
+        self.snapshots.into_iter().chain(inner).collect()
+    }
+
     /// The snapshot of this name.
     #[must_use]
     pub fn named(self, name: &str) -> Option<Snapshot> {
-        let inner = self.responses.into_iter().flat_map(|response| response.snapshots);
-        self.snapshots.into_iter().chain(inner).find(|snapshot| snapshot.name == name)
+        self.all().into_iter().find(|snapshot| snapshot.name == name)
     }
 }
 
@@ -309,6 +315,9 @@ pub struct Snapshot {
     pub uuid: String,
     /// `IN_PROGRESS`, `SUCCESS`, `PARTIAL`, `FAILED`, `INCOMPATIBLE`.
     pub state: String,
+    /// The version of the server that took it; empty when it is not said.
+    #[serde(default)]
+    pub version: String,
     /// What it holds.
     #[serde(default)]
     pub indices: Vec<String>,

@@ -208,6 +208,24 @@ impl Ask {
         Self::read(format!("/_snapshot/{}/{}", encode(repository), encode(name)))
     }
 
+    /// Every snapshot of a repository, as far as they can be read: what they are, not what is in them.
+    #[must_use]
+    pub fn snapshots(repository: &str) -> Self {
+        let wanted = ["snapshot", "uuid", "version", "state", "metadata"];
+        let wanted = wanted.map(|name| format!("snapshots.{name},responses.snapshots.{name}")).join(",");
+        let path = format!("/_snapshot/{}/_all?ignore_unavailable=true&filter_path={wanted}", encode(repository));
+        // The server opens a file for each of them.
+        Self { timeout: Duration::from_mins(5), ..Self::read(path) }
+    }
+
+    /// The recoveries that run now, of all indices.
+    #[must_use]
+    pub fn active_recoveries() -> Self {
+        let wanted = ["type", "stage", "source.repository", "source.snapshot"];
+        let wanted = wanted.map(|name| format!("*.shards.{name}")).join(",");
+        Self::read(format!("/_recovery?active_only=true&filter_path={wanted}"))
+    }
+
     /// Takes a snapshot; the answer says only that it began.
     #[must_use]
     pub fn create_snapshot(

@@ -250,7 +250,7 @@ impl Client {
 impl Dialect {
     /// Product and version from what a server says of itself; nothing when the version has to be asked for elsewhere,
     /// or is not supported. OpenSearch can be told to answer `7.10.2` at its root for the sake of old clients.
-    fn named(number: &str, distribution: Option<&str>) -> Option<Self> {
+    pub fn named(number: &str, distribution: Option<&str>) -> Option<Self> {
         let version = Version::try_from(number.to_owned()).ok()?;
         let flavour = match (distribution, version.0) {
             (Some("opensearch") | None, 1..=3) => Flavour::OpenSearch,

@@ -7,6 +7,7 @@ use super::details::{Copied, CopiedIndex};
 use super::indices::{Index, Table};
 use super::pattern::Pattern;
 use super::settings::Replicas;
+use crate::model::Counted;
 
 /// What is to be done with one index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +188,7 @@ pub fn progress(
 #[must_use]
 pub fn loss(name: &str, index: &Index, documents: Option<u64>, fate: &str, site: &str) -> String {
     let holds = match documents {
-        Some(documents) => format!("{documents} documents"),
+        Some(documents) => Counted(documents, "document", "documents").to_string(),
         None if index.open => "its documents cannot be counted".to_owned(),
         None => "closed, not counted".to_owned(),
     };

@@ -1,7 +1,7 @@
 //! What the tests of this room share: two scripted clusters, `http://prod:9200` and `http://bcp:9200`, with answers in
 //! the shape that real servers gave, and an exchange tree in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(super) fn bench(end: End) -> (Bench, Files) {
 }
 
 fn exec(call: &Call, files: &Files) -> Answer {
-    let Call::Exec(_, pipeline, _) = call else { return Answer::Hang };
+    let Call::Exec(place, pipeline, _) = call else { return Answer::Hang };
     let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
     let command = pipeline.to_string();
     let words: Vec<&str> = command.split_whitespace().collect();
@@ -51,9 +51,32 @@ fn exec(call: &Call, files: &Files) -> Answer {
                 None => Answer::exec(&[1], "", &format!("cat: {path}: No such file or directory")),
             };
         }
+        (["LC_ALL=C", "find", "/mnt/exchange/prod-to-bcp/points", ..], ..) => {
+            let site = place.to_string();
+            let site = site.split(':').next().unwrap_or_default();
+            return Answer::stdout(&points_found(&files, site, command.contains("PINNED")));
+        }
         _ => {}
     }
     Answer::stdout("")
+}
+
+/// Puts the folder of a point on the tree of a site, with this mark in it (`COMPLETE`, `PINNED`, or anything).
+pub(super) fn hold(files: &Files, site: &str, point: &str, mark: &str) {
+    let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+    files.insert(format!("{site} {point}/{mark}"), Vec::new());
+}
+
+/// What `find` prints of the points that were put there by [`hold`]: their folders, or the marks in them.
+fn points_found(files: &BTreeMap<String, Vec<u8>>, site: &str, marks: bool) -> String {
+    let here = files.keys().filter_map(|path| path.strip_prefix(site)?.strip_prefix(' '));
+    if marks {
+        return here
+            .filter(|path| path.ends_with("/COMPLETE") || path.ends_with("/PINNED"))
+            .fold(String::new(), |all, path| all + path + "\0");
+    }
+    let folders: BTreeSet<&str> = here.filter_map(|path| path.split('/').next()).collect();
+    folders.into_iter().fold(String::new(), |all, point| all + "1.5 " + point + "\0")
 }
 
 /// Both clusters as they usually are: OpenSearch 2.19.4, healthy, with the index `orders` (2 shards, 5 documents, alias

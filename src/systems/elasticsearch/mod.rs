@@ -16,6 +16,7 @@ mod dialect;
 mod fake;
 mod indices;
 mod pattern;
+mod prune;
 mod refusal;
 mod repository;
 mod restore;
@@ -53,6 +54,13 @@ pub fn kinds() -> Vec<KindEntry> {
         .effect(Effect::Destroys)
         .service(KIND)
         .interrupted(Interrupted::Repeat)
+        .timeout(Span::seconds(4 * 3600)),
+        step_kind::<prune::PruneSnapshots>(
+            "elasticsearch.prune",
+            "Delete the snapshots of restore points that are gone",
+        )
+        .effect(Effect::Destroys)
+        .service(KIND)
         .timeout(Span::seconds(4 * 3600)),
         step_kind::<verify::VerifyIndices>("elasticsearch.verify", "Compare the search indices with the restore point")
             .service(KIND)

@@ -24,6 +24,9 @@ use crate::model::{Failure, FailureKind, PointId, SafeText, ServiceName};
 use crate::points::Part;
 use crate::systems::{CheckReport, Step, StepContext, StepDone, remote};
 
+/// The pause before another look after a refusal.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Restores the service's indices from the snapshot of a restore point.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -152,16 +155,8 @@ impl Step for RestoreSnapshot {
             cx.check_cancelled("bring templates and pipelines along")?;
             client.done(ask, "bring templates and pipelines along").await?;
         }
-        let table = Table::fetch(client).await?;
-        let plan = ready.plan(&copied, &table, snapshot.end_time_in_millis).await?;
-        cx.say(summary(&plan));
-        cx.check_cancelled("restore the indices")?;
-        ready.clear(&plan).await?;
         let origin = ready.origin(&copied, snapshot.end_time_in_millis);
-        let restores = ready.restores(&copied, &plan, health.number_of_data_nodes);
-        for (ask, names) in &restores {
-            ready.begin(&copied, ask, names, &origin).await?;
-        }
+        ready.set_going(&copied, &origin, health.number_of_data_nodes).await?;
         let restoring = Restoring {
             cx,
             client,
@@ -294,6 +289,46 @@ impl<'a> Ready<'a> {
             evidence.writes.extend(self.client.fetch(&Ask::writes(&portion), tried).await?);
         }
         Ok(decide::decide(copied, table, &evidence, &self.origin(copied, ended_ms)))
+    }
+
+    /// Makes room, and begins the restore of what is neither there nor on its way.
+    ///
+    /// A request of a process that died may take effect between our look and our own: what we ask for is refused then,
+    /// and another look shows that more of it is on its way. Each such look finds more, so that there is a last one.
+    async fn set_going(&self, copied: &Copied, origin: &Origin, data_nodes: u32) -> Result<(), Failure> {
+        let mut refused: Option<(Failure, usize)> = None;
+        loop {
+            let table = Table::fetch(&self.client).await?;
+            let plan = self.plan(copied, &table, origin.ended_ms).await?;
+            let on_its_way = those(&plan, &[Todo::Follow, Todo::Done]).len();
+            if let Some((failure, before)) = refused
+                && on_its_way <= before
+            {
+                return Err(failure);
+            }
+            self.cx.say(summary(&plan));
+            self.cx.check_cancelled("restore the indices")?;
+            let failure = match self.replace(copied, &plan, origin, data_nodes).await {
+                Err(failure) if failure.kind == FailureKind::Refused => failure,
+                other => return other,
+            };
+            refused = Some((failure, on_its_way));
+            self.cx.sleep(AGAIN, "restore the indices").await?;
+        }
+    }
+
+    async fn replace(
+        &self,
+        copied: &Copied,
+        plan: &BTreeMap<&String, Todo>,
+        origin: &Origin,
+        data_nodes: u32,
+    ) -> Result<(), Failure> {
+        self.clear(plan).await?;
+        for (ask, names) in &self.restores(copied, plan, data_nodes) {
+            self.begin(copied, ask, names, origin).await?;
+        }
+        Ok(())
     }
 
     /// The requests that make room.

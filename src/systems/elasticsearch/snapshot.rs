@@ -280,7 +280,10 @@ impl Ready<'_> {
             Ok(answer) if answer.is_success() => {}
             Ok(answer) => {
                 // A request that was sent twice on the way, or a stranger: look whose it is.
-                let taken = answer.status == 400 && answer.error().reason.contains("same name already exists");
+                // The one while the first request still runs is `snapshot with the same name is already in-progress`.
+                let reason = answer.error().reason;
+                let taken = answer.status == 400
+                    && ["same name already exists", "same name is already in"].iter().any(|word| reason.contains(word));
                 match if taken { self.look(name).await? } else { Found::Absent } {
                     Found::Ours(_) => {}
                     Found::Stranger(snapshot) | Found::Broken(snapshot) => return Err(self.stranger(&snapshot)),

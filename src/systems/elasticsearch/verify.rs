@@ -11,7 +11,7 @@ use super::client::Client;
 use super::details::{Copied, DOCUMENTS, item};
 use super::indices::{self, Index, Table};
 use super::pattern::Pattern;
-use crate::model::{Failure, FailureKind, PointId, SafeText};
+use crate::model::{Counted, Failure, FailureKind, PointId, SafeText};
 use crate::points::{Counts, Measure, compare};
 use crate::systems::{CheckReport, Step, StepContext, StepDone, remote};
 
@@ -73,7 +73,9 @@ impl Step for VerifyIndices {
             )
             .hint("is something writing to the indices there? If not, restore again"));
         }
-        cx.say(format!("{} indices with {total} documents at {site} are as the point says", names.len()));
+        let indices = Counted::of(names.len(), "index", "indices");
+        let documents = Counted(total, "document", "documents");
+        cx.say(format!("what is at {site} is as the point says: {indices} with {documents}"));
         Ok(StepDone::new().capture("documents", total).capture("indices", names.len()))
     }
 }

@@ -1,7 +1,9 @@
 //! `exchange.arrived`: the point is at the target, whole, unchanged and not changing any more.
 //!
-//! Sizes first, because they are cheap; then every checksum of the listing; then the generations of files by their
-//! digest. A quiet period or a time stamp proves nothing by itself.
+//! Sizes first, because they are cheap; then the checksums of the listing; then the generations of files by their
+//! digest. A quiet period or a time stamp proves nothing by itself. Of search repositories only those files are hashed
+//! that are not known (see `verified`) to be as they were when they were hashed here before; the point's own folder always
+//! is. Where the storage copies the tree below the file system, nothing is known.
 
 use std::time::Duration;
 
@@ -9,13 +11,16 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::listing::{Files, Gaps, Listing, is_volatile, repository, state_name};
-use super::looks::{At, Choice, newest_complete};
+use super::listing::{Files, Gaps, Listing, Seen, is_volatile, repository, state_name};
+use super::looks::{At, Choice};
+use super::verified::{NAME, Verified};
 use crate::estate::TransferBy;
 use crate::model::{ByteSize, Direction, Epoch, Failure, FailureKind, PointId, SafeText, Span};
 use crate::points::{CompletionMarker, Counts, Manifest, compare};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
+use crate::systems::held::{self, newest_complete};
+use crate::systems::remote::put_file;
 use crate::systems::tree::{self, Excludes, Generation};
 use crate::systems::{Step, StepContext, StepDone, run_job_watched};
 
@@ -29,6 +34,17 @@ pub(super) struct Arrived {
     /// How long to wait for it; the estate's `transfer.wait`, or not at all, when left out.
     #[serde(default)]
     wait: Option<Span>,
+    /// Hashes every file, also those that were hashed here before and have not been changed since.
+    #[serde(default)]
+    deep: bool,
+    /// For how long a file of a search repository that was hashed here and has not been changed since is not hashed
+    /// again; seven days when left out.
+    #[serde(default = "week")]
+    trust: Span,
+}
+
+fn week() -> Span {
+    Span::seconds(7 * 86_400)
 }
 
 /// Between two looks while it waits.
@@ -44,6 +60,8 @@ struct Found {
     listing: Listing,
     gaps: Gaps,
     files: Files,
+    /// The completion marker as a file.
+    sealed: Option<Seen>,
 }
 
 /// Why a point cannot be used yet.
@@ -103,7 +121,7 @@ impl Arrived {
             return Err(not_yet(FailureKind::Mismatch, "it is incomplete: its completion marker is not there", hint));
         };
         let names = ["manifest.json", "LISTING"].map(|name| format!("points/{point}/{name}"));
-        let listed: Files = at.files(cx, &format!("{round}a"), &point).await?;
+        let (listed, sealed) = at.files_and_marker(cx, &format!("{round}a"), &point).await?;
         if !listed.contains_key(&names[0]) {
             return Err(not_yet(FailureKind::Mismatch, "it is incomplete: its manifest is not there", hint));
         }
@@ -126,7 +144,7 @@ impl Arrived {
         if let Some(got) = gaps.describe() {
             return Err(not_yet(FailureKind::Mismatch, &format!("it is incomplete: {got}"), hint));
         }
-        Ok(Found { point, marker, manifest, listing, gaps, files: listed })
+        Ok(Found { point, marker, manifest, listing, gaps, files: listed, sealed })
     }
 
     /// Looks until all is there or the time is up.
@@ -182,13 +200,44 @@ async fn newer_repositories(
     Ok(newer.filter_map(|path| repository(path)).map(str::to_owned).collect())
 }
 
-/// Every checksum of the files that are to be checked.
-async fn check_sums(cx: &StepContext, at: &At, found: &Found) -> Result<(), Failure> {
-    let lines = found.listing.lines_of(&found.gaps.there);
+/// What was hashed here before, if that is of any use.
+async fn read_verified(cx: &StepContext, at: &At) -> Result<Verified, Failure> {
+    if cx.estate.transfer.by == TransferBy::Storage {
+        return Ok(Verified::default());
+    }
+    let names = ["-maxdepth", "1", "-type", "f", "-name", NAME, "-printf", "%f\\0"];
+    if held::found(cx, &at.place, &at.root, &names).await?.is_empty() {
+        return Ok(Verified::default());
+    }
+    let text = at.read(cx, &tree::fresh(cx, "verified"), &at.tree.root().join(NAME)).await;
+    let known = text.map_err(|failure| failure.got.to_string()).and_then(|text| Verified::parse(&text));
+    Ok(known.unwrap_or_else(|problem| {
+        cx.say(format!("{NAME} is of no use, everything is hashed: {problem}"));
+        Verified::default()
+    }))
+}
+
+/// Notes what was hashed, for the next time. Returns a warning when that cannot be done: nothing is wrong with the point.
+async fn write_verified(cx: &StepContext, at: &At, known: &Verified) -> Option<String> {
+    if cx.estate.transfer.by == TransferBy::Storage {
+        return None;
+    }
+    let path = at.tree.root().join(NAME);
+    let failure = put_file(cx, &at.place, &path, known.write().as_bytes()).await.err()?;
+    Some(format!(
+        "the next run hashes everything again, because {} could not be written: {}",
+        path.display(),
+        failure.got
+    ))
+}
+
+/// The checksums of `paths`.
+async fn check_sums(cx: &StepContext, at: &At, found: &Found, paths: &[String]) -> Result<(), Failure> {
+    let lines = found.listing.lines_of(paths);
     let inside = format!("--chdir={}", at.root);
     let check = Command::new("env").args([&inside, "sha256sum", "--check", "--quiet", "--strict", "-"]);
     let check = Pipeline::from(check.env("LC_ALL", "C")).stdin(lines);
-    let label = format!("checksums-{}", state_name(&found.files, &found.gaps.there));
+    let label = format!("checksums-{}", state_name(&found.files, paths));
     let mut wrong = Vec::new();
     let mut rest = Vec::new();
     let run = run_job_watched(cx, &at.place, &label, &check, |chunk| {
@@ -246,11 +295,20 @@ impl Step for Arrived {
             Some(choice) => String::from(choice.clone()),
         };
         let folder = tree.points().join(&point);
-        let lines = [
+        let storage = cx.estate.transfer.by == TransferBy::Storage;
+        let known = if storage || self.deep { String::new() } else { format!(", without what {NAME} knows") };
+        let mut lines = vec![
             format!("read {}/COMPLETE, manifest.json and LISTING", folder.display()),
-            format!("sha256sum --check --quiet --strict < {}/LISTING, in {}", folder.display(), tree.root().display()),
+            format!(
+                "sha256sum --check --quiet --strict < {}/LISTING, in {}{known}",
+                folder.display(),
+                tree.root().display()
+            ),
             "count and digest the generations of files".to_owned(),
         ];
+        if !storage {
+            lines.push(format!("write {}", tree.root().join(NAME).display()));
+        }
         Ok(lines.iter().map(|line| SafeText::line(line)).collect())
     }
 
@@ -265,7 +323,23 @@ impl Step for Arrived {
                 "a point of another direction or epoch is not the newest truth; give its id if you want just that one",
             )
         })?;
-        check_sums(cx, &at, &found).await?;
+        let now = cx.clock.now().as_second();
+        let known = read_verified(cx, &at).await?;
+        let hashed: Vec<String> = if self.deep {
+            found.gaps.there.clone()
+        } else {
+            let is_known = |path: &&String| {
+                let (seen, listed) = (found.files.get(*path), found.listing.0.get(*path));
+                let both = seen.zip(listed);
+                both.is_some_and(|(seen, listed)| known.holds(path, seen, &listed.sha256, now, self.trust.0))
+            };
+            found.gaps.there.iter().filter(|path| !is_known(path)).cloned().collect()
+        };
+        let spared = found.gaps.there.len() - hashed.len();
+        if spared > 0 {
+            cx.say(format!("{} files are hashed; {spared} were before, and are unchanged since", hashed.len()));
+        }
+        check_sums(cx, &at, &found, &hashed).await?;
         let (files, bytes) = check_generations(cx, &at, &found.manifest).await?;
         // Hashing takes a while: what was proved must still be what is there.
         let again = at.files(cx, "end", &found.point).await?;
@@ -273,6 +347,8 @@ impl Step for Arrived {
         if found.gaps.there.iter().filter(checked).any(|path| again.get(path) != found.files.get(path)) {
             return Err(still_changing(cx, &found.point));
         }
+        let note =
+            write_verified(cx, &at, &known.then(&hashed, &found.listing, &again, found.sealed.as_ref(), now)).await;
         let age = cx.clock.now().duration_since(found.manifest.sealed).as_secs().max(0).unsigned_abs();
         let (files, bytes) = (files + found.marker.files, bytes + found.marker.bytes);
         cx.say(format!(
@@ -282,6 +358,9 @@ impl Step for Arrived {
             Span::seconds(age)
         ));
         let mut done = StepDone::new();
+        if let Some(note) = note {
+            done = done.warn(note);
+        }
         if let Some(old) = old {
             done = done.warn(format!("point {} is used because it was asked for: {old}", found.point));
         }
@@ -297,6 +376,11 @@ impl Step for Arrived {
             .capture("sealed", found.manifest.sealed.to_string())
             .capture("age_seconds", age)
             .capture("files", files)
+            .capture("hashed", hashed.len())
             .capture("bytes", bytes))
+    }
+
+    async fn undo(&self, _cx: &StepContext) -> Result<StepDone, Failure> {
+        Ok(StepDone::nothing_to_do("what was verified stays verified"))
     }
 }

@@ -11,6 +11,21 @@ pub(super) struct Seen {
     pub(super) bytes: u64,
     /// Seconds since 1970 with all digits the file system keeps, as text: only compared.
     pub(super) time: String,
+    /// The time of its last status change, which no program can set, and its inode, as text: only compared. Not known of
+    /// what a listing says.
+    pub(super) change: String,
+}
+
+impl Seen {
+    /// Whether size and time are the same: what can be compared between two sites, and with a listing.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (self.bytes, &self.time) == (other.bytes, &other.time)
+    }
+
+    /// As a listing says it.
+    pub(super) fn into_listed(self) -> Self {
+        Self { change: String::new(), ..self }
+    }
 }
 
 /// Files by their path, relative to the root of the direction's tree.
@@ -20,13 +35,14 @@ pub(super) type Files = BTreeMap<String, Seen>;
 pub(super) fn state_name<'a>(files: &Files, paths: impl IntoIterator<Item = &'a String>) -> String {
     let mut hasher = blake3::Hasher::new();
     for path in paths {
-        let seen = files.get(path).map(|seen| format!("{} {}", seen.bytes, seen.time)).unwrap_or_default();
+        let seen =
+            files.get(path).map(|seen| format!("{} {} {}", seen.bytes, seen.time, seen.change)).unwrap_or_default();
         hasher.update(path.as_bytes()).update(&[0]).update(seen.as_bytes()).update(&[0]);
     }
     hasher.finalize().to_hex()[..16].to_owned()
 }
 
-/// Reads `%s %T@ %p\0` records of `find`, for paths below `root`.
+/// Reads `%s %T@ %C@ %i %p\0` records of `find`, for paths below `root`.
 ///
 /// # Errors
 /// What cannot be read.
@@ -35,13 +51,12 @@ pub(super) fn parse_seen(output: &[u8], root: &str) -> Result<Files, String> {
     for record in output.split(|byte| *byte == 0).filter(|record| !record.is_empty()) {
         let wrong = || format!("cannot read `{}`", String::from_utf8_lossy(record).escape_debug());
         let text = std::str::from_utf8(record).map_err(|_| wrong())?;
-        let mut words = text.splitn(3, ' ');
-        let (Some(bytes), Some(time), Some(path)) = (words.next(), words.next(), words.next()) else {
-            return Err(wrong());
-        };
+        let words: Vec<&str> = text.splitn(5, ' ').collect();
+        let &[bytes, time, changed, inode, path] = words.as_slice() else { return Err(wrong()) };
         let path = path.strip_prefix(root).and_then(|path| path.strip_prefix('/')).ok_or_else(wrong)?;
         let bytes = bytes.parse().map_err(|_| wrong())?;
-        files.insert(path.to_owned(), Seen { bytes, time: time.to_owned() });
+        let change = format!("{changed} {inode}");
+        files.insert(path.to_owned(), Seen { bytes, time: time.to_owned(), change });
     }
     Ok(files)
 }
@@ -86,22 +101,15 @@ impl Listing {
         for (path, listed) in &self.0 {
             let comment = format!("# {} {}\n", listed.seen.bytes, listed.seen.time);
             text.push_str(&comment);
-            text.push_str(&Self::line(path, &listed.sha256));
+            text.push_str(&line_of(path, &listed.sha256));
         }
         text
-    }
-
-    /// One file's line, as `sha256sum` writes it: a backslash in front says that the name has escapes.
-    fn line(path: &str, sha256: &str) -> String {
-        let escaped = path.replace('\\', r"\\").replace('\n', r"\n").replace('\r', r"\r");
-        let mark = if escaped == path { "" } else { "\\" };
-        format!("{mark}{sha256}  {escaped}\n")
     }
 
     /// Only the lines that `sha256sum -c` is to check, of these files.
     pub(super) fn lines_of<'a>(&self, paths: impl IntoIterator<Item = &'a String>) -> String {
         let paths = paths.into_iter();
-        paths.filter_map(|path| Some(Self::line(path, &self.0.get(path)?.sha256))).collect()
+        paths.filter_map(|path| Some(line_of(path, &self.0.get(path)?.sha256))).collect()
     }
 
     /// Reads the text.
@@ -115,15 +123,17 @@ impl Listing {
             let wrong = || format!("line {} cannot be read: `{}`", number + 1, line.escape_debug());
             if let Some(comment) = line.strip_prefix("# ") {
                 let (bytes, time) = comment.split_once(' ').ok_or_else(wrong)?;
-                seen = Some(Seen { bytes: bytes.parse().map_err(|_| wrong())?, time: time.to_owned() });
+                seen = Some(Seen {
+                    bytes: bytes.parse().map_err(|_| wrong())?,
+                    time: time.to_owned(),
+                    change: String::new(),
+                });
                 continue;
             }
-            let (escaped, rest) = line.strip_prefix('\\').map_or((false, line), |rest| (true, rest));
-            let (sha256, path) = rest.split_once("  ").filter(|(digest, _)| is_digest(digest)).ok_or_else(wrong)?;
-            let path = if escaped { unescape(path) } else { path.to_owned() };
+            let (path, sha256) = read_line(line).ok_or_else(wrong)?;
             let safe = !path.starts_with('/') && path.split('/').all(|part| part != ".." && !part.is_empty());
             let seen = seen.take().filter(|_| safe).ok_or_else(wrong)?;
-            files.insert(path, Listed { seen, sha256: sha256.to_owned() });
+            files.insert(path, Listed { seen, sha256 });
         }
         Ok(Self(files))
     }
@@ -135,8 +145,22 @@ impl Listing {
 
     /// The digest of a file that is the same as in this listing: same size and time. It need not be read again.
     pub(super) fn known(&self, path: &str, seen: &Seen) -> Option<&str> {
-        self.0.get(path).filter(|listed| listed.seen == *seen).map(|listed| listed.sha256.as_str())
+        self.0.get(path).filter(|listed| listed.seen.is_like(seen)).map(|listed| listed.sha256.as_str())
     }
+}
+
+/// One file's line, as `sha256sum` writes it: a backslash in front says that the name has escapes.
+pub(super) fn line_of(path: &str, sha256: &str) -> String {
+    let escaped = path.replace('\\', r"\\").replace('\n', r"\n").replace('\r', r"\r");
+    let mark = if escaped == path { "" } else { "\\" };
+    format!("{mark}{sha256}  {escaped}\n")
+}
+
+/// Path and digest of such a line.
+pub(super) fn read_line(line: &str) -> Option<(String, String)> {
+    let (escaped, rest) = line.strip_prefix('\\').map_or((false, line), |rest| (true, rest));
+    let (sha256, path) = rest.split_once("  ").filter(|(digest, _)| is_digest(digest))?;
+    Some((if escaped { unescape(path) } else { path.to_owned() }, sha256.to_owned()))
 }
 
 fn unescape(path: &str) -> String {
@@ -216,7 +240,7 @@ mod tests {
     use super::*;
 
     fn listed(bytes: u64, time: &str, digit: &str) -> Listed {
-        Listed { seen: Seen { bytes, time: time.into() }, sha256: digit.repeat(64) }
+        Listed { seen: Seen { bytes, time: time.into(), change: String::new() }, sha256: digit.repeat(64) }
     }
 
     fn listing(files: &[(&str, u64)]) -> Listing {
@@ -224,7 +248,10 @@ mod tests {
     }
 
     fn found(files: &[(&str, u64)]) -> Files {
-        files.iter().map(|(path, bytes)| ((*path).to_owned(), Seen { bytes: *bytes, time: "2".into() })).collect()
+        files
+            .iter()
+            .map(|(path, bytes)| ((*path).to_owned(), Seen { bytes: *bytes, time: "2".into(), change: String::new() }))
+            .collect()
     }
 
     #[test]
@@ -248,7 +275,7 @@ mod tests {
     #[test]
     fn only_the_same_size_and_time_save_reading_a_file() {
         let listing = listing(&[("x", 5)]);
-        let seen = |bytes, time: &str| Seen { bytes, time: time.into() };
+        let seen = |bytes, time: &str| Seen { bytes, time: time.into(), change: "9 9".into() };
         assert!(listing.known("x", &seen(5, "1.5")).is_some());
         for (path, seen) in [("x", seen(6, "1.5")), ("x", seen(5, "1.6")), ("y", seen(5, "1.5"))] {
             assert_eq!(listing.known(path, &seen), None);
@@ -266,9 +293,19 @@ mod tests {
 
     #[test]
     fn answers_of_the_host_are_read_strictly() {
-        let files = parse_seen(b"5 1700000000.5 /t/a b\n c\x000 1.0 /t/d/e\0", "/t").expect("records");
+        let files =
+            parse_seen(b"5 1700000000.5 1700000001.5 77 /t/a b\n c\x000 1.0 2.0 78 /t/d/e\0", "/t").expect("records");
         assert_eq!(files.keys().collect::<Vec<_>>(), ["a b\n c", "d/e"]);
-        for bad in [&b"5 1.0 /other/x\0"[..], b"x 1.0 /t/a\0", b"find: /t: no\0", b"5 1.0 /t/\xff\0"] {
+        let seen = Seen { bytes: 5, time: "1700000000.5".into(), change: "1700000001.5 77".into() };
+        assert_eq!(files["a b\n c"], seen);
+        let bad = [
+            &b"5 1.0 2.0 7 /other/x\0"[..],
+            b"x 1.0 2.0 7 /t/a\0",
+            b"5 1.0 /t/a\0",
+            b"find: /t: no\0",
+            b"5 1.0 2.0 7 /t/\xff\0",
+        ];
+        for bad in bad {
             assert!(parse_seen(bad, "/t").is_err(), "{}", String::from_utf8_lossy(bad));
         }
         let record = format!("{}  a b\0", "0".repeat(64));

@@ -1,16 +1,16 @@
 //! Looks at an exchange tree that several steps of this room share: which points there are, which files they have.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::listing::{Files, parse_seen, parse_sums};
+use super::listing::{Files, Seen, parse_seen, parse_sums};
 use crate::model::{Failure, FailureKind, PointId, SiteName};
 use crate::points::{CompletionMarker, Tree};
 use crate::port::{Command, Pipeline, Place};
 use crate::systems::StepContext;
+use crate::systems::held::{self, PointSeen};
 use crate::systems::remote::{get_json, path_arg};
 use crate::systems::tree::{fresh, output_of};
 
@@ -57,30 +57,12 @@ impl At {
         Ok(Self { place: cx.exchange_place(site)?, root: path_arg(tree.root())?, tree })
     }
 
-    /// Records that `find` prints of a folder (each ends with NUL); none when the folder is not there.
-    async fn found(&self, cx: &StepContext, folder: &str, expression: &[&str]) -> Result<Vec<String>, Failure> {
-        let find = Command::new("find").arg(folder).args(expression.iter().copied()).env("LC_ALL", "C");
-        let find = Pipeline::from(find);
-        let tried = format!("run {find}");
-        let output = cx.reach.exec(&self.place, &find, Duration::from_mins(1)).await;
-        let output = output.map_err(|error| error.while_reading(&tried))?;
-        if output.is_success() && !output.truncated {
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            return Ok(text.split_terminator('\0').map(str::to_owned).collect());
-        }
-        let complaint = output.complaint(&find);
-        if complaint.contains("No such file or directory") {
-            return Ok(Vec::new());
-        }
-        Err(Failure::new(FailureKind::Refused, format!("{tried} on {}", self.place), complaint))
-    }
-
     /// The folders below a folder of the tree, so many levels down, relative to it. Those whose names are not UTF-8 are
     /// left out.
     pub(super) async fn folders(&self, cx: &StepContext, folder: &str, level: usize) -> Result<Vec<String>, Failure> {
         let (folder, level) = (format!("{}/{folder}", self.root), level.to_string());
         let expression = ["-mindepth", &level, "-maxdepth", &level, "-type", "d", "-printf", "%P\\0"];
-        let mut names = self.found(cx, &folder, &expression).await?;
+        let mut names = held::found(cx, &self.place, &folder, &expression).await?;
         names.retain(|name| !name.contains(char::REPLACEMENT_CHARACTER));
         names.sort();
         Ok(names)
@@ -88,30 +70,13 @@ impl At {
 
     /// The points that are here, oldest first.
     pub(super) async fn points(&self, cx: &StepContext) -> Result<Vec<PointSeen>, Failure> {
-        let folder = path_arg(&self.tree.points())?;
-        let depth = ["-mindepth", "1", "-maxdepth", "1", "-type", "d", "-printf", "%T@ %f\\0"];
-        let folders = self.found(cx, &folder, &depth).await?;
-        let depth =
-            ["-mindepth", "2", "-maxdepth", "2", "-type", "f", "(", "-name", "COMPLETE", "-o", "-name", "PINNED"];
-        let marks = self.found(cx, &folder, &[&depth[..], &[")", "-printf", "%P\\0"]].concat()).await?;
-        let marked = |point: &PointId, mark: &str| marks.contains(&format!("{point}/{mark}"));
-        let mut points = Vec::new();
-        for record in folders {
-            let Some((time, name)) = record.split_once(' ') else { continue };
-            // Anything else there is not ours.
-            let Ok(id) = PointId::new(name) else { continue };
-            let seconds = time.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(i64::MAX);
-            let (complete, pinned) = (marked(&id, "COMPLETE"), marked(&id, "PINNED"));
-            points.push(PointSeen { id, complete, pinned, changed: seconds });
-        }
-        points.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(points)
+        held::points(cx, &self.place, &self.tree).await
     }
 
     /// The search repositories that are here, by folder name.
     pub(super) async fn repositories(&self, cx: &StepContext) -> Result<Vec<String>, Failure> {
         let expression = ["-mindepth", "1", "-maxdepth", "1", "-type", "d", "-name", "search-*", "-printf", "%f\\0"];
-        let mut names = self.found(cx, &self.root, &expression).await?;
+        let mut names = held::found(cx, &self.place, &self.root, &expression).await?;
         names.sort();
         Ok(names)
     }
@@ -120,7 +85,7 @@ impl At {
     pub(super) async fn generations(&self, cx: &StepContext) -> Result<Vec<(String, i64)>, Failure> {
         let expression =
             ["-mindepth", "2", "-maxdepth", "2", "-type", "d", "-path", "*/files-*/*", "-printf", "%T@ %P\\0"];
-        let records = self.found(cx, &self.root, &expression).await?;
+        let records = held::found(cx, &self.place, &self.root, &expression).await?;
         let parsed = records.iter().filter_map(|record| {
             let (time, path) = record.split_once(' ')?;
             let seconds = time.split('.').next()?.parse().ok()?;
@@ -132,19 +97,30 @@ impl At {
     /// Every file that belongs to a point: its own folder and the search repositories. Not its listing and marker, and
     /// not what is being written.
     pub(super) async fn files(&self, cx: &StepContext, label: &str, point: &PointId) -> Result<Files, Failure> {
+        Ok(self.files_and_marker(cx, label, point).await?.0)
+    }
+
+    /// The same, and the completion marker as a file, if it is there.
+    pub(super) async fn files_and_marker(
+        &self,
+        cx: &StepContext,
+        label: &str,
+        point: &PointId,
+    ) -> Result<(Files, Option<Seen>), Failure> {
         let mut folders = vec![path_arg(&self.tree.point(point))?];
         folders.extend(self.repositories(cx).await?.iter().map(|name| format!("{}/{name}", self.root)));
-        let find = Command::new("find").args(folders).args(["-type", "f", "-printf", "%s %T@ %p\\0"]);
+        let find = Command::new("find").args(folders).args(["-type", "f", "-printf", "%s %T@ %C@ %i %p\\0"]);
         let find = Pipeline::from(find.env("LC_ALL", "C"));
         let output = output_of(cx, &self.place, &fresh(cx, &format!("look-{label}")), &find).await?;
         let mut files = parse_seen(&output, &self.root)
             .map_err(|got| Failure::new(FailureKind::Refused, format!("run on {}: {find}", self.place), got))?;
         let own = format!("points/{point}/");
+        let marker = files.remove(&format!("{own}COMPLETE"));
         files.retain(|path, _| match path.strip_prefix(&own) {
-            Some(rest) => rest != "LISTING" && rest != "COMPLETE" && rest != "PINNED" && !rest.contains(".partial-"),
+            Some(rest) => rest != "LISTING" && rest != "PINNED" && !rest.contains(".partial-"),
             None => true,
         });
-        Ok(files)
+        Ok((files, marker))
     }
 
     /// SHA-256 of files, as the durable job `label`; paths relative to the root.
@@ -193,21 +169,4 @@ impl At {
             Failure::new(FailureKind::Refused, format!("read {} on {}", path.display(), self.place), "it is not UTF-8")
         })
     }
-}
-
-/// A point as its folder shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PointSeen {
-    pub(super) id: PointId,
-    /// The completion marker is there.
-    pub(super) complete: bool,
-    /// A file `PINNED` is there: somebody wants to keep it.
-    pub(super) pinned: bool,
-    /// When something in its folder was added, removed or renamed last: seconds since 1970.
-    pub(super) changed: i64,
-}
-
-/// The newest complete point.
-pub(super) fn newest_complete(points: &[PointSeen]) -> Option<&PointId> {
-    points.iter().filter(|point| point.complete).map(|point| &point.id).max()
 }

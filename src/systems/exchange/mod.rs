@@ -10,6 +10,7 @@ mod seal;
 mod space;
 mod spread;
 mod transfer;
+mod verified;
 
 use super::{Effect, KindEntry, step_kind};
 use crate::model::Span;
@@ -30,6 +31,8 @@ pub fn kinds() -> Vec<KindEntry> {
             .effect(Effect::Writes)
             .timeout(Span::seconds(12 * 3600)),
         step_kind::<arrived::Arrived>("exchange.arrived", "Prove that the restore point has arrived whole")
+            // A note of what was hashed, for the next time.
+            .effect(Effect::Writes)
             .timeout(Span::seconds(12 * 3600)),
         step_kind::<prune::Prune>("exchange.prune", "Remove old restore points")
             .effect(Effect::Destroys)

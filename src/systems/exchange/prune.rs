@@ -1,6 +1,6 @@
 //! `exchange.prune`: keeps the newest points and removes what is older, with its generations of files.
 //!
-//! Snapshots in search repositories are not its job: the captured ids say which points are gone.
+//! Snapshots in search repositories are not its job: `elasticsearch.prune` deletes those of points that are gone.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::looks::{At, PointSeen, newest_complete};
+use super::looks::At;
 use crate::model::{Failure, FailureKind, PointId, SafeText};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
+use crate::systems::held::{PointSeen, newest_complete};
 use crate::systems::remote::{change, path_arg};
 use crate::systems::tree::fresh;
 use crate::systems::{CheckReport, Step, StepContext, StepDone, run_job};

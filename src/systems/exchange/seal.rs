@@ -8,11 +8,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::listing::{Files, Listed, Listing, state_name};
-use super::looks::{At, newest_complete};
+use super::looks::At;
 use crate::model::{ByteSize, Epoch, Failure, FailureKind, SafeText, ServiceName};
 use crate::points::{CompletionMarker, Manifest, Part};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::require_direction;
+use crate::systems::held::newest_complete;
 use crate::systems::remote::{get_json, look, path_arg, put_file};
 use crate::systems::tree::{Generation, fresh};
 use crate::systems::{Step, StepContext, StepDone, run_job};
@@ -24,6 +25,9 @@ pub(super) struct Seal {
     /// The services that must be in the point; any, but at least one, when left out.
     #[serde(default)]
     expect: Vec<ServiceName>,
+    /// Hashes every file that no store gave a checksum of, also those that are as the point before listed them.
+    #[serde(default)]
+    deep: bool,
 }
 
 /// The parts, checked against what is expected and against the files that are there.
@@ -186,7 +190,7 @@ impl Step for Seal {
             let got = format!("{own} has {written} bytes, {} were written", manifest.len());
             return Err(Failure::new(FailureKind::Mismatch, tried(), got).hint("the mount is sick: look at its server"));
         }
-        let before = Self::listing_before(cx, &at).await?;
+        let before = if self.deep { Listing::default() } else { Self::listing_before(cx, &at).await? };
         let (mut sums, mut unknown) = known_sums(&files, &parts, &before);
         cx.say(format!("{} files, checksums of {} are to be computed", files.len(), unknown.len()));
         // The manifest is written anew by each entry; the rest may be hashed already, by the one before a crash.
@@ -202,7 +206,7 @@ impl Step for Seal {
         }
         let listing = files.into_iter().filter_map(|(path, seen)| {
             let sha256 = sums.remove(&path)?;
-            Some((path, Listed { seen, sha256 }))
+            Some((path, Listed { seen: seen.into_listed(), sha256 }))
         });
         let listing = Listing(listing.collect());
         put_file(cx, &at.place, &at.tree.listing(&cx.point), listing.write().as_bytes()).await?;
@@ -260,7 +264,7 @@ mod tests {
     }
 
     fn seen(bytes: u64, time: &str) -> Seen {
-        Seen { bytes, time: time.into() }
+        Seen { bytes, time: time.into(), change: String::new() }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+mod hashing;
+
 use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Value, json};
@@ -282,6 +284,33 @@ async fn a_repository_that_would_be_emptied_is_not_sent() {
     assert_eq!(failure.kind, FailureKind::Rule);
     assert!(failure.got.as_str().contains("would be deleted; allowed are 50%"), "{failure}");
     assert!(bench.path("bcp/exchange/prod-to-bcp/search-search/index-1").exists());
+}
+
+#[tokio::test]
+async fn what_a_deleted_snapshot_left_goes_from_the_copy_unless_a_point_is_only_there() {
+    let bench = bench(&transfer(""));
+    for (number, point) in [(1, "p-1"), (2, "p-2")] {
+        drop(sealed(&bench, point, number).await);
+        drop(sent(&bench, point, "send").await);
+    }
+    // The source removes its first point, and the search service the snapshot of it.
+    let prune = |end, step: &'static str| at(&bench, end, "p-2", step, "exchange.prune", json!({ "keep": 1 }));
+    prune(End::Source, "prune").await.map(drop).expect("pruned");
+    for gone in ["snap-1.dat", "indices/x/__1", "index-1"] {
+        std::fs::remove_file(bench.path("prod/exchange/prod-to-bcp/search-search").join(gone)).expect("a file");
+    }
+    drop(sealed(&bench, "p-3", 3).await);
+    let there = |path: &str| bench.path("bcp/exchange/prod-to-bcp/search-search").join(path).exists();
+    // p-1 is still whole at the target, where somebody may be restoring it.
+    let done = sent(&bench, "p-3", "send").await;
+    assert!(done.warnings[0].as_str().contains("3 files") && done.warnings[0].as_str().contains("p-1"), "{done:?}");
+    assert!(there("snap-1.dat") && there("indices/x/__1") && there("snap-3.dat"));
+    arrived(&bench, "p-3", "arrive").await.map(drop).expect("more than is listed does no harm");
+
+    prune(End::Target, "prune").await.map(drop).expect("pruned");
+    drop(sealed(&bench, "p-4", 4).await);
+    assert_eq!(sent(&bench, "p-4", "send").await.warnings, []);
+    assert!(!there("snap-1.dat") && !there("indices/x/__1") && !there("index-1") && there("snap-2.dat"));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! In an order in which the far tree is never worse than before: first what is only added (blobs of search
 //! repositories, the generation of files linked to the one before, dumps), then what search repositories change and
-//! remove, last the completion marker. Deleted is only inside search repositories, and only so much.
+//! remove, last the completion marker. Deleted is only inside search repositories, only so much, and nothing while the
+//! far site has a complete point that this one does not have any more: somebody may restore it there.
 
 use std::path::Path;
 
@@ -11,17 +12,22 @@ use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::looks::{At, Choice, newest_complete};
+use super::looks::{At, Choice};
 use super::spread;
-use crate::estate::{Host, Transfer as Settings, TransferBy, TransferFrom};
+use crate::estate::TransferBy;
 use crate::model::{ByteSize, End, Failure, FailureKind, Limit, PointId, SafeText, SiteName};
 use crate::points::Manifest;
 use crate::port::{Command, Place};
 use crate::systems::epoch::{describe, require_direction};
+use crate::systems::held::{PointSeen, newest_complete};
 use crate::systems::remote::{get_json, look, make_folder, path_arg};
 use crate::systems::rsync::{self, Copied, Copy, has_attributes, parse_version};
 use crate::systems::tree::{Generation, fresh};
 use crate::systems::{Step, StepContext, StepDone};
+
+mod route;
+
+use route::{Route, route};
 
 /// Copies the restore point to the other site.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -33,75 +39,9 @@ pub(super) struct Transfer {
     /// How much of a search repository may be deleted at once at the other site; half of it when left out.
     #[serde(default)]
     max_delete: Option<Limit>,
-}
-
-/// The ssh command for rsync's `-e`, which splits it at spaces and knows single quotes.
-///
-/// # Errors
-/// When a path cannot be written in it.
-fn shell(config: Option<&Path>, port: Option<u16>) -> Result<String, String> {
-    let mut words: Vec<String> = vec!["ssh".into()];
-    if let Some(config) = config {
-        let text = config.to_str().filter(|text| text.starts_with('/') && !text.contains(['\'', '"', '\n']));
-        let text = text.ok_or_else(|| format!("`{}` must be absolute and without quotes", config.display()))?;
-        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
-        words.extend(["-F".into(), if plain { text.to_owned() } else { format!("'{text}'") }]);
-    }
-    let options = [
-        "BatchMode=yes",
-        "StrictHostKeyChecking=yes",
-        "ForwardAgent=no",
-        "ServerAliveInterval=15",
-        "ServerAliveCountMax=4",
-    ];
-    words.extend(options.iter().flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));
-    words.extend(port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
-    Ok(words.join(" "))
-}
-
-/// `user@address:` of the other host, as rsync wants it.
-///
-/// # Errors
-/// When it has no address.
-fn prefix(host: &Host, user: Option<&str>) -> Result<String, String> {
-    let address = host.address.as_deref().ok_or("the host has no address")?;
-    let good = |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains(['/', ' ', '@', '\'']);
-    if !good(address) {
-        return Err(format!("`{address}` is not an address that rsync takes"));
-    }
-    let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
-    match user.or(host.user.as_deref()) {
-        Some(user) if !good(user) || user.contains(':') => Err(format!("`{user}` is not a user that rsync takes")),
-        Some(user) => Ok(format!("{user}@{address}:")),
-        None => Ok(format!("{address}:")),
-    }
-}
-
-/// Where the copying host finds both trees.
-#[derive(Debug, Clone)]
-struct Route {
-    /// Where rsync is started.
-    place: Place,
-    from: String,
-    to: String,
-    /// Nothing when both trees are on this machine.
-    shell: Option<String>,
-    bandwidth: Option<String>,
-    attributes: bool,
-}
-
-impl Route {
-    /// The copy of a folder of the tree, given relative to its root.
-    fn copy(&self, folder: &str) -> Copy {
-        Copy {
-            // Harmless where the far user is not root: then rsync keeps what that user may keep.
-            owner: true,
-            attributes: self.attributes,
-            shell: self.shell.clone(),
-            bandwidth: self.bandwidth.clone(),
-            ..Copy::new(format!("{}/{folder}", self.from), format!("{}/{folder}", self.to))
-        }
-    }
+    /// Compares by content, not by size and time. Reads everything at both ends.
+    #[serde(default)]
+    deep: bool,
 }
 
 /// One thing to copy.
@@ -120,54 +60,6 @@ fn link_to<'a>(there: &'a [(String, i64)], generation: &str) -> Option<&'a str> 
         .map(|(path, _)| path.as_str())
         .filter(|path| path.split_once('/').is_some_and(|(other, name)| other == folder && !name.contains(".partial")));
     whole.filter(|path| *path != generation).max()
-}
-
-fn host_of<'a>(cx: &'a StepContext, place: &Place) -> Option<&'a Host> {
-    match place {
-        Place::Console => None,
-        Place::Host(site, host) => cx.estate.host(site, host),
-    }
-}
-
-/// What is said about a way that does not exist.
-fn no_way(cx: &StepContext, to: &Place, got: String) -> Failure {
-    let tried = format!("find the way for {} to {to}", cx.direction);
-    Failure::new(FailureKind::Invalid, tried, got)
-        .hint("give that host an `address` under which the other site's host reaches it, and look at `[transfer]`")
-}
-
-fn route(cx: &StepContext, source: &At, target: &At, settings: &Settings) -> Result<Route, Failure> {
-    let (near, far) = match settings.from {
-        TransferFrom::Source => (source, target),
-        TransferFrom::Target => (target, source),
-    };
-    let host = host_of(cx, &far.place).ok_or_else(|| no_way(cx, &far.place, "it is not a host".to_owned()))?;
-    let is_here = |place: &Place| host_of(cx, place).is_some_and(|host| host.local);
-    if is_here(&near.place) && is_here(&far.place) {
-        return both_here(cx, source, target, settings);
-    }
-    let prefix = prefix(host, settings.user.as_deref()).map_err(|got| no_way(cx, &far.place, got))?;
-    let shell = shell(settings.ssh_config.as_deref(), host.port).map_err(|got| no_way(cx, &far.place, got))?;
-    let remote = format!("{prefix}{}", far.root);
-    let (from, to) = match settings.from {
-        TransferFrom::Source => (source.root.clone(), remote),
-        TransferFrom::Target => (remote, target.root.clone()),
-    };
-    let (place, bandwidth) = (near.place.clone(), settings.bandwidth.clone());
-    Ok(Route { place, from, to, shell: Some(shell), bandwidth, attributes: false })
-}
-
-/// The way when this machine mounts both trees: no SSH is needed.
-fn both_here(cx: &StepContext, source: &At, target: &At, settings: &Settings) -> Result<Route, Failure> {
-    if source.root == target.root {
-        let tried = format!("find the way for {} on this machine", cx.direction);
-        return Err(Failure::new(FailureKind::Invalid, tried, format!("both trees are {}", source.root)).hint(
-            "give the sites different `exchange` folders; if they really share one, write `by = \"shared\"` in `[transfer]`",
-        ));
-    }
-    let (from, to) = (source.root.clone(), target.root.clone());
-    let (place, bandwidth) = (source.place.clone(), settings.bandwidth.clone());
-    Ok(Route { place, from, to, shell: None, bandwidth, attributes: false })
 }
 
 /// Runs tasks side by side, to the end of all: one that failed must not leave the others running unseen.
@@ -204,10 +96,12 @@ struct Job {
     changing: Vec<Task>,
     marking: Task,
     folders: Vec<String>,
+    /// Complete points that only the target has: what their snapshots need must stay there.
+    only_there: Vec<PointId>,
 }
 
 impl Transfer {
-    fn point(&self, cx: &StepContext, points: &[super::looks::PointSeen]) -> Result<PointId, Failure> {
+    fn point(&self, cx: &StepContext, points: &[PointSeen]) -> Result<PointId, Failure> {
         let point = match &self.point {
             None => Some(&cx.point),
             Some(Choice::Id(point)) => Some(point),
@@ -228,7 +122,10 @@ impl Transfer {
         if versions {
             route.attributes = both_can_attributes(cx, source, target).await?;
         }
-        let point = self.point(cx, &source.points(cx).await?)?;
+        route.checksum = self.deep;
+        let here = source.points(cx).await?;
+        let point = self.point(cx, &here)?;
+        let only_there = only_there(&here, target.points(cx).await?);
         let manifest: Option<Manifest> = get_json(cx, &source.place, &source.tree.manifest(&point)).await?;
         let manifest = manifest.ok_or_else(|| {
             let tried = format!("read the manifest of {point} at {}", cx.direction.source);
@@ -264,13 +161,31 @@ impl Transfer {
         let marking = Task { label: "mark".to_owned(), copy: copy.clone(), new: None };
         copy.filters = vec!["--exclude=/COMPLETE".to_owned()];
         adding.push(Task { label: "add-point".to_owned(), copy, new: None });
-        Ok(Job { point, route, adding, changing, marking, folders })
+        Ok(Job { point, route, adding, changing, marking, folders, only_there })
     }
 
-    /// How much a search repository would lose at the target, against what it may.
-    async fn limit_deletions(&self, cx: &StepContext, place: &Place, task: Task) -> Result<Task, Failure> {
-        let look = Copy { dry_run: true, delete: Some(0), ..task.copy.clone() };
+    /// How much a search repository would lose at the target, against what it may. Returns a warning when that is kept
+    /// for the sake of points that are only there.
+    async fn limit_deletions(
+        &self,
+        cx: &StepContext,
+        place: &Place,
+        task: Task,
+        only_there: &[PointId],
+    ) -> Result<(Task, Option<String>), Failure> {
+        // What would be deleted has no content to compare with.
+        let look = Copy { dry_run: true, delete: Some(0), checksum: false, ..task.copy.clone() };
         let stats = rsync::run(cx, place, &fresh(cx, &format!("look-{}", task.label)), &look).await?.stats;
+        if let Some(first) = only_there.first() {
+            let kept = (stats.deleted > 0).then(|| {
+                format!(
+                    "{} files that {} has no more are kept at {}, because it has points that {} has not, the first is \
+                     {first}; prune them there, or pin them at {} too",
+                    stats.deleted, task.copy.from, cx.direction.target, cx.direction.source, cx.direction.source
+                )
+            });
+            return Ok((task, kept));
+        }
         let limit = self.max_delete.unwrap_or(Limit::Percent(50));
         let allowed = limit.of(stats.present_before());
         if stats.deleted > allowed {
@@ -285,8 +200,14 @@ impl Transfer {
                  `max_delete` of this step",
             ));
         }
-        Ok(Task { copy: Copy { delete: Some(allowed), ..task.copy }, ..task })
+        Ok((Task { copy: Copy { delete: Some(allowed), ..task.copy }, ..task }, None))
     }
+}
+
+/// The complete points of `there` that are not in `here`, whole or not.
+fn only_there(here: &[PointSeen], there: Vec<PointSeen>) -> Vec<PointId> {
+    let complete = there.into_iter().filter(|point| point.complete).map(|point| point.id);
+    complete.filter(|id| here.iter().all(|point| point.id != *id)).collect()
 }
 
 /// Asks both ends for their rsync.
@@ -334,7 +255,8 @@ impl Step for Transfer {
         }
         let source = At::new(cx, &cx.direction.source)?;
         let target = At::new(cx, &cx.direction.target)?;
-        let route = route(cx, &source, &target, settings)?;
+        let mut route = route(cx, &source, &target, settings)?;
+        route.checksum = self.deep;
         let lines = ["search-<service>", "files-<service>/<point>", "points/<point>"]
             .map(|folder| SafeText::line(&format!("{}: {}", route.place, route.copy(folder).command())));
         Ok(lines.into())
@@ -347,7 +269,8 @@ impl Step for Transfer {
         ensure_agreed(cx).await?;
         let source = At::new(cx, &cx.direction.source)?;
         let target = At::new(cx, &cx.direction.target)?;
-        let Job { point, route, adding, changing, marking, folders } = self.plan(cx, &source, &target, true).await?;
+        let Job { point, route, adding, changing, marking, folders, only_there } =
+            self.plan(cx, &source, &target, true).await?;
         let ours = source.marker(cx, &point).await?;
         for folder in folders {
             make_folder(cx, &target.place, Path::new(&path_arg(&target.tree.root().join(folder))?)).await?;
@@ -356,9 +279,11 @@ impl Step for Transfer {
         let mut copied = spread::ahead(cx, &source, &route.place, &adding, streams).await?;
         copied.extend(run_all(cx, &route.place, adding, streams).await?);
         ensure_whole(&copied, &point)?;
-        let mut limited = Vec::new();
+        let (mut limited, mut warnings) = (Vec::new(), Vec::new());
         for task in changing {
-            limited.push(self.limit_deletions(cx, &route.place, task).await?);
+            let (task, kept) = self.limit_deletions(cx, &route.place, task, &only_there).await?;
+            limited.push(task);
+            warnings.extend(kept);
         }
         copied.extend(run_all(cx, &route.place, limited, streams).await?);
         ensure_whole(&copied, &point)?;
@@ -372,42 +297,14 @@ impl Step for Transfer {
         let files: u64 = copied.iter().map(|copied| copied.stats.transferred).sum();
         let bytes: u64 = copied.iter().map(|copied| copied.stats.transferred_bytes).sum();
         cx.say(format!("point {point}: {files} files, {}, sent", ByteSize(bytes)));
-        Ok(StepDone::new().capture("point", point.as_str()).capture("files", files).capture("bytes", bytes))
+        let done = StepDone::new().capture("point", point.as_str()).capture("files", files).capture("bytes", bytes);
+        Ok(warnings.into_iter().fold(done, StepDone::warn))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_far_end_is_written_as_rsync_reads_it() {
-        let host = |address: &str, user: Option<&str>| -> Host {
-            serde_json::from_value(serde_json::json!({ "address": address, "user": user })).expect("a host")
-        };
-        assert_eq!(prefix(&host("10.0.2.11", None), None), Ok("10.0.2.11:".to_owned()));
-        assert_eq!(prefix(&host("10.0.2.11", Some("ops")), None), Ok("ops@10.0.2.11:".to_owned()));
-        assert_eq!(prefix(&host("10.0.2.11", Some("ops")), Some("sync")), Ok("sync@10.0.2.11:".to_owned()));
-        assert_eq!(prefix(&host("fd00::2", None), None), Ok("[fd00::2]:".to_owned()));
-        for bad in ["-oProxyCommand=x", "a b", "a/b", "x@y", ""] {
-            assert!(prefix(&host(bad, None), None).is_err(), "{bad:?}");
-        }
-        assert!(prefix(&host("h", None), Some("-x")).is_err());
-        let nowhere: Host = serde_json::from_str("{}").expect("a host");
-        assert!(prefix(&nowhere, None).is_err());
-    }
-
-    #[test]
-    fn the_ssh_command_is_strict_and_quoted() {
-        let options = "-o BatchMode=yes -o StrictHostKeyChecking=yes -o ForwardAgent=no -o ServerAliveInterval=15 \
-                       -o ServerAliveCountMax=4";
-        assert_eq!(shell(None, None), Ok(format!("ssh {options}")));
-        let with = shell(Some(Path::new("/etc/a b/ssh")), Some(2222));
-        assert_eq!(with, Ok(format!("ssh -F '/etc/a b/ssh' {options} -p 2222")));
-        for bad in ["relative", "/it's", "/a\nb"] {
-            assert!(shell(Some(Path::new(bad)), None).is_err(), "{bad:?}");
-        }
-    }
 
     #[test]
     fn a_generation_is_linked_to_the_newest_whole_one_of_its_service() {

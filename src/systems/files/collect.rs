@@ -30,7 +30,8 @@ pub(super) struct Collect {
     /// Goes on although more files are gone than `max_delete` allows.
     #[serde(default)]
     accept_deletions: bool,
-    /// Reads every file once more for a digest of all content.
+    /// Compares with the generation before by content, not by size and time, and makes a digest of all content. Reads
+    /// everything.
     #[serde(default)]
     deep: bool,
 }
@@ -182,7 +183,8 @@ impl Collecting<'_> {
             let previous = self.previous.as_ref().and_then(|previous| previous.folder(path));
             let folders = previous.into_iter().chain(earlier.iter().map(|folder| folder.join(index.to_string())));
             let link_dest = folders.map(|folder| path_arg(&folder)).collect::<Result<_, _>>()?;
-            let copy = Copy { link_dest, ..self.ability.copy(self.settings, path, &to)? };
+            let checksum = self.step.deep;
+            let copy = Copy { checksum, link_dest, ..self.ability.copy(self.settings, path, &to)? };
             let done = rsync::run(self.cx, &self.place, &format!("copy-{index}-{round}"), &copy).await?;
             copied += done.stats.transferred;
             if done.vanished {
@@ -325,7 +327,8 @@ impl Step for Collect {
             let partial = format!("{}.partial-{}a/{index}", generation.display(), cx.attempt);
             let folder = previous.as_ref().and_then(|previous| previous.folder(path));
             let link_dest = folder.iter().map(|folder| path_arg(folder)).collect::<Result<_, _>>()?;
-            let copy = Copy { link_dest, ..ability.copy(&settings, path, Path::new(&partial))? };
+            let checksum = self.deep;
+            let copy = Copy { checksum, link_dest, ..ability.copy(&settings, path, Path::new(&partial))? };
             lines.push(SafeText::line(&copy.command().to_string()));
         }
         let from = format!("{}.partial-{}a", generation.display(), cx.attempt);

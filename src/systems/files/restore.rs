@@ -12,12 +12,12 @@ use serde::Deserialize;
 use super::settings::{Settings, ability, ensure_mounted};
 use crate::model::{ByteSize, Failure, FailureKind, Limit, PointId, SafeText};
 use crate::points::{CompletionMarker, Part};
-use crate::port::Place;
+use crate::port::{Command, Pipeline, Place};
 use crate::systems::epoch::require_direction;
-use crate::systems::remote::{ensure_space, get_json, load_part};
+use crate::systems::remote::{ensure_space, get_json, load_part, path_arg};
 use crate::systems::rsync::{self, Copy, Stats};
 use crate::systems::tree::{Generation, exactly, fresh};
-use crate::systems::{CheckReport, Step, StepContext, StepDone};
+use crate::systems::{CheckReport, Step, StepContext, StepDone, run_job};
 
 /// Brings the folders of a restore point back.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -29,6 +29,10 @@ pub(super) struct Restore {
     /// Goes on although more is to be deleted than `max_delete` allows.
     #[serde(default)]
     accept_deletions: bool,
+    /// Compares by content, not by size and time: a file that was changed and whose time was set back is replaced too.
+    /// Reads everything at both ends.
+    #[serde(default)]
+    deep: bool,
 }
 
 /// One folder and where it comes from.
@@ -116,7 +120,8 @@ impl Restore {
         delete: u64,
     ) -> Result<Copy, Failure> {
         let ability = ability(cx, place, settings).await?;
-        Ok(Copy { delete: Some(delete), delay_updates: true, ..ability.copy(settings, &pair.from, &pair.to)? })
+        let copy = ability.copy(settings, &pair.from, &pair.to)?;
+        Ok(Copy { delete: Some(delete), delay_updates: true, checksum: self.deep, ..copy })
     }
 
     /// Looks at a folder and its source without changing anything.
@@ -258,7 +263,11 @@ impl Step for Restore {
                          run again with `accept_deletions = true` in the step's parameters",
                     ));
                 }
-                ensure_space(cx, place, Path::new(&pair.to), planned.stats.transferred_bytes).await?;
+                // The other stores are being replaced at the same time: a disk that is short of its reserve is no reason
+                // to leave these folders behind when nothing has to be written.
+                if planned.stats.transferred_bytes > 0 {
+                    ensure_space(cx, place, Path::new(&pair.to), planned.stats.transferred_bytes).await?;
+                }
                 cx.say(planned.describe(pair, place));
                 tasks.push((place, pair, planned, label));
             }
@@ -266,6 +275,7 @@ impl Step for Restore {
         let mut total = Stats::default();
         for (place, pair, planned, label) in tasks {
             let stats = self.restore(cx, &settings, place, pair, &planned, &format!("copy-{label}")).await?;
+            keep(cx, place, pair, &format!("sync-{label}")).await?;
             total.files += stats.files;
             total.deleted += stats.deleted;
             total.transferred += stats.transferred;
@@ -278,4 +288,15 @@ impl Step for Restore {
             .capture("bytes", total.transferred_bytes)
             .capture("deleted", total.deleted))
     }
+}
+
+/// Writes a restored folder through to its disk: rsync does not, and what is called done must survive a power cut.
+async fn keep(cx: &StepContext, place: &Place, pair: &Pair, label: &str) -> Result<(), Failure> {
+    let sync = Pipeline::from(Command::new("sync").args(["-f", &path_arg(&pair.to)?]));
+    let done = run_job(cx, place, label, &sync).await?;
+    if done.is_success() {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Refused, format!("run on {place}: {sync}"), done.complaint(&sync))
+        .hint("the files are there, but a power cut may take them; look at the disk of that host"))
 }

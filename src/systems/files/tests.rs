@@ -103,6 +103,49 @@ async fn a_check_counts_and_refuses_what_looks_unmounted() {
     assert!(failure.hint.expect("a hint").as_str().contains("not mounted"));
 }
 
+/// Changes a file and sets its time back: size and time are as before.
+fn change_unseen(path: &std::path::Path, content: &str) {
+    let before = std::fs::metadata(path).expect("a file");
+    std::fs::write(path, content).expect("a file");
+    let file = std::fs::File::options().write(true).open(path).expect("a file");
+    file.set_modified(before.modified().expect("a time")).expect("a time");
+    let after = std::fs::metadata(path).expect("a file");
+    assert_eq!((before.len(), before.mtime(), before.mtime_nsec()), (after.len(), after.mtime(), after.mtime_nsec()));
+}
+
+#[tokio::test]
+async fn a_change_that_keeps_size_and_time_is_carried_and_noticed_with_deep_only() {
+    let bench = bench();
+    collect(&bench, "p-1").await.map(drop).expect("collected");
+    change_unseen(&bench.path("prod/srv/d0/f0"), "CONTENT 0");
+    let collected = |point: &str| std::fs::read_to_string(generation(&bench, "prod", point).join("0/d0/f0"));
+    collect(&bench, "p-2").await.map(drop).expect("collected");
+    assert_eq!(collected("p-2").expect("a file"), "content 0", "this is what is not guaranteed");
+    let deep = run(&bench.cx(End::Source, "p-3", "collect"), "files.collect", json!({ "deep": true })).await;
+    deep.map(drop).expect("collected");
+    assert_eq!(collected("p-3").expect("a file"), "CONTENT 0");
+    assert_eq!(collected("p-2").expect("a file"), "content 0", "generations never change");
+
+    // The same at the other end: the host has what was there before.
+    for point in ["p-1", "p-3"] {
+        arrive(&bench, point);
+    }
+    let at_target = |step: &'static str, kind: &'static str, params: Value| {
+        let cx = Site2::on(bench.cx(End::Target, "p-3", step), "app1");
+        async move { run(&cx, kind, params).await }
+    };
+    at_target("a", "files.restore", json!({ "point": "p-1" })).await.map(drop).expect("restored");
+    at_target("b", "files.restore", json!({})).await.map(drop).expect("restored");
+    assert_eq!(bench.read("bcp/srv/d0/f0"), "content 0");
+    let failure = at_target("c", "files.verify", json!({})).await.expect_err("the content differs");
+    assert_eq!(failure.kind, FailureKind::Mismatch);
+    let got = failure.got.as_str();
+    assert!(got.contains(", content: expected") && got.contains("d0/f0") && !got.contains("d1/f1"), "{failure}");
+    let done = at_target("d", "files.restore", json!({ "deep": true })).await.expect("restored");
+    assert_eq!((done.captures["written"].clone(), bench.read("bcp/srv/d0/f0")), (json!(1), "CONTENT 0".to_owned()));
+    at_target("e", "files.verify", json!({})).await.map(drop).expect("the same");
+}
+
 #[tokio::test]
 async fn generations_share_what_did_not_change_and_keep_what_did() {
     let bench = bench();

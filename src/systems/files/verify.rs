@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::restore::{Source, source};
+use super::restore::{Pair, Source, source};
 use super::settings::{Settings, ability};
 use crate::model::{Failure, FailureKind, PointId, SafeText};
 use crate::points::{Counts, compare};
@@ -23,6 +23,11 @@ pub(super) struct Verify {
     point: Option<PointId>,
 }
 
+/// Whether the point knows the content of a folder.
+fn is_deep(source: &Source, pair: &Pair) -> bool {
+    source.part.counts.get(&pair.item).is_some_and(|counts| counts.contains_key("content"))
+}
+
 /// So many differing paths are named.
 const NAMED: usize = 10;
 
@@ -32,7 +37,9 @@ async fn explain(cx: &StepContext, settings: &Settings, place: &Place, source: &
     for (index, pair) in source.pairs.iter().enumerate() {
         let Ok(ability) = ability(cx, place, settings).await else { continue };
         let Ok(copy) = ability.copy(settings, &pair.from, &pair.to) else { continue };
-        let look = Copy { dry_run: true, itemize: true, delete: Some(0), ..copy };
+        // Where content was counted, it may be all that differs.
+        let checksum = is_deep(source, pair);
+        let look = Copy { dry_run: true, itemize: true, delete: Some(0), checksum, ..copy };
         let Ok(found) = rsync::run(cx, place, &tree::fresh(cx, &format!("{label}-explain-{index}")), &look).await
         else {
             continue;
@@ -72,7 +79,7 @@ impl Step for Verify {
         for (number, place) in settings.places(cx)?.iter().enumerate() {
             let mut found = Counts::new();
             for (index, pair) in source.pairs.iter().enumerate() {
-                let deep = source.part.counts.get(&pair.item).is_some_and(|counts| counts.contains_key("content"));
+                let deep = is_deep(&source, pair);
                 let label = tree::fresh(cx, &format!("{number}-{index}"));
                 let counts = tree::measure(cx, place, &label, &pair.to, &settings.exclude, deep).await?;
                 files += exactly(&counts, "files");

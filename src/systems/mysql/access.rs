@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::previous;
 use super::settings::{Listens, Seat, Settings, Via};
 use crate::model::{Failure, FailureKind, HostName, Secret, ServiceName, SiteName};
 use crate::port::{HttpRequest, Method, Place, ReachErrorKind, SqlAddress, SqlEndpoint, SqlRows, SqlStatement};
@@ -41,7 +42,10 @@ impl Access {
     pub async fn open(cx: &StepContext, site: &SiteName) -> Result<Self, Failure> {
         let settings: Settings = cx.settings_of(cx.service_name()?, site)?;
         let host = match &settings.seat {
-            Seat::Leader(service) => Some(leader(cx, service, site).await?),
+            Seat::Leader(service) => Some(match leader(cx, service, site).await? {
+                Leads::Host(host) => host,
+                Leads::Nobody(failure) => begun_on(cx, site, settings.via).await?.ok_or(failure)?,
+            }),
             Seat::Host(host) => Some(known_host(cx, site, host)?),
             Seat::First if settings.via == Via::Port => None,
             Seat::First => Some(first_host(cx, site)?),
@@ -189,8 +193,35 @@ fn address(
     })
 }
 
+/// What a service says about its leader.
+enum Leads {
+    /// This host of the site leads.
+    Host(HostName),
+    /// The service answers, and names nobody; what that is as a failure.
+    Nobody(Failure),
+}
+
+/// The host on which a restore was begun at the target and has not ended. An application whose databases are being
+/// replaced is not well, so that nobody may lead while it lasts: the work goes on where it was begun.
+async fn begun_on(cx: &StepContext, site: &SiteName, via: Via) -> Result<Option<HostName>, Failure> {
+    // Only so is the place of the work the host that led.
+    if *site != cx.direction.target || via != Via::Ssh {
+        return Ok(None);
+    }
+    let Some(place) = previous::unsettled_on(cx, site).await? else { return Ok(None) };
+    let hosts = cx.estate.hosts_with_role(site, None);
+    let found =
+        hosts.map(|(host, _)| host).find(|host| Place::Host(site.clone(), (*host).clone()).to_string() == place);
+    if let Some(host) = found {
+        cx.say(format!(
+            "nobody leads {site} while its databases are replaced; that was begun on {host} and goes on there"
+        ));
+    }
+    Ok(found.cloned())
+}
+
 /// Asks the service `service` which host of `site` leads.
-async fn leader(cx: &StepContext, service: &ServiceName, site: &SiteName) -> Result<HostName, Failure> {
+async fn leader(cx: &StepContext, service: &ServiceName, site: &SiteName) -> Result<Leads, Failure> {
     let tried = format!("find the leader at {site} through service {service}");
     let said: LeaderSettings = cx.settings_of(service, site)?;
     let url = said.leader_url.ok_or_else(|| {
@@ -206,18 +237,22 @@ async fn leader(cx: &StepContext, service: &ServiceName, site: &SiteName) -> Res
     let tried = format!("{tried} with {request}");
     if !response.is_success() {
         let kind = if response.status >= 500 { FailureKind::Busy } else { FailureKind::Refused };
-        return Err(Failure::new(kind, tried, format!("status {}: {}", response.status, response.excerpt()))
-            .hint("no leader, no database step: look at the cluster service of the site"));
+        let failure = Failure::new(kind, tried, format!("status {}: {}", response.status, response.excerpt()))
+            .hint("no leader, no database step: look at the cluster service of the site");
+        return if kind == FailureKind::Busy { Ok(Leads::Nobody(failure)) } else { Err(failure) };
     }
     let field = said.leader_field.as_deref().unwrap_or("leader");
     let answer: Option<Value> = response.json().ok();
-    let named = answer.as_ref().and_then(|answer| leader_in(answer, field)).ok_or_else(|| {
-        Failure::new(FailureKind::Refused, &tried, format!("no text in `{field}` of: {}", response.excerpt()))
-            .hint("the service has no leader at the moment, or `leader_field` names the wrong field")
-    })?;
+    let Some(named) = answer.as_ref().and_then(|answer| leader_in(answer, field)) else {
+        let got = format!("no text in `{field}` of: {}", response.excerpt());
+        return Ok(Leads::Nobody(
+            Failure::new(FailureKind::Refused, &tried, got)
+                .hint("the service has no leader at the moment, or `leader_field` names the wrong field"),
+        ));
+    };
     let hosts: Vec<(&HostName, Option<&str>)> =
         cx.estate.hosts_with_role(site, None).map(|(name, host)| (name, host.address.as_deref())).collect();
-    host_called(&named, &hosts).ok_or_else(|| {
+    host_called(&named, &hosts).map(Leads::Host).ok_or_else(|| {
         let known: Vec<&str> = hosts.iter().map(|(name, _)| name.as_str()).collect();
         Failure::new(
             FailureKind::Refused,

@@ -1,7 +1,7 @@
 //! What to do about the errors that dump and client programs are known to end with.
 
 /// Words of the complaint (all must be there) and the advice.
-const KNOWN: [(&[&str], &str); 15] = [
+const KNOWN: [(&[&str], &str); 18] = [
     (
         &["Table definition has changed"],
         "a table was altered while it was dumped; run again when no migration is running",
@@ -43,6 +43,18 @@ const KNOWN: [(&[&str], &str); 15] = [
     (&["1044"], "grant the account what it needs on the databases; `mysql.check` lists it"),
     (&["1142"], "grant the account what it needs on the databases; `mysql.check` lists it"),
     (&["1045"], "user or password are wrong, or the account does not exist for this host"),
+    (
+        &["ERROR 1114"],
+        "the disk of the server is full, or the limit of a tablespace is reached; free some space, then run again",
+    ),
+    (
+        &["Lost connection"],
+        "look whether the server still runs, at its log and at the free space of its disk, then run again",
+    ),
+    (
+        &["ERROR 2002"],
+        "look whether the server still runs, at its log and at the free space of its disk, then run again",
+    ),
     (&["No space left on device"], "the disk is full; free some space, then run again"),
 ];
 
@@ -63,6 +75,8 @@ mod tests {
             ("ERROR 1449 (HY000) at line 88: The user specified as a definer ('app'@'%') does not exist", "account"),
             ("ERROR 1273 (HY000) at line 25: Unknown collation: 'utf8mb4_0900_ai_ci'", "collation"),
             ("ERROR 1290 (HY000): The MariaDB server is running with the --read-only option", "refuses writes"),
+            ("ERROR 2013 (HY000) at line 1250: Lost connection to server during query", "still runs"),
+            ("ERROR 1114 (HY000) at line 40: The table 'orders' is full", "free some space"),
             ("ERROR 1045 (28000): Access denied for user 'co'@'localhost' (using password: YES)", "password"),
         ] {
             assert!(advice(complaint).is_some_and(|advice| advice.contains(word)), "{complaint}");

@@ -340,16 +340,19 @@ pub fn load_pipeline(
         // MariaDB's dump program begins with a line that clients which do not know it stumble over.
         pipeline = pipeline.pipe(Command::new("sed").arg("1{/999999/d;}").env("LC_ALL", "C"));
     }
-    pipeline
-        .pipe(connected(client, access).args([
-            // Nothing in the data is taken for a command of the client.
-            "--binary-mode",
-            "--default-character-set=utf8mb4",
-            "--max-allowed-packet=1G",
-            // A new session would have lost what the dump set at its beginning.
-            "--skip-reconnect",
-        ]))
-        .secret_file(option_file(access))
+    let mut load = connected(client, access).args([
+        // Nothing in the data is taken for a command of the client.
+        "--binary-mode",
+        "--default-character-set=utf8mb4",
+        "--max-allowed-packet=1G",
+        // A new session would have lost what the dump set at its beginning.
+        "--skip-reconnect",
+    ]);
+    if client.knows("--print-query-on-error") {
+        // Else the rows of the statement that failed would stand in every report of the failure.
+        load = load.arg("--skip-print-query-on-error");
+    }
+    pipeline.pipe(load).secret_file(option_file(access))
 }
 
 /// Lets the client program ask the server which one it is.

@@ -10,7 +10,7 @@ use super::census::{Census, exactly};
 use super::clients::{Compressor, drop_pipeline, load_pipeline};
 use super::dumpfile::{Order, ended_well, remove, sum_of};
 use super::judge::Scene;
-use crate::model::{Failure, FailureKind, RunId};
+use crate::model::{Failure, FailureKind, RunId, SiteName};
 use crate::points::{Counts, Tree, compare};
 use crate::port::Command;
 use crate::systems::remote::{change, ensure_space, get_json, path_arg, put_file};
@@ -60,6 +60,17 @@ pub fn folder(tree: &Tree) -> PathBuf {
 
 fn record_path(cx: &StepContext, folder: &Path) -> Result<PathBuf, Failure> {
     Ok(folder.join(format!("{}-{}.json", cx.site()?, cx.service_name()?)))
+}
+
+/// The place on which the databases of the step's service at `site` are being replaced, or were when it broke off; read
+/// from the usual folder, without asking the server.
+///
+/// # Errors
+/// When the record cannot be read.
+pub async fn unsettled_on(cx: &StepContext, site: &SiteName) -> Result<Option<String>, Failure> {
+    let path = folder(&cx.tree(site)?).join(format!("{site}-{}.json", cx.service_name()?));
+    let record: Option<Previous> = get_json(cx, &cx.exchange_place(site)?, &path).await?;
+    Ok(record.filter(|record| !record.settled).map(|record| record.place))
 }
 
 /// Reads what is known of the previous copy.

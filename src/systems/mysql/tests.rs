@@ -134,6 +134,29 @@ async fn without_a_known_leader_nothing_is_guessed() {
 }
 
 #[tokio::test]
+async fn a_restore_that_was_begun_goes_on_where_it_was_begun_while_nobody_leads() {
+    let previous = |settled: bool, place: &str| {
+        json!({ "run": "r", "place": place, "kept": "2026-03-01T02:03:04Z", "databases": [], "replaced": ["shop"],
+                "file": null, "counts": {}, "settled": settled })
+    };
+    for (record, end, found) in [
+        (previous(false, "bcp:app1"), End::Target, Some("app1")),
+        (previous(true, "bcp:app1"), End::Target, None),
+        (previous(false, "bcp:gone"), End::Target, None),
+        (previous(false, "prod:app2"), End::Source, None),
+    ] {
+        let bench = bench(SSH, end);
+        let name = bench.cx.site().expect("a site").clone();
+        bench.reach.always("GET", Answer::json(503, json!({ "leader": null })));
+        bench.reach.always(&format!("previous/{name}-db.json"), Answer::stdout(&record.to_string()));
+        let access = Access::open(&bench.cx, &name).await;
+        let host = access.as_ref().ok().and_then(|access| access.host.as_ref()).map(HostName::as_str);
+        assert_eq!(host, found, "{record} {access:?}");
+        assert!(found.is_some() || access.is_err_and(|failure| failure.kind == FailureKind::Busy));
+    }
+}
+
+#[tokio::test]
 async fn ports_and_tunnels_lead_elsewhere() {
     let port = SSH.replace("leader = \"app\"", "leader = \"app\"\nvia = \"port\"");
     let direct = bench(&port, End::Source);

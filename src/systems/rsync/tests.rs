@@ -90,6 +90,22 @@ fn progress_is_found_between_carriage_returns_in_any_pieces() {
 }
 
 #[test]
+fn a_message_on_the_line_of_the_progress_is_kept() {
+    let message = "rsync: [receiver] write failed on \"/a b/c\": No space left on device (28)";
+    for progress in
+        ["          32768   0%    0.00kB/s    0:00:00  ", "1000 10%  9.67MB/s  0:00:09 (xfr#5, ir-chk=0/53)"]
+    {
+        let mut reader = Reader::default();
+        reader.feed(format!("\r{progress}{message}\n").as_bytes());
+        assert!(reader.progress.is_some());
+        let lines = reader.end();
+        assert_eq!(lines, [message]);
+        let Ended::Failed { meaning, .. } = classify(Exit::Code(11), &lines) else { panic!("it failed") };
+        assert_eq!(meaning, "the disk at the destination is full");
+    }
+}
+
+#[test]
 fn every_ending_has_one_meaning() {
     use FailureKind::{Refused, Rule, Unknown, Unreachable};
     let table = [

@@ -9,7 +9,7 @@ import sys
 from changeover_lab import layout
 from changeover_lab.errors import LabError
 
-CHOICE_OPTIONS = ("search", "sql", "nodes", "standby_nodes")
+CHOICE_OPTIONS = ("search", "sql", "nodes", "standby_nodes", "disks")
 
 
 def main():
@@ -37,6 +37,7 @@ def parser():
     choices.add_argument("--sql", choices=layout.SQL_FLAVOURS, help="SQL servers (default: mariadb)")
     choices.add_argument("--nodes", type=int, choices=(1, 3), help="search nodes per site (default: 1)")
     choices.add_argument("--standby-nodes", type=int, choices=(1, 3), help="search nodes at bcp, when different")
+    choices.add_argument("--disks", action="store_true", help="disks of their own under the trees, see `disk`")
 
     top = argparse.ArgumentParser(
         prog="lab",
@@ -64,6 +65,12 @@ def parser():
     service.add_argument("site", help="prod or bcp")
     service.add_argument("name", help="search, search-2, sql, redis, redis-replica, leader, app@HOST or sshd@HOST")
 
+    disk = add("disk", run_disk, "fill, free or show a disk of a lab that was created with --disks")
+    disk.add_argument("action", choices=("fill", "free", "show"))
+    disk.add_argument("site", help="prod or bcp")
+    disk.add_argument("name", help="exchange, search, sql, or a host's storage: app1, app2, app3")
+    disk.add_argument("--leave", type=natural, default=0, help="how many bytes stay free (default: none)")
+
     leader = add("leader", run_leader, "which application host leads a site; with HOST, prefer that one")
     leader.add_argument("site", help="prod or bcp")
     leader.add_argument("host", nargs="?", help="app1, app2 or app3")
@@ -89,6 +96,7 @@ def parser():
 
     count = add("count", run_count, "what the servers of a site hold, with checksums, as JSON")
     count.add_argument("site", help="prod or bcp")
+    count.add_argument("part", nargs="?", choices=("search", "sql", "files", "redis"), help="only this one")
     return top
 
 
@@ -177,6 +185,12 @@ def run_service(arguments):
         return service.run(directory(arguments), arguments.action, arguments.site, arguments.name)
 
 
+def run_disk(arguments):
+    from changeover_lab.commands import disk
+
+    return disk.run(directory(arguments), arguments.action, arguments.site, arguments.name, arguments.leave)
+
+
 def run_leader(arguments):
     from changeover_lab.commands import leader
 
@@ -206,4 +220,4 @@ def run_churn(arguments):
 def run_count(arguments):
     from changeover_lab.commands import count
 
-    return count.run(directory(arguments), arguments.site)
+    return count.run(directory(arguments), arguments.site, arguments.part)

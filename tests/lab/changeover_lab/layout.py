@@ -35,6 +35,7 @@ class Choices:
     sql: str = "mariadb"
     nodes: int = 1
     standby_nodes: int | None = None
+    disks: bool = False
 
     def nodes_of(self, site_name):
         """How many search nodes a site has."""

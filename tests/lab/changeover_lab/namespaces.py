@@ -85,6 +85,8 @@ def _has_mount(pid, mount_point, source):
     for line in content.splitlines():
         fields = line.split(" ")
         root, target = _unescape(fields[3]), _unescape(fields[4])
+        if root == "/":  # a disk of its own, which is named after its place
+            root = _unescape(fields[fields.index("-") + 2])
         # the root is relative to its file system, so it is compared from its end
         if target == mount_point and (source is None or source.endswith(root)):
             return True

@@ -236,6 +236,27 @@ async fn an_index_that_does_not_close_stops_the_restore() {
     assert_eq!(bench.reach.count("_restore"), 0);
 }
 
+/// The process before was killed with its request on the way: between our look and our own request it takes effect.
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_begins_under_our_hands_is_followed() {
+    let (bench, _) = ready(|_| {});
+    registered(&bench.reach);
+    let reach = &bench.reach;
+    other_copy(reach);
+    let reason = "Cannot close indices that are being restored: [[orders/x]]";
+    reach.on("POST http://bcp:9200/orders/_close", error(400, "illegal_argument_exception", reason));
+    reach.on("GET http://bcp:9200/orders/_recovery", recovered("INDEX"));
+    let shard = json!([{"state": "INITIALIZING", "primary": true,
+        "recovery_source": {"type": "SNAPSHOT", "repository": REPOSITORY, "snapshot": POINT}}]);
+    let table = json!({"routing_table": {"indices": {"orders": {"shards": {"0": shard, "1": shard}}}}});
+    reach.always("routing_table/orders", Answer::json(200, table));
+    let writes = json!({"indices": {"orders": {"primaries": {"indexing": {"index_total": 0, "delete_total": 0}}}}});
+    reach.always("orders/_stats/indexing", Answer::json(200, writes));
+    becomes_whole(reach);
+    run(&bench, json!({})).await.map(drop).expect("whole");
+    assert_eq!((bench.reach.count("_close"), bench.reach.count("_restore")), (1, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_restore_that_is_there_already_is_not_begun_again() {
     for (done, asked) in [("DONE", 0), ("INDEX", 0)] {

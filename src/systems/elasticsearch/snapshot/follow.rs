@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::super::answers::{Running, Snapshot};
 use super::super::ask::Ask;
 use super::{Found, Ready};
-use crate::model::{Failure, FailureKind};
+use crate::model::{ByteSize, Failure, FailureKind};
+use crate::systems::remote::ensure_space;
 
 /// How long a cluster may stay silent before the outcome is called unknown. The snapshot goes on meanwhile.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -47,14 +48,7 @@ impl Ready<'_> {
                     return Ok(snapshot);
                 }
                 Ok(Some(snapshot)) => return Err(self.broken(&snapshot)),
-                Ok(None) => {
-                    return Err(Failure::new(
-                        FailureKind::Refused,
-                        tried,
-                        "it vanished while it ran: somebody deleted it",
-                    )
-                    .hint("find out who deletes snapshots of this repository, then run again"));
-                }
+                Ok(None) => return Err(self.vanished(name).await),
                 Err(failure) => {
                     let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
                     if since.elapsed() > PATIENCE {
@@ -72,6 +66,27 @@ impl Ready<'_> {
             }
             pause = (pause * 3 / 2).min(POLL);
         }
+    }
+
+    /// A snapshot that began and is gone: the servers keep no reason when they cannot write one to its end.
+    async fn vanished(&self, name: &str) -> Failure {
+        let (cx, site) = (self.cx, &self.client.site);
+        let room = async {
+            let (place, tree) = (cx.exchange_place(site)?, cx.tree(site)?);
+            ensure_space(cx, &place, tree.exchange(), 0).await
+        };
+        let room = match room.await {
+            Ok(free) => format!("; {} are free on the exchange tree now", ByteSize(free)),
+            Err(failure) if failure.kind == FailureKind::Rule => format!("; on the exchange tree, {}", failure.got),
+            Err(_) => String::new(),
+        };
+        let got =
+            format!("it began, and is gone: the cluster could not write it to its end, or somebody deleted it{room}");
+        Failure::new(FailureKind::Refused, self.tried(name), got).hint(format!(
+            "if the disk at {} was full, free some space, then resume the run; else the log of the cluster's master says \
+             why it `failed to finalize snapshot`; if it does not, find out who deletes snapshots of this repository",
+            self.repository.location
+        ))
     }
 
     /// One look: progress while it runs, else the snapshot.

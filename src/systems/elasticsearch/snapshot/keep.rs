@@ -9,7 +9,7 @@ use super::super::companions::Companions;
 use super::super::details::{Copied, CopiedIndex, DOCUMENTS, item};
 use super::super::indices::{self, Table};
 use super::{Ready, closed};
-use crate::model::{ByteSize, Failure, FailureKind};
+use crate::model::{ByteSize, Counted, Failure, FailureKind};
 use crate::points::{Counts, Measure, Part};
 use crate::systems::{StepDone, remote};
 
@@ -117,9 +117,10 @@ impl Ready<'_> {
         };
         remote::save_part(cx, &self.client.site, &part).await?;
         cx.say(format!(
-            "snapshot {} holds {} indices, {total} documents, {}",
+            "snapshot {} holds {}, {}, {}",
             snapshot.name,
-            before.indices.len(),
+            Counted::of(before.indices.len(), "index", "indices"),
+            Counted(total, "document", "documents"),
             ByteSize(bytes)
         ));
         let done = StepDone::new()

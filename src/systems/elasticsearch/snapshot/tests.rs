@@ -343,3 +343,15 @@ async fn previews_show_the_requests() {
     assert!(shown[1].as_str().starts_with(&format!("{}?wait_for_completion=false", create())), "{shown:#?}");
     assert_eq!(changes(&bench.reach), [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_is_gone_may_have_met_a_full_disk() {
+    let (bench, _files) = ready();
+    bench.reach.on(&look(), missing_snapshot()).on(&create(), accepted());
+    bench.reach.always(&look(), missing_snapshot());
+    let failure = failed(run(&bench).await);
+    assert_eq!(failure.kind, FailureKind::Refused);
+    let got = failure.got.as_str();
+    assert!(got.contains("the cluster could not write it to its end, or somebody deleted it"), "{got}");
+    assert!(failure.hint.expect("advice").as_str().contains(LOCATION));
+}

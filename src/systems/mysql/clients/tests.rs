@@ -72,6 +72,8 @@ fn the_sandbox_line_is_taken_out_only_for_clients_that_do_not_know_it() {
         format!("zstd -q -d -c /p/x | LC_ALL=C sed '1{{/999999/d;}}' | mysql --defaults-file=<secret file> {client}")
     );
     assert_eq!(load(&maria, true), format!("zstd -q -d -c /p/x | mariadb --defaults-file=<secret file> {client}"));
+    let new = Program::read("mariadb", "mariadb from 10.11.19-MariaDB\n  --print-query-on-error \n  --sandbox  x");
+    assert!(load(&new, true).ends_with("--skip-reconnect --skip-print-query-on-error"));
     assert!(!load(&mysql, false).contains("sed"));
     assert!(!load(&mysql, true).contains("force"));
 }

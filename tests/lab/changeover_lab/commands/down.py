@@ -4,7 +4,7 @@ import shutil
 import signal
 import time
 
-from changeover_lab import namespaces
+from changeover_lab import disks, namespaces
 from changeover_lab.install import say
 from changeover_lab.layout import Lab
 from changeover_lab.processes import send, stop_all
@@ -35,5 +35,6 @@ def stop(lab, gently=True):
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)
+    disks.unmount_all(lab)
     lab.sudoers.unlink(missing_ok=True)
     shutil.rmtree(lab.sockets, ignore_errors=True)

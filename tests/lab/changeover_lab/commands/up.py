@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 
-from changeover_lab import install, layout, numbers
+from changeover_lab import disks, install, layout, numbers
 from changeover_lab.errors import LabError, NotPossibleHere
 from changeover_lab.install import say
 from changeover_lab.layout import GROUP, Choices, Lab
@@ -97,6 +97,7 @@ def prepare(lab):
         write_file(lab.programs / program, content)
     write_file(lab.restart_script, restart_script(lab), mode=0o755)
     allow_restart(lab)
+    disks.mount_all(lab)
     for site in lab.sites:
         make_directory(site.directory)
         make_directory(site.exchange, layout.LOGIN_USER, GROUP, 0o2775)
@@ -104,7 +105,7 @@ def prepare(lab):
             make_directory(host.directory)
             # every server of the host binds them, so they are there before the first one starts
             for tree in (host.storage, host.config):
-                if not tree.exists():
+                if not tree.exists() or tree.is_mount():
                     make_directory(tree, layout.LOGIN_USER, GROUP, 0o2775)
             make_directory(host.service)
     prepare_access(lab)

@@ -51,7 +51,9 @@ class SqlServer(Server):
         template = initialise(self.lab)
         coming = self.directory / "coming"
         shutil.rmtree(coming, ignore_errors=True)
-        subprocess.run(["cp", "-a", "--", str(template), str(coming)], check=True)
+        # on a disk that can be full, what the server has reserved for its logs must really be there
+        holes = "never" if self.lab.choices.disks else "auto"
+        subprocess.run(["cp", "-a", f"--sparse={holes}", "--", str(template), str(coming)], check=True)
         coming.rename(self.data)
 
     def daemon(self):

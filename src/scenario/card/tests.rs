@@ -1,0 +1,131 @@
+use super::*;
+use crate::model::RunId;
+use crate::scenario::{RunFact, TruthFacts};
+use crate::world::{Fault, Spec};
+
+fn second(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn truth(items: &[&str]) -> Truth {
+    Truth { items: items.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect() }
+}
+
+fn scenario() -> Scenario {
+    let source = crate::scenario::shipped("source-dies").expect("it is shipped");
+    crate::scenario::examine(&source, &["replicate"]).into_result().expect("a good scenario").0
+}
+
+fn facts() -> Facts {
+    let run = |began: u64, ended: u64, runbook: &str, done: bool| RunFact {
+        run: RunId::new(format!("r-{began}")).expect("an id"),
+        runbook: runbook.to_owned(),
+        began: second(began),
+        ended: second(ended),
+        outcome: if done { "done" } else { "failed" }.to_owned(),
+        done,
+        restores: true,
+        well: true,
+    };
+    let news = |at: u64, kind, words: &str| News { at: second(at), kind, words: words.to_owned() };
+    let action = |at: u64, act, got| Action { at: second(at), act, got };
+    let answer = |line: &str| Act::Answer(line.to_owned());
+    let restore = Act::Run("restore".to_owned().try_into().expect("a name"));
+    Facts {
+        epoch: "2026-03-01T02:00:00Z".parse().expect("a time"),
+        sites: Spec::sites(),
+        struck: vec![(second(120), Fault::SiteDown { site: Spec::sites()[0].clone() })],
+        news: vec![
+            news(100, NewsKind::Retried, "before anything broke"),
+            news(125, NewsKind::Said, "s/a@prod said: prod does not answer; asking again"),
+            news(130, NewsKind::Retried, "s/a@prod failed and was tried again"),
+            news(140, NewsKind::Asked, "s/a@prod asked"),
+            news(170, NewsKind::Ended, "replicate ended: failed"),
+        ],
+        actions: vec![
+            action(150, answer("yes"), Some(Got::Refused("that is no answer".to_owned()))),
+            action(160, answer("stop"), Some(Got::Effect)),
+            action(180, restore, Some(Got::Effect)),
+        ],
+        runs: vec![run(100, 170, "replicate", false), run(180, 300, "restore", true)],
+        over: second(300),
+        truth: TruthFacts {
+            lost_at: Some(second(120)),
+            promised: truth(&["search/o/1", "search/o/2", "sql/s.o/1", "sql/s.o/2", "sql/s.o/3", "files/a"]),
+            held: truth(&["search/o/1", "sql/s.o/1", "sql/s.o/2", "files/a"]),
+            newest: Some((second(20), truth(&["search/o/1", "sql/s.o/1", "files/a"]))),
+            whole: true,
+        },
+    }
+}
+
+#[test]
+fn a_story_is_scored_from_the_first_thing_that_broke() {
+    let text = Card::of(&scenario(), &facts()).text();
+    let expected = "\
+source-dies: The active site goes dark in the middle of a copy
+
+  broke        02:02:00  site prod goes dark: every host and every server of it
+  noticed      02:02:05  after 5s: s/a@prod said: prod does not answer
+  decided      02:02:40  after 40s: the operator answers `stop`
+  done         02:05:00  after 3m: bcp serves a whole copy, by restore
+  data lost    1 document, 1 row: prod had them, bcp has not
+               nothing better was possible: the newest whole copy was 1m40s old then
+  wrong turns  02:02:30  answers `yes`: refused: that is no answer
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn what_was_possible_is_said_when_it_was_better() {
+    let mut facts = facts();
+    facts.truth.newest = Some((second(110), truth(&["search/o/1", "search/o/2", "sql/s.o/1", "sql/s.o/2", "files/a"])));
+    let card = Card::of(&scenario(), &facts);
+    assert_eq!(card.loss.best, [("rows".to_owned(), 1)].into());
+    assert!(card.text().contains("possible was: 1 row (the newest whole copy was 10s old then)"), "{}", card.text());
+}
+
+#[test]
+fn each_way_of_counting_finds_its_own_moment() {
+    let facts = facts();
+    let at = |found: Option<(Duration, String)>| found.map(|(at, _)| at.as_secs());
+    let from = second(120);
+    for (by, when) in [
+        (NoticedBy::Told, Some(130)),
+        (NoticedBy::Asked, Some(140)),
+        (NoticedBy::Ended, Some(170)),
+        (NoticedBy::Acted, Some(150)),
+        (NoticedBy::Says("does not answer".to_owned()), Some(125)),
+        (NoticedBy::Says("no such words".to_owned()), None),
+    ] {
+        assert_eq!(at(noticed(&by, &facts, from)), when, "{by:?}");
+    }
+    for (by, when) in [
+        (DecidedBy::Acted, Some(160)),
+        (DecidedBy::Started, Some(180)),
+        (DecidedBy::Retried, Some(130)),
+        (DecidedBy::Says("asking again".to_owned()), Some(125)),
+    ] {
+        assert_eq!(at(decided(&by, &facts, from)), when, "{by:?}");
+    }
+    for (by, when) in [(DoneBy::Copied, Some(300)), (DoneBy::Serves, Some(300)), (DoneBy::Safe, Some(300))] {
+        assert_eq!(at(done(by, &facts, from)), when, "{by:?}");
+    }
+    let mut half = facts;
+    half.truth.whole = false;
+    for by in [DoneBy::Copied, DoneBy::Serves, DoneBy::Safe] {
+        assert_eq!(at(done(by, &half, from)), None, "what is there is no whole copy: {by:?}");
+    }
+}
+
+#[test]
+fn without_anything_done_the_card_says_never() {
+    let mut facts = facts();
+    facts.actions.clear();
+    facts.runs.truncate(1);
+    facts.truth.newest = None;
+    let text = Card::of(&scenario(), &facts).text();
+    assert!(text.contains("decided      never\n  done         never\n"), "{text}");
+    assert!(text.contains("wrong turns  none\n"), "{text}");
+    assert!(text.contains("no copy is whole at bcp"), "{text}");
+}

@@ -1,0 +1,546 @@
+//! A disk: a tree of files, folders and links with room for so many bytes. Knows nothing of hosts and mounts.
+//!
+//! What a power cut takes is modelled at the content: bytes that were not synced are lost, names are not.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+/// Why something could not be done to a disk. Displays as the system's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskError {
+    /// Nothing has this name.
+    Missing,
+    /// The name is taken.
+    Exists,
+    /// A part of the path is a file.
+    NotFolder,
+    /// It is a folder.
+    IsFolder,
+    /// The folder holds something.
+    NotEmpty,
+    /// No room.
+    Full,
+    /// Nothing may be changed.
+    ReadOnly,
+    /// The disk does not answer as it should.
+    Broken,
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Missing => "No such file or directory",
+            Self::Exists => "File exists",
+            Self::NotFolder => "Not a directory",
+            Self::IsFolder => "Is a directory",
+            Self::NotEmpty => "Directory not empty",
+            Self::Full => "No space left on device",
+            Self::ReadOnly => "Read-only file system",
+            Self::Broken => "Input/output error",
+        })
+    }
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A file.
+    File(Bytes),
+    /// A folder.
+    Folder(BTreeMap<String, u64>),
+    /// A symbolic link and its target. It is never followed.
+    Link(String),
+}
+
+/// What is known of a file, folder or link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inode {
+    /// What it is.
+    pub node: Node,
+    /// Its permissions.
+    pub mode: u16,
+    /// When its content was changed last.
+    pub modified: Timestamp,
+    /// How many names it has.
+    pub links: u32,
+    /// How many bytes of a file survive a power cut.
+    synced: usize,
+}
+
+impl Inode {
+    /// The bytes of a file; 0 for everything else.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match &self.node {
+            Node::File(content) => content.len() as u64,
+            Node::Folder(_) | Node::Link(_) => 0,
+        }
+    }
+
+    /// The letter `find` prints for its type.
+    #[must_use]
+    pub fn letter(&self) -> char {
+        match self.node {
+            Node::File(_) => 'f',
+            Node::Folder(_) => 'd',
+            Node::Link(_) => 'l',
+        }
+    }
+}
+
+const ROOT: u64 = 0;
+
+/// A disk.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    /// How many bytes it can hold.
+    pub capacity: u64,
+    /// Nothing may be changed.
+    pub read_only: bool,
+    /// How many times slower than usual it is.
+    pub slowness: u32,
+    inodes: BTreeMap<u64, Inode>,
+    next: u64,
+    used: u64,
+}
+
+impl Disk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(capacity: u64, now: Timestamp) -> Self {
+        let root = Inode { node: Node::Folder(BTreeMap::new()), mode: 0o755, modified: now, links: 1, synced: 0 };
+        Self { capacity, read_only: false, slowness: 1, inodes: [(ROOT, root)].into(), next: 1, used: 0 }
+    }
+
+    /// How many bytes its files take; what has several names counts once.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// How many bytes are free.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.capacity.saturating_sub(self.used)
+    }
+
+    /// What `path` stands for.
+    ///
+    /// # Errors
+    /// `Missing`, `NotFolder`.
+    pub fn stat(&self, path: &str) -> Result<&Inode, DiskError> {
+        self.find(path).map(|number| &self.inodes[&number])
+    }
+
+    /// A number that two names of the same file share.
+    ///
+    /// # Errors
+    /// As [`Self::stat`].
+    pub fn number(&self, path: &str) -> Result<u64, DiskError> {
+        self.find(path)
+    }
+
+    /// True when there is something at `path`.
+    #[must_use]
+    pub fn exists(&self, path: &str) -> bool {
+        self.find(path).is_ok()
+    }
+
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// As [`Self::stat`]; `IsFolder`.
+    pub fn read(&self, path: &str) -> Result<Bytes, DiskError> {
+        match &self.stat(path)?.node {
+            Node::File(content) => Ok(content.clone()),
+            Node::Folder(_) => Err(DiskError::IsFolder),
+            Node::Link(_) => Err(DiskError::Missing),
+        }
+    }
+
+    /// The names in a folder, sorted.
+    ///
+    /// # Errors
+    /// As [`Self::stat`].
+    pub fn list(&self, path: &str) -> Result<Vec<String>, DiskError> {
+        match &self.stat(path)?.node {
+            Node::Folder(names) => Ok(names.keys().cloned().collect()),
+            Node::File(_) | Node::Link(_) => Err(DiskError::NotFolder),
+        }
+    }
+
+    /// Everything below a folder, parents first, in the order of names; paths relative to it.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub fn walk(&self, path: &str) -> Result<Vec<(String, &Inode)>, DiskError> {
+        let top = self.find(path)?;
+        let mut found = Vec::new();
+        self.descend(top, "", &mut found);
+        Ok(found)
+    }
+
+    fn descend<'a>(&'a self, number: u64, prefix: &str, found: &mut Vec<(String, &'a Inode)>) {
+        let Node::Folder(names) = &self.inodes[&number].node else { return };
+        for (name, child) in names {
+            let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+            found.push((path.clone(), &self.inodes[child]));
+            self.descend(*child, &path, found);
+        }
+    }
+
+    /// Writes a file whole, as a new file or over the one that is there (whose mode and other names stay).
+    ///
+    /// # Errors
+    /// As [`Self::stat`]; `Full` with nothing written, `ReadOnly`.
+    pub fn write(&mut self, path: &str, content: impl Into<Bytes>, mode: u16, now: Timestamp) -> Result<(), DiskError> {
+        let content = content.into();
+        self.may_change()?;
+        let number = match self.find(path) {
+            Ok(number) => number,
+            Err(DiskError::Missing) => {
+                let node = Node::File(Bytes::new());
+                self.create(path, node, mode, now)?
+            }
+            Err(error) => return Err(error),
+        };
+        let Node::File(old) = &self.inodes[&number].node else { return Err(DiskError::IsFolder) };
+        let (old, new) = (old.len() as u64, content.len() as u64);
+        if new > old && new - old > self.free() {
+            return Err(DiskError::Full);
+        }
+        self.used = self.used - old + new;
+        let inode = self.inode(number)?;
+        inode.node = Node::File(content);
+        inode.modified = now;
+        inode.synced = 0;
+        Ok(())
+    }
+
+    /// Adds to the end of a file; makes it when it is not there. A disk that fills up on the way keeps what fitted.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn append(&mut self, path: &str, more: &[u8], mode: u16, now: Timestamp) -> Result<(), DiskError> {
+        let (old, synced) = match self.find(path) {
+            Ok(number) => (self.read(path)?, self.inodes[&number].synced),
+            Err(DiskError::Missing) => (Bytes::new(), 0),
+            Err(error) => return Err(error),
+        };
+        let fits = usize::try_from(self.free()).unwrap_or(usize::MAX).min(more.len());
+        let mut content = Vec::with_capacity(old.len() + fits);
+        content.extend_from_slice(&old);
+        content.extend_from_slice(&more[..fits]);
+        self.write(path, content, mode, now)?;
+        let number = self.find(path)?;
+        self.inode(number)?.synced = synced;
+        if fits < more.len() { Err(DiskError::Full) } else { Ok(()) }
+    }
+
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// As [`Self::stat`] of its parent; `Exists`, `ReadOnly`.
+    pub fn make_folder(&mut self, path: &str, mode: u16, now: Timestamp) -> Result<(), DiskError> {
+        self.may_change()?;
+        if self.exists(path) {
+            return Err(DiskError::Exists);
+        }
+        self.create(path, Node::Folder(BTreeMap::new()), mode, now).map(drop)
+    }
+
+    /// Makes a folder and its missing parents; fine when it is there.
+    ///
+    /// # Errors
+    /// As [`Self::make_folder`], but for `Exists` of a folder.
+    pub fn make_folders(&mut self, path: &str, mode: u16, now: Timestamp) -> Result<(), DiskError> {
+        let mut so_far = String::new();
+        for part in parts(path) {
+            so_far.push('/');
+            so_far.push_str(part);
+            match self.make_folder(&so_far, mode, now) {
+                Err(DiskError::Exists) => match self.stat(&so_far)?.node {
+                    Node::Folder(_) => {}
+                    Node::File(_) | Node::Link(_) => return Err(DiskError::NotFolder),
+                },
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a symbolic link.
+    ///
+    /// # Errors
+    /// As [`Self::make_folder`].
+    pub fn make_link(&mut self, path: &str, target: &str, now: Timestamp) -> Result<(), DiskError> {
+        self.may_change()?;
+        if self.exists(path) {
+            return Err(DiskError::Exists);
+        }
+        self.create(path, Node::Link(target.to_owned()), 0o777, now).map(drop)
+    }
+
+    /// Gives a file another name.
+    ///
+    /// # Errors
+    /// As [`Self::stat`]; `IsFolder`, `Exists`, `ReadOnly`.
+    pub fn hard_link(&mut self, from: &str, to: &str, now: Timestamp) -> Result<(), DiskError> {
+        self.may_change()?;
+        let number = self.find(from)?;
+        if matches!(self.inodes[&number].node, Node::Folder(_)) {
+            return Err(DiskError::IsFolder);
+        }
+        if self.exists(to) {
+            return Err(DiskError::Exists);
+        }
+        self.enter(to, number, now)?;
+        self.inode(number)?.links += 1;
+        Ok(())
+    }
+
+    /// Renames; a file at `to` is replaced in the same moment, an empty folder too.
+    ///
+    /// # Errors
+    /// As [`Self::stat`]; `IsFolder`, `NotFolder`, `NotEmpty`, `ReadOnly`.
+    pub fn rename(&mut self, from: &str, to: &str, now: Timestamp) -> Result<(), DiskError> {
+        self.may_change()?;
+        let number = self.find(from)?;
+        if let Ok(there) = self.find(to) {
+            if there == number {
+                return Ok(());
+            }
+            let moves_folder = matches!(self.inodes[&number].node, Node::Folder(_));
+            match (&self.inodes[&there].node, moves_folder) {
+                (Node::Folder(names), true) if !names.is_empty() => return Err(DiskError::NotEmpty),
+                (Node::Folder(_), false) => return Err(DiskError::IsFolder),
+                (Node::File(_) | Node::Link(_), true) => return Err(DiskError::NotFolder),
+                _ => self.remove(to, now)?,
+            }
+        }
+        self.enter(to, number, now)?;
+        self.leave(from, now)?;
+        Ok(())
+    }
+
+    /// Removes a file, a link or an empty folder.
+    ///
+    /// # Errors
+    /// As [`Self::stat`]; `NotEmpty`, `ReadOnly`.
+    pub fn remove(&mut self, path: &str, now: Timestamp) -> Result<(), DiskError> {
+        self.may_change()?;
+        let number = self.find(path)?;
+        if matches!(&self.inodes[&number].node, Node::Folder(names) if !names.is_empty()) {
+            return Err(DiskError::NotEmpty);
+        }
+        self.leave(path, now)?;
+        let inode = self.inode(number)?;
+        inode.links -= 1;
+        if inode.links == 0 {
+            let size = inode.size();
+            self.inodes.remove(&number);
+            self.used -= size;
+        }
+        Ok(())
+    }
+
+    /// Removes a folder and all that is in it.
+    ///
+    /// # Errors
+    /// As [`Self::remove`].
+    pub fn remove_all(&mut self, path: &str, now: Timestamp) -> Result<(), DiskError> {
+        if let Node::Folder(names) = &self.stat(path)?.node {
+            for name in names.keys().cloned().collect::<Vec<_>>() {
+                self.remove_all(&format!("{path}/{name}"), now)?;
+            }
+        }
+        self.remove(path, now)
+    }
+
+    /// Sets a time.
+    ///
+    /// # Errors
+    /// As [`Self::stat`]; `ReadOnly`.
+    pub fn set_modified(&mut self, path: &str, modified: Timestamp) -> Result<(), DiskError> {
+        self.may_change()?;
+        let number = self.find(path)?;
+        self.inode(number)?.modified = modified;
+        Ok(())
+    }
+
+    /// Sets the permissions.
+    ///
+    /// # Errors
+    /// As [`Self::stat`]; `ReadOnly`.
+    pub fn set_mode(&mut self, path: &str, mode: u16) -> Result<(), DiskError> {
+        self.may_change()?;
+        let number = self.find(path)?;
+        self.inode(number)?.mode = mode;
+        Ok(())
+    }
+
+    /// Makes a file survive a power cut.
+    ///
+    /// # Errors
+    /// As [`Self::stat`].
+    pub fn sync(&mut self, path: &str) -> Result<(), DiskError> {
+        let number = self.find(path)?;
+        let inode = self.inode(number)?;
+        inode.synced = usize::try_from(inode.size()).unwrap_or(usize::MAX);
+        Ok(())
+    }
+
+    /// Makes everything survive a power cut.
+    pub fn sync_all(&mut self) {
+        for inode in self.inodes.values_mut() {
+            inode.synced = usize::try_from(inode.size()).unwrap_or(usize::MAX);
+        }
+    }
+
+    /// The power goes: files keep only what was synced. Returns how many lost something.
+    pub fn lose_unsynced(&mut self) -> usize {
+        let mut torn = 0;
+        for inode in self.inodes.values_mut() {
+            if let Node::File(content) = &mut inode.node
+                && inode.synced < content.len()
+            {
+                self.used -= (content.len() - inode.synced) as u64;
+                *content = content.slice(..inode.synced);
+                torn += 1;
+            }
+        }
+        torn
+    }
+
+    fn may_change(&self) -> Result<(), DiskError> {
+        if self.read_only { Err(DiskError::ReadOnly) } else { Ok(()) }
+    }
+
+    fn inode(&mut self, number: u64) -> Result<&mut Inode, DiskError> {
+        self.inodes.get_mut(&number).ok_or(DiskError::Broken)
+    }
+
+    fn find(&self, path: &str) -> Result<u64, DiskError> {
+        let mut at = ROOT;
+        for part in parts(path) {
+            match &self.inodes[&at].node {
+                Node::Folder(names) => at = *names.get(part).ok_or(DiskError::Missing)?,
+                Node::File(_) | Node::Link(_) => return Err(DiskError::NotFolder),
+            }
+        }
+        Ok(at)
+    }
+
+    fn create(&mut self, path: &str, node: Node, mode: u16, now: Timestamp) -> Result<u64, DiskError> {
+        let number = self.next;
+        self.enter(path, number, now)?;
+        self.next += 1;
+        self.inodes.insert(number, Inode { node, mode, modified: now, links: 1, synced: 0 });
+        Ok(number)
+    }
+
+    /// Puts a name into its folder.
+    fn enter(&mut self, path: &str, number: u64, now: Timestamp) -> Result<(), DiskError> {
+        let (folder, name) = split(path).ok_or(DiskError::Exists)?;
+        let folder = self.find(folder)?;
+        let inode = self.inode(folder)?;
+        let Node::Folder(names) = &mut inode.node else { return Err(DiskError::NotFolder) };
+        names.insert(name.to_owned(), number);
+        inode.modified = now;
+        Ok(())
+    }
+
+    /// Takes a name out of its folder.
+    fn leave(&mut self, path: &str, now: Timestamp) -> Result<(), DiskError> {
+        let (folder, name) = split(path).ok_or(DiskError::Broken)?;
+        let folder = self.find(folder)?;
+        let inode = self.inode(folder)?;
+        let Node::Folder(names) = &mut inode.node else { return Err(DiskError::NotFolder) };
+        names.remove(name);
+        inode.modified = now;
+        Ok(())
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".")
+}
+
+/// The folder and the last name; nothing for the root.
+fn split(path: &str) -> Option<(&str, &str)> {
+    let path = path.trim_end_matches('/');
+    let cut = path.rfind('/').map_or(0, |slash| slash + 1);
+    let name = &path[cut..];
+    (!name.is_empty()).then(|| (&path[..cut], name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn disk() -> Disk {
+        let mut disk = Disk::new(100, NOW);
+        disk.make_folders("/a/b", 0o755, NOW).expect("folders");
+        disk.write("/a/b/f", "12345", 0o644, NOW).expect("a file");
+        disk
+    }
+
+    #[test]
+    fn bytes_are_counted_once_for_all_names() {
+        let mut disk = disk();
+        disk.hard_link("/a/b/f", "/a/g", NOW).expect("a second name");
+        assert_eq!((disk.used(), disk.stat("/a/g").expect("it").links), (5, 2));
+        disk.write("/a/g", "1234567", 0o644, NOW).expect("written through");
+        assert_eq!((disk.read("/a/b/f").expect("it").len(), disk.used()), (7, 7));
+        disk.remove("/a/b/f", NOW).expect("removed");
+        assert_eq!(disk.used(), 7);
+        disk.remove_all("/a", NOW).expect("removed");
+        assert_eq!((disk.used(), disk.list("/").expect("the root")), (0, vec![]));
+    }
+
+    #[test]
+    fn a_full_disk_keeps_what_fitted_of_an_append_and_nothing_of_a_write() {
+        let mut disk = disk();
+        assert_eq!(disk.write("/big", vec![0; 96], 0o644, NOW), Err(DiskError::Full));
+        assert_eq!(disk.append("/a/b/f", &[0; 96], 0o644, NOW), Err(DiskError::Full));
+        assert_eq!((disk.free(), disk.stat("/a/b/f").expect("it").size()), (0, 100));
+    }
+
+    #[test]
+    fn renames_replace_files_and_never_full_folders() {
+        let mut disk = disk();
+        disk.write("/x", "new", 0o600, NOW).expect("a file");
+        disk.rename("/x", "/a/b/f", NOW).expect("renamed");
+        assert_eq!((disk.read("/a/b/f").expect("it"), disk.exists("/x")), (Bytes::from("new"), false));
+        assert_eq!(disk.used(), 3);
+        disk.make_folder("/c", 0o755, NOW).expect("a folder");
+        assert_eq!(disk.rename("/c", "/a", NOW), Err(DiskError::NotEmpty));
+        disk.rename("/a", "/c", NOW).expect("onto an empty one");
+        assert!(disk.exists("/c/b/f") && !disk.exists("/a"));
+    }
+
+    #[test]
+    fn a_power_cut_takes_what_was_not_synced() {
+        let mut disk = disk();
+        disk.sync("/a/b/f").expect("synced");
+        disk.append("/a/b/f", b"678", 0o644, NOW).expect("appended");
+        disk.write("/loose", "xyz", 0o644, NOW).expect("a file");
+        assert_eq!(disk.lose_unsynced(), 2);
+        assert_eq!(
+            (disk.read("/a/b/f").expect("it"), disk.read("/loose").expect("it").len()),
+            (Bytes::from("12345"), 0)
+        );
+        assert_eq!(disk.used(), 5);
+    }
+
+    #[test]
+    fn a_walk_has_parents_first() {
+        let names: Vec<String> = disk().walk("/").expect("the root").into_iter().map(|(path, _)| path).collect();
+        assert_eq!(names, ["a", "a/b", "a/b/f"]);
+    }
+}

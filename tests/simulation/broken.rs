@@ -1,0 +1,248 @@
+//! Engines with a known defect, each made by putting something dishonest between the sound engine and its world. The
+//! checker must catch every one of them, and must have nothing against the sound engine in the same schedule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use changeover::model::{Failure, FailureKind, SafeText, Secret, SecretSource, UnitKey};
+use changeover::port::{
+    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach, ReachError,
+    RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
+};
+use changeover::run::Event;
+use changeover::systems::{Catalogue, Step, StepContext, StepDone, catalogue};
+use changeover::world::{Fault, Spec, Zone};
+use tokio::sync::mpsc;
+
+use crate::journal::Journal;
+use crate::performance::{Engine, perform_schedule};
+use crate::schedule::Schedule;
+
+/// A defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// Effects begin before their intent is durable.
+    IntentAfterEffect,
+    /// The direction record is not looked at.
+    NoEpoch,
+    /// A restore and its comparison are called done without being seen to be.
+    BelievesSuccess,
+    /// What nobody knows the outcome of is simply done again.
+    RepeatsUnknown,
+}
+
+impl Broken {
+    pub fn reach(self, reach: Arc<dyn Reach>) -> Arc<dyn Reach> {
+        match self {
+            Self::NoEpoch => Arc::new(Forgetful(reach)),
+            _ => reach,
+        }
+    }
+
+    pub fn catalogue(self) -> Catalogue {
+        match self {
+            Self::BelievesSuccess => catalogue().wrapped(|kind, step| match kind {
+                "mysql.restore" | "mysql.verify" => Box::new(Believer),
+                _ => step,
+            }),
+            Self::RepeatsUnknown => catalogue().wrapped(|_, step| Box::new(Careless(step))),
+            _ => catalogue(),
+        }
+    }
+
+    pub fn sink(self, journal: Arc<Journal>) -> Arc<dyn Sink> {
+        match self {
+            Self::IntentAfterEffect => Arc::new(Late::new(journal)),
+            _ => journal,
+        }
+    }
+}
+
+/// Says that all is kept, and keeps it a little later.
+struct Late(mpsc::UnboundedSender<Vec<Event>>);
+
+impl Late {
+    fn new(journal: Arc<Journal>) -> Self {
+        let (sender, mut events) = mpsc::unbounded_channel::<Vec<Event>>();
+        tokio::spawn(async move {
+            while let Some(batch) = events.recv().await {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                drop(journal.append(&batch).await);
+            }
+        });
+        Self(sender)
+    }
+}
+
+#[async_trait]
+impl Sink for Late {
+    async fn append(&self, events: &[Event]) -> Result<(), SinkError> {
+        drop(self.0.send(events.to_vec()));
+        Ok(())
+    }
+
+    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// Does nothing and is content.
+#[derive(Debug)]
+struct Believer;
+
+#[async_trait]
+impl Step for Believer {
+    async fn preview(&self, _cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn run(&self, _cx: &StepContext) -> Result<StepDone, Failure> {
+        Ok(StepDone::new())
+    }
+}
+
+/// Calls a lost outcome a passing trouble, so that it is tried again.
+#[derive(Debug)]
+struct Careless(Box<dyn Step>);
+
+#[async_trait]
+impl Step for Careless {
+    async fn preview(&self, cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
+        self.0.preview(cx).await
+    }
+
+    async fn run(&self, cx: &StepContext) -> Result<StepDone, Failure> {
+        self.0.run(cx).await.map_err(|mut failure| {
+            if failure.kind == FailureKind::Unknown {
+                failure.kind = FailureKind::Busy;
+            }
+            failure
+        })
+    }
+}
+
+/// Shows every direction record as it was when it was first read.
+struct Forgetful(Arc<dyn Reach>);
+
+impl Forgetful {
+    fn first_record(output: ExecOutput) -> ExecOutput {
+        let Ok(mut record) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else { return output };
+        if record.get("active").is_some() && record.get("epoch").is_some() {
+            record["active"] = Spec::sites()[0].as_str().into();
+            record["epoch"] = 1.into();
+        }
+        ExecOutput { stdout: record.to_string().into_bytes(), ..output }
+    }
+}
+
+#[async_trait]
+impl Reach for Forgetful {
+    async fn exec(&self, place: &Place, pipeline: &Pipeline, timeout: Duration) -> Result<ExecOutput, ReachError> {
+        let output = self.0.exec(place, pipeline, timeout).await?;
+        let reads = pipeline.to_string().contains("direction.json") && pipeline.members[0].program == "cat";
+        Ok(if reads { Self::first_record(output) } else { output })
+    }
+
+    async fn job_start(&self, place: &Place, job: &JobId, pipeline: &Pipeline) -> Result<JobStart, ReachError> {
+        self.0.job_start(place, job, pipeline).await
+    }
+
+    async fn job_poll(&self, place: &Place, job: &JobId, offset: u64, wait: Duration) -> Result<JobPoll, ReachError> {
+        self.0.job_poll(place, job, offset, wait).await
+    }
+
+    async fn job_cancel(&self, place: &Place, job: &JobId, grace: Duration) -> Result<JobCancel, ReachError> {
+        self.0.job_cancel(place, job, grace).await
+    }
+
+    async fn job_forget(&self, place: &Place, job: &JobId) -> Result<(), ReachError> {
+        self.0.job_forget(place, job).await
+    }
+
+    async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
+        self.0.http(request).await
+    }
+
+    async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
+        self.0.sql(endpoint, statements).await
+    }
+
+    async fn secret(&self, source: &SecretSource) -> Result<Secret, ReachError> {
+        self.0.secret(source).await
+    }
+
+    async fn redis(&self, endpoint: &RedisEndpoint, commands: &[Vec<String>]) -> Result<Vec<RedisReply>, ReachError> {
+        self.0.redis(endpoint, commands).await
+    }
+}
+
+/// An undisturbed schedule, to put one fault into.
+fn quiet(seed: u64) -> Schedule {
+    let mut schedule = Schedule::of(seed);
+    schedule.faults.clear();
+    schedule.deaths.clear();
+    schedule.cancels.clear();
+    schedule.runbooks = vec!["replicate"];
+    schedule.earlier_copy = false;
+    schedule.unattended = true;
+    schedule
+}
+
+/// The sound engine passes all of these schedules, the broken one is caught in one of them, with one of these words.
+#[track_caller]
+fn is_caught(broken: Broken, words: &[&str], schedules: impl Iterator<Item = Schedule>) {
+    let mut tried = 0;
+    for schedule in schedules {
+        tried += 1;
+        if let Err(wrong) = perform_schedule(&schedule, &Engine::Sound) {
+            panic!("the sound engine is blamed: {wrong}");
+        }
+        if let Err(wrong) = perform_schedule(&schedule, &Engine::Broken(broken)) {
+            assert!(
+                words.iter().any(|words| wrong.contains(words)),
+                "{broken:?} was caught for something else: {wrong}"
+            );
+            return;
+        }
+    }
+    panic!("{broken:?} was not caught in {tried} schedules");
+}
+
+#[test]
+fn an_effect_before_its_intent_is_caught() {
+    is_caught(Broken::IntentAfterEffect, &["before its intent was on record"], (1..4).map(quiet));
+}
+
+#[test]
+fn a_restore_over_the_new_active_site_is_caught() {
+    let turning = (4..40).map(|at| {
+        let mut schedule = quiet(at);
+        schedule.faults = vec![(Duration::from_secs(at), Fault::DirectionTurns)];
+        schedule
+    });
+    is_caught(Broken::NoEpoch, &["the active site"], turning);
+}
+
+#[test]
+fn success_that_is_believed_is_caught() {
+    is_caught(Broken::BelievesSuccess, &["the run is called done, but sql/"], (1..4).map(quiet));
+}
+
+#[test]
+fn the_repetition_of_an_unknown_outcome_is_caught() {
+    let [source, _] = Spec::sites();
+    let cut = (0..12).map(|tenth| {
+        let mut schedule = quiet(tenth);
+        let zone = Zone::Site(source.clone());
+        let slow = Duration::from_millis(500 + 100 * tenth);
+        // Slow disks once the dump is under way: it takes longer than anybody waits for a silent host.
+        schedule.faults = vec![
+            (slow, Fault::DisksSlow { site: source.clone(), times: 5_000 }),
+            (slow + Duration::from_secs(1), Fault::Cut { from: zone.clone(), to: Zone::Console }),
+            (Duration::from_mins(50), Fault::Mend { a: zone, b: Zone::Console }),
+        ];
+        schedule
+    });
+    is_caught(Broken::RepeatsUnknown, &["works in several attempts at once", "still works at"], cut);
+}

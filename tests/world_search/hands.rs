@@ -1,0 +1,294 @@
+//! A scene of these tests: a world, the real engine over it, and hands that do on the exchange trees what programs of
+//! hosts do, so that the search room is tested without them.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use changeover::engine::{Engine, EngineConfig, NewRun};
+use changeover::model::{FailureKind, PointId, RunId, RunOutcome, Secret, SecretSource, SiteName, UnitKey};
+use changeover::port::{
+    Arg, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach,
+    ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
+};
+use changeover::run::{Event, EventKind, Operator, RunPhase};
+use changeover::runbook::{PlanRequest, SourceText, parse, plan};
+use changeover::systems::catalogue;
+use changeover::world::disk::{Disk, DiskError};
+use changeover::world::{SimulatedWorld, Spec, State, Store};
+
+pub fn prod() -> SiteName {
+    let [prod, _] = Spec::sites();
+    prod
+}
+
+pub fn bcp() -> SiteName {
+    let [_, bcp] = Spec::sites();
+    bcp
+}
+
+/// How a run ended.
+pub struct Ended {
+    pub outcome: RunOutcome,
+    /// What failed, in order: kind and words.
+    pub failures: Vec<(FailureKind, String)>,
+}
+
+impl Ended {
+    pub fn is_good(&self) -> bool {
+        matches!(self.outcome, RunOutcome::Done { .. })
+    }
+}
+
+/// A world, and what is needed to run something in it.
+pub struct Scene {
+    pub world: SimulatedWorld,
+    spec: Spec,
+    point: Cell<u32>,
+}
+
+struct NoSink;
+
+#[async_trait]
+impl Sink for NoSink {
+    async fn append(&self, _events: &[Event]) -> Result<(), SinkError> {
+        Ok(())
+    }
+    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+fn exchange<'a>(state: &'a mut State, site: &SiteName) -> &'a mut Disk {
+    let id = state.sites[site].exchange;
+    &mut state.disks[id.0]
+}
+
+impl Scene {
+    pub fn new(spec: &Spec) -> Self {
+        let world = SimulatedWorld::new(spec);
+        let record = br#"{"epoch": 1, "active": "prod", "since": "2026-03-01T00:00:00Z", "run": "r0"}"#;
+        for site in Spec::sites() {
+            world.with(|state| {
+                let now = state.wall_time();
+                exchange(state, &site).write("/direction.json", &record[..], 0o644, now).expect("room for a record");
+            });
+        }
+        Self { world, spec: spec.clone(), point: Cell::new(1) }
+    }
+
+    /// From here on runs are about another restore point.
+    pub fn next_point(&self) {
+        self.point.set(self.point.get() + 1);
+    }
+
+    pub fn age(&self) -> Duration {
+        self.world.with(|state| state.now)
+    }
+
+    /// Every document of a site.
+    pub fn search(&self, site: &SiteName) -> BTreeMap<String, String> {
+        let truth = self.world.with(|state| state.truth(site));
+        truth.items.into_iter().filter(|(name, _)| name.starts_with("search/")).collect()
+    }
+
+    pub fn write(&self, number: u64) -> bool {
+        self.world.with(|state| changeover::world::search::write(state, &prod(), number))
+    }
+
+    pub fn changes(&self, site: &SiteName, store: Store) -> usize {
+        self.world
+            .with(|state| state.changes.iter().filter(|change| change.site == *site && change.store == store).count())
+    }
+
+    /// Makes the standby's exchange tree what the active site's is.
+    pub fn carry(&self) {
+        self.world.with(|state| {
+            let now = state.wall_time();
+            let from = exchange(state, &prod());
+            let found: Vec<(String, Option<bytes::Bytes>)> = from
+                .walk("/prod-to-bcp")
+                // Nothing may be there yet.
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(path, inode)| {
+                    let content = (inode.letter() == 'f').then(|| from.read(&format!("/prod-to-bcp/{path}")));
+                    (format!("/prod-to-bcp/{path}"), content.transpose().expect("a file"))
+                })
+                .collect();
+            let to = exchange(state, &bcp());
+            if to.exists("/prod-to-bcp") {
+                to.remove_all("/prod-to-bcp", now).expect("removed");
+            }
+            to.make_folders("/prod-to-bcp", 0o2775, now).expect("a folder");
+            for (path, content) in found {
+                match content {
+                    None => to.make_folder(&path, 0o2775, now).expect("a folder"),
+                    Some(content) => to.write(&path, content, 0o664, now).expect("room"),
+                }
+            }
+        });
+    }
+
+    /// Removes the files of a site's repository whose paths hold both parts.
+    pub fn remove(&self, site: &SiteName, first: &str, like: &str) {
+        self.world.with(|state| {
+            let now = state.wall_time();
+            let disk = exchange(state, site);
+            let found = disk.walk("/").expect("a root").into_iter();
+            let files =
+                found.filter(|(path, inode)| inode.letter() == 'f' && path.contains(first) && path.contains(like));
+            let files: Vec<String> = files.map(|(path, _)| path).collect();
+            assert!(!files.is_empty(), "nothing is like {like}");
+            for path in files {
+                disk.remove(&format!("/{path}"), now).expect("removed");
+            }
+        });
+    }
+
+    /// Runs steps such as `check source`, one after the other; each has one attempt.
+    pub async fn run(&self, name: &str, steps: &[&str]) -> Ended {
+        self.run_with(name, steps, "").await
+    }
+
+    /// The same, with the attempts of the shipped runbooks.
+    pub async fn run_patiently(&self, name: &str, steps: &[&str]) -> Ended {
+        self.run_with(name, steps, "retry = { attempts = 3, backoff = \"10s\" }\n").await
+    }
+
+    async fn run_with(&self, name: &str, steps: &[&str], retry: &str) -> Ended {
+        let mut text =
+            "name = \"t\"\ntitle = \"T\"\nmode = \"replicate\"\n[[stages]]\nid = \"s\"\ntitle = \"S\"\n".to_owned();
+        for step in steps {
+            let (kind, end) = step.split_once(' ').expect("a step and an end");
+            let step = ["id", "uses", "on", "service"];
+            let values = [kind, &format!("elasticsearch.{kind}"), end, "search"];
+            text += "[[stages.steps]]\n";
+            text.extend(step.iter().zip(values).map(|(name, value)| format!("{name} = \"{value}\"\n")));
+            text += retry;
+        }
+        let estate = self.spec.estate().expect("an estate");
+        let runbook = parse(&SourceText { name: "t.toml".into(), text }).expect("a runbook");
+        let direction = estate.direction_from(&prod()).expect("two sites");
+        let kinds = Arc::new(catalogue());
+        let params = BTreeMap::new();
+        let request = PlanRequest {
+            runbook: &runbook,
+            file: "t.toml",
+            estate: &estate,
+            direction: &direction,
+            params: &params,
+            kinds: &*kinds,
+        };
+        let (plan, _) = plan(request).expect("a plan");
+        let (events, mut told) = mpsc::unbounded_channel();
+        let config = EngineConfig {
+            reach: Arc::new(Hands { world: self.world.clone() }),
+            clock: self.world.clock(),
+            estate: Arc::new(estate),
+            catalogue: kinds,
+            sink: Arc::new(NoSink),
+            events,
+            unattended: true,
+            by: Operator { name: "test".into(), through: "test".into() },
+            pid: 1,
+        };
+        let run = RunId::new(name).expect("a name");
+        let point = PointId::new(format!("p-{}", self.point.get())).expect("a name");
+        let engine = Engine::create(config, NewRun { run, point, plan }).await.expect("a run");
+        let (_commands, received) = mpsc::channel(1);
+        let state = engine.run(received).await.expect("an ending");
+        let mut failures = Vec::new();
+        while let Ok(event) = told.try_recv() {
+            if let EventKind::UnitEnded { outcome, .. } = &event.kind
+                && let Some(failure) = outcome.failure()
+            {
+                failures.push((failure.kind, failure.got.to_string()));
+            }
+        }
+        let RunPhase::Ended(outcome) = state.phase else { panic!("not ended: {:?}", state.phase) };
+        Ended { outcome, failures }
+    }
+}
+
+/// The world, with hands in place of the programs of its hosts.
+struct Hands {
+    world: SimulatedWorld,
+}
+
+impl Hands {
+    fn act(state: &mut State, site: &SiteName, pipeline: &Pipeline) -> Result<Vec<u8>, String> {
+        let now = state.wall_time();
+        let disk = exchange(state, site);
+        let on = |path: &str| path.strip_prefix("/mnt/exchange").expect("a path of the exchange tree").to_owned();
+        let said = |path: &str| {
+            let path = path.to_owned();
+            move |error: DiskError| format!("{path}: {error}")
+        };
+        let command = &pipeline.members[0];
+        let args: Vec<&str> = command
+            .args
+            .iter()
+            .map(|arg| if let Arg::Text(text) = arg { text.as_str() } else { panic!("a secret in {pipeline}") })
+            .collect();
+        match (command.program.as_str(), args.as_slice(), &pipeline.output_file) {
+            ("mkdir", ["-p", "-m", _, path], None) => {
+                disk.make_folders(&on(path), 0o2775, now).map_err(said(path)).map(|()| Vec::new())
+            }
+            ("cat", [], Some(path)) => {
+                let content = pipeline.stdin.clone().expect("content");
+                disk.write(&on(path), content, 0o664, now).map_err(said(path)).map(|()| Vec::new())
+            }
+            ("cat", [path], None) => disk.read(&on(path)).map_err(said(path)).map(|content| content.to_vec()),
+            ("sync", [path], None) => disk.sync(&on(path)).map_err(said(path)).map(|()| Vec::new()),
+            ("mv", ["-f", from, to], None) => {
+                disk.rename(&on(from), &on(to), now).map_err(said(to)).map(|()| Vec::new())
+            }
+            _ => panic!("hands do not know {pipeline}"),
+        }
+    }
+}
+
+#[async_trait]
+impl Reach for Hands {
+    async fn exec(&self, place: &Place, pipeline: &Pipeline, timeout: Duration) -> Result<ExecOutput, ReachError> {
+        if pipeline.members[0].program == "df" {
+            return self.world.exec(place, pipeline, timeout).await;
+        }
+        let Place::Host(site, _) = place else { panic!("nothing runs at {place}") };
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let (code, stdout, stderr) = match self.world.with(|state| Self::act(state, site, pipeline)) {
+            Ok(stdout) => (0, stdout, Vec::new()),
+            Err(stderr) => (1, Vec::new(), stderr.into_bytes()),
+        };
+        Ok(ExecOutput { exits: vec![Exit::Code(code)], stdout, stderr, truncated: false })
+    }
+    async fn job_start(&self, place: &Place, job: &JobId, pipeline: &Pipeline) -> Result<JobStart, ReachError> {
+        self.world.job_start(place, job, pipeline).await
+    }
+    async fn job_poll(&self, place: &Place, job: &JobId, offset: u64, wait: Duration) -> Result<JobPoll, ReachError> {
+        self.world.job_poll(place, job, offset, wait).await
+    }
+    async fn job_cancel(&self, place: &Place, job: &JobId, grace: Duration) -> Result<JobCancel, ReachError> {
+        self.world.job_cancel(place, job, grace).await
+    }
+    async fn job_forget(&self, place: &Place, job: &JobId) -> Result<(), ReachError> {
+        self.world.job_forget(place, job).await
+    }
+    async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
+        self.world.http(request).await
+    }
+    async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
+        self.world.sql(endpoint, statements).await
+    }
+    async fn secret(&self, source: &SecretSource) -> Result<Secret, ReachError> {
+        self.world.secret(source).await
+    }
+    async fn redis(&self, endpoint: &RedisEndpoint, commands: &[Vec<String>]) -> Result<Vec<RedisReply>, ReachError> {
+        self.world.redis(endpoint, commands).await
+    }
+}
