@@ -122,10 +122,11 @@ impl SimulatedWorld {
         Ok(answer)
     }
 
-    fn host_target(place: &Place, channel: Channel, patience: Duration) -> Result<Target<'_>, ReachError> {
+    /// A host to be called, and its name.
+    fn host_target(place: &Place, channel: Channel, patience: Duration) -> Result<(Target<'_>, &HostName), ReachError> {
         match place {
             Place::Host(site, host) => {
-                Ok(Target { site, who: Who::Host(host), channel, patience, at: place.to_string() })
+                Ok((Target { site, who: Who::Host(host), channel, patience, at: place.to_string() }, host))
             }
             Place::Console => Err(ReachError::new(
                 ReachErrorKind::Denied,
@@ -203,8 +204,7 @@ fn authority(url: &str) -> Option<(&str, u16)> {
 #[async_trait]
 impl Reach for SimulatedWorld {
     async fn exec(&self, place: &Place, pipeline: &Pipeline, timeout: Duration) -> Result<ExecOutput, ReachError> {
-        let target = Self::host_target(place, Channel::Exec, timeout)?;
-        let Who::Host(host) = target.who else { unreachable!("a host's target") };
+        let (target, host) = Self::host_target(place, Channel::Exec, timeout)?;
         self.call(&target, |state| {
             let stalled = state.sites.get(target.site).is_some_and(|site| site.share_stalled);
             if stalled && state.machine(target.site, host).is_some_and(|on| touches_share(&on, pipeline)) {
@@ -233,8 +233,7 @@ impl Reach for SimulatedWorld {
     }
 
     async fn job_start(&self, place: &Place, job: &JobId, pipeline: &Pipeline) -> Result<JobStart, ReachError> {
-        let target = Self::host_target(place, Channel::JobStart, Duration::from_secs(30))?;
-        let Who::Host(host) = target.who else { unreachable!("a host's target") };
+        let (target, host) = Self::host_target(place, Channel::JobStart, Duration::from_secs(30))?;
         self.call(&target, |state| {
             let now = state.now;
             let there = state.sites[target.site].hosts[host].jobs.contains_key(job);
@@ -244,7 +243,7 @@ impl Reach for SimulatedWorld {
             state.changed(target.site, Store::Jobs, job.as_str());
             let Some(mut machine) = state.machine(target.site, host) else { unreachable!("it listens") };
             let work = Work::start(&mut machine, pipeline);
-            let started = Job { output: Vec::new(), state: JobLife::Running(work), starts: 1 };
+            let started = Job { output: Vec::new(), state: JobLife::Running(work) };
             if let Some(host) = state.sites.get_mut(target.site).and_then(|site| site.hosts.get_mut(host)) {
                 host.jobs.insert(job.clone(), started);
             }
@@ -255,8 +254,7 @@ impl Reach for SimulatedWorld {
     }
 
     async fn job_poll(&self, place: &Place, job: &JobId, offset: u64, wait: Duration) -> Result<JobPoll, ReachError> {
-        let target = Self::host_target(place, Channel::JobPoll, wait + Duration::from_secs(30))?;
-        let Who::Host(host) = target.who else { unreachable!("a host's target") };
+        let (target, host) = Self::host_target(place, Channel::JobPoll, wait + Duration::from_secs(30))?;
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let deadline = tokio::time::Instant::now() + wait;
         let mut pause = NEWS;
@@ -288,8 +286,7 @@ impl Reach for SimulatedWorld {
     }
 
     async fn job_cancel(&self, place: &Place, job: &JobId, _grace: Duration) -> Result<JobCancel, ReachError> {
-        let target = Self::host_target(place, Channel::Exec, Duration::from_mins(1))?;
-        let Who::Host(host) = target.who else { unreachable!("a host's target") };
+        let (target, host) = Self::host_target(place, Channel::Exec, Duration::from_mins(1))?;
         self.call(&target, |state| {
             let found = state.sites.get_mut(target.site).and_then(|site| site.hosts.get_mut(host));
             let found = found.and_then(|host| host.jobs.get_mut(job));
@@ -311,8 +308,7 @@ impl Reach for SimulatedWorld {
     }
 
     async fn job_forget(&self, place: &Place, job: &JobId) -> Result<(), ReachError> {
-        let target = Self::host_target(place, Channel::Exec, Duration::from_secs(30))?;
-        let Who::Host(host) = target.who else { unreachable!("a host's target") };
+        let (target, host) = Self::host_target(place, Channel::Exec, Duration::from_secs(30))?;
         self.call(&target, |state| {
             if let Some(host) = state.sites.get_mut(target.site).and_then(|site| site.hosts.get_mut(host))
                 && host.jobs.get(job).is_some_and(|job| !job.state.is_alive())

@@ -9,6 +9,14 @@ use changeover::run::{Event, EventKind, PromptAnswer, PromptId, RunState, UnitPh
 use changeover::runbook::{Interrupted, Mode};
 use changeover::world::{Change, SimulatedWorld, State, Store};
 
+/// An attempt that is on record as begun.
+struct Begun {
+    /// How old the world was then.
+    at: Duration,
+    /// How the names of its jobs begin.
+    jobs: String,
+}
+
 /// Looks at one run. Fed with every event that has become durable.
 pub struct Inspector {
     world: SimulatedWorld,
@@ -17,10 +25,14 @@ pub struct Inspector {
     seen: usize,
     /// The highest epoch that each site's record has shown.
     epochs: BTreeMap<SiteName, u64>,
-    /// Attempts that are on record as begun, and how old the world was then.
-    intents: BTreeMap<(UnitKey, u32), Duration>,
+    /// Attempts that are on record as begun.
+    intents: BTreeMap<(UnitKey, u32), Begun>,
     /// Units whose latest attempt ended unknown, and that nobody has answered for.
     unknown: BTreeSet<UnitKey>,
+    /// The unit that the latest event ended.
+    just_ended: Option<UnitKey>,
+    /// Units of which a person said to go on although nobody knew what became of them.
+    released: BTreeSet<UnitKey>,
     prompts: BTreeMap<PromptId, UnitKey>,
     last_elapsed: u64,
     /// A complete point was at the target's exchange tree.
@@ -39,6 +51,8 @@ impl Inspector {
             epochs: BTreeMap::new(),
             intents: BTreeMap::new(),
             unknown: BTreeSet::new(),
+            just_ended: None,
+            released: BTreeSet::new(),
             prompts: BTreeMap::new(),
             last_elapsed: 0,
             had_point: false,
@@ -65,9 +79,15 @@ impl Inspector {
             None => self.state = Some(RunState::create(event).map_err(|error| error.to_string())?),
             Some(state) => state.apply(event).map_err(|error| error.to_string())?,
         }
+        self.just_ended = match &event.kind {
+            EventKind::UnitEnded { unit, .. } => Some(unit.clone()),
+            _ => None,
+        };
         if let EventKind::UnitStarted { unit, attempt, .. } = &event.kind {
             let now = self.world.clock().since_start();
-            self.intents.entry((unit.clone(), *attempt)).or_insert(now);
+            let run = self.state.as_ref().map_or("", |state| state.run.as_str());
+            let jobs = format!("{run}.{}.{attempt}.", unit.file_stem());
+            self.intents.entry((unit.clone(), *attempt)).or_insert(Begun { at: now, jobs });
         }
         Ok(())
     }
@@ -108,6 +128,7 @@ impl Inspector {
                     && let Some(unit) = self.prompts.get(prompt)
                 {
                     self.unknown.remove(unit);
+                    self.released.insert(unit.clone());
                 }
             }
             EventKind::UnitStarted { unit, attempt, .. } if self.unknown.contains(unit) => {
@@ -168,14 +189,8 @@ impl Inspector {
                 Store::Repository if !at_source => {
                     return Err(format!("the standby wrote to the repository: {}", change.what));
                 }
-                Store::Jobs => {
-                    let begun = self.intents.keys().any(|(unit, attempt)| {
-                        let name = format!("{}.{}.{attempt}.", state.run, unit.file_stem());
-                        change.what.starts_with(&name)
-                    });
-                    if !begun {
-                        return Err(format!("job {} was started before its intent was on record", change.what));
-                    }
+                Store::Jobs if !self.intents.values().any(|begun| change.what.starts_with(&begun.jobs)) => {
+                    return Err(format!("job {} was started before its intent was on record", change.what));
                 }
                 _ => {}
             }
@@ -189,10 +204,14 @@ impl Inspector {
     fn is_too_late(&self, world: &State, change: &Change) -> bool {
         let Some(turned) = world.turned.filter(|turned| change.at > *turned) else { return false };
         let running = |unit: &UnitKey| {
+            // What changed since the last event may be the last work of the unit that this event ends.
+            if self.just_ended.as_ref() == Some(unit) {
+                return true;
+            }
             let state = self.state.as_ref().and_then(|state| state.units.get(unit));
             state.is_some_and(|unit| matches!(unit.phase, UnitPhase::Running))
         };
-        !self.intents.iter().any(|((unit, _), began)| *began <= turned && running(unit))
+        !self.intents.iter().any(|((unit, _), begun)| begun.at <= turned && running(unit))
     }
 
     /// I5.
@@ -224,12 +243,15 @@ impl Inspector {
 
     /// I4: no unit works in two attempts at once; what an attempt started has ended before another begins.
     fn one_attempt_at_a_time(&self, world: &State) -> Result<(), String> {
-        let state = self.state()?;
+        let hosts = world.sites.values().flat_map(|site| site.hosts.values());
+        let jobs = hosts.flat_map(|host| &host.jobs).filter(|(_, job)| job.state.is_alive());
+        let names: Vec<&str> = jobs.map(|(id, _)| id.as_str()).collect();
+        if names.len() < 2 {
+            return Ok(());
+        }
         let mut alive: BTreeMap<&UnitKey, BTreeSet<u32>> = BTreeMap::new();
-        for (unit, attempt) in self.intents.keys() {
-            let name = format!("{}.{}.{attempt}.", state.run, unit.file_stem());
-            let jobs = world.sites.values().flat_map(|site| site.hosts.values()).flat_map(|host| &host.jobs);
-            if jobs.into_iter().any(|(id, job)| id.as_str().starts_with(&name) && job.state.is_alive()) {
+        for ((unit, attempt), begun) in self.intents.iter().filter(|((unit, _), _)| !self.released.contains(unit)) {
+            if names.iter().any(|name| name.starts_with(&begun.jobs)) {
                 alive.entry(unit).or_default().insert(*attempt);
             }
         }
@@ -253,7 +275,7 @@ impl Inspector {
         let named: Vec<String> = self
             .intents
             .keys()
-            .filter(|(unit, _)| unknown(unit))
+            .filter(|(unit, _)| unknown(unit) || self.released.contains(unit))
             .map(|(unit, _)| format!("{}.{}.", state.run, unit.file_stem()))
             .collect();
         self.world.with(|world| {

@@ -5,7 +5,7 @@
 //! ```text
 //! cargo test --test simulation                                  as many schedules as fit into every test run
 //! SCHEDULES=10000 cargo test --profile simulation --test simulation    as many as you like
-//! SEED=4711 cargo test --test simulation one_seed -- --nocapture      one of them, told event by event
+//! SEED=4711 EVENTS=500 cargo test --test simulation one_seed -- --nocapture    one of them, told event by event
 //! ```
 //!
 //! `seeds.txt` holds the seeds that once failed; they run first.

@@ -1,6 +1,7 @@
 //! Plays a schedule: the real engine on the real runbooks in the simulated world, with deaths and resumptions, until it
 //! has ended; then mends everything and sees whether it can be brought to a good end.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -71,6 +72,8 @@ struct Performance<'a> {
     estate: Arc<Estate>,
     catalogue: Arc<Catalogue>,
     rng: fastrand::Rng,
+    /// Everything is mended, and a new run is to put all right.
+    mending: bool,
     history: String,
     endings: Vec<&'static str>,
     events: u64,
@@ -106,6 +109,7 @@ impl<'a> Performance<'a> {
             estate: Arc::new(estate),
             catalogue: Arc::new(catalogue),
             rng: fastrand::Rng::with_seed(schedule.answers),
+            mending: false,
             history: String::new(),
             endings: Vec::new(),
             events: 0,
@@ -177,6 +181,7 @@ impl<'a> Performance<'a> {
         }
         let resumed = ending(&state);
         drop(play);
+        self.mending = true;
         let chain: &[&'static str] = match runbook {
             "replicate" => &["replicate"],
             "others" => &["others"],
@@ -200,26 +205,25 @@ impl<'a> Performance<'a> {
         Ok(())
     }
 
-    /// A damaged blob in the source's snapshot repository is used by every later snapshot too: runs go on failing, and
-    /// say so, until a person makes a new repository. That is the real server's way.
+    /// A damaged blob in the source's snapshot repository is used by every later snapshot too, and a damaged part of the
+    /// only earlier point leaves nothing to compare with: runs go on failing, and say so, until a person acts.
     fn can_not_be_mended(&self) -> bool {
+        let [source, _] = Spec::sites();
         self.world.with(|world| {
-            let source = &Spec::sites()[0];
-            world.struck.iter().any(|(_, fault)| {
-                matches!(fault, Fault::Rots { site, like } if site == source && (like == "search-" || "search-".contains(like)))
-            })
+            let rots = |fault: &Fault| matches!(fault, Fault::Rots { site, .. } if *site == source);
+            world.struck.iter().any(|(_, fault)| rots(fault))
         })
     }
 
     fn params(&self, runbook: &Runbook) -> BTreeMap<String, String> {
-        let deep = self.schedule.deep && runbook.params.contains_key("deep");
+        // What is damaged is carried anew only when content is compared, and that is what a failed run advises.
+        let deep = (self.schedule.deep || self.mending) && runbook.params.contains_key("deep");
         deep.then(|| ("deep".to_owned(), "true".to_owned())).into_iter().collect()
     }
 
     /// A new run of a shipped runbook.
     fn begin(&self, runbook: &'static str, deaths: Vec<Death>, unattended: bool) -> Result<Play, String> {
-        let text = shipped(runbook).or_else(|| own_runbook(runbook)).ok_or_else(|| format!("no runbook {runbook}"))?;
-        let parsed = parse(&text).map_err(|problems| format!("{problems:?}"))?;
+        let parsed = parsed(runbook)?;
         let [source, _] = Spec::sites();
         let direction = self.estate.direction_from(&source).ok_or("no direction")?;
         let request = PlanRequest {
@@ -375,7 +379,8 @@ impl<'a> Performance<'a> {
         // A restore brings back what the backup before it held, which is older than the restore itself.
         let wanted = if state.plan.runbook.as_str() == "replicate" { &play.before } else { &Truth::default() };
         // A file that changed while its size and its time stayed the same is noticed only by comparing content.
-        let unseen = |name: &str| !self.schedule.deep && name.starts_with("files/") && self.has_rotted();
+        // What rots at the source after it was collected and before it was sealed is what is sealed.
+        let unseen = |name: &str| name.starts_with("files/") && self.has_rotted(self.schedule.deep);
         let missing =
             wanted.items.iter().find(|(name, content)| copy.items.get(*name) != Some(content) && !unseen(name));
         if let Some((name, _)) = missing {
@@ -395,20 +400,41 @@ impl<'a> Performance<'a> {
         Ok(())
     }
 
-    fn has_rotted(&self) -> bool {
-        self.world.with(|world| world.struck.iter().any(|(_, fault)| matches!(fault, Fault::Rots { .. })))
+    /// True when something rotted on an exchange tree, or only on the source's.
+    fn has_rotted(&self, only_at_source: bool) -> bool {
+        let [source, _] = Spec::sites();
+        self.world.with(|world| {
+            let rots = |fault: &Fault| matches!(fault, Fault::Rots { site, .. } if !only_at_source || *site == source);
+            world.struck.iter().any(|(_, fault)| rots(fault))
+        })
     }
 
     /// The last events, for messages.
     fn tail(&self) -> String {
         let lines: Vec<&str> = self.history.lines().collect();
-        let shown = lines[lines.len().saturating_sub(25)..].iter().map(|line| {
+        let last = crate::number("EVENTS").and_then(|events| usize::try_from(events).ok()).unwrap_or(25);
+        let shown = lines[lines.len().saturating_sub(last)..].iter().map(|line| {
             let cut = line.char_indices().nth(600).map_or(line.len(), |(at, _)| at);
             format!("    {}", &line[..cut])
         });
         let struck = self.world.with(|world| format!("{:?}", world.struck));
         format!("  struck: {struck}\n  last events:\n{}", shown.collect::<Vec<_>>().join("\n"))
     }
+}
+
+thread_local! {
+    /// Runbooks that were parsed before: ten thousand schedules use a handful.
+    static PARSED: RefCell<BTreeMap<&'static str, Runbook>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn parsed(name: &'static str) -> Result<Runbook, String> {
+    if let Some(runbook) = PARSED.with_borrow(|parsed| parsed.get(name).cloned()) {
+        return Ok(runbook);
+    }
+    let text = shipped(name).or_else(|| own_runbook(name)).ok_or_else(|| format!("no runbook {name}"))?;
+    let runbook = parse(&text).map_err(|problems| format!("{problems:?}"))?;
+    PARSED.with_borrow_mut(|parsed| parsed.insert(name, runbook.clone()));
+    Ok(runbook)
 }
 
 fn is_done(state: &RunState) -> bool {

@@ -11,8 +11,7 @@ use changeover::port::{Sink, SinkError};
 use changeover::run::{Event, Operator, RunPhase, RunState};
 use changeover::runbook::{PlanRequest, parse, plan};
 use changeover::systems::catalogue;
-use changeover::world::host::JobLife;
-use changeover::world::{Channel, Fault, Mishap, SimulatedWorld, Spec, Zone, host};
+use changeover::world::{Change, Channel, Fault, Mishap, SimulatedWorld, Spec, Store, Zone, host};
 use tokio::sync::mpsc;
 
 use super::support::site;
@@ -217,7 +216,9 @@ fn ensure_jobs_are_done(world: &SimulatedWorld) {
         for site in state.sites.values() {
             for host in site.hosts.values() {
                 for (id, job) in &host.jobs {
-                    assert!(job.starts == 1 && !matches!(job.state, JobLife::Running(_)), "{id}");
+                    let begun = |change: &&Change| change.store == Store::Jobs && change.what == id.as_str();
+                    assert_eq!(state.changes.iter().filter(begun).count(), 1, "{id}");
+                    assert!(!job.state.is_alive(), "{id}");
                 }
             }
         }

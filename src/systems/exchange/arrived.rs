@@ -255,8 +255,10 @@ async fn check_sums(cx: &StepContext, at: &At, found: &Found, paths: &[String]) 
     }
     let got = if wrong.is_empty() { run.complaint(&check) } else { wrong.join("\n") };
     let tried = format!("verify the checksums of point {} at {}", found.point, cx.direction.target);
-    Err(Failure::new(FailureKind::Mismatch, tried, format!("checksums are wrong:\n{got}"))
-        .hint("do not restore this point; copy it again, or take another one"))
+    Err(Failure::new(FailureKind::Mismatch, tried, format!("checksums are wrong:\n{got}")).hint(
+        "do not restore this point; run again with `--param deep=true`, which compares by content and so carries \
+             what is damaged anew, or take another point",
+    ))
 }
 
 /// Every generation against its part's counts and digests.

@@ -18,7 +18,7 @@ use crate::model::{ByteSize, Failure, FailureKind, Limit, PointId, SafeText};
 use crate::points::{Counts, Part, Tree};
 use crate::port::{Command, Pipeline, Place};
 use crate::systems::epoch::require_direction;
-use crate::systems::remote::{change, get_json, look, make_folder, path_arg, save_part};
+use crate::systems::remote::{change, get_file, look, make_folder, path_arg, save_part};
 use crate::systems::rsync::{self, Copy, Stats};
 use crate::systems::tree::{self, Excludes, Folder, Generation, exactly};
 use crate::systems::{CheckReport, Step, StepContext, StepDone, run_job};
@@ -74,13 +74,25 @@ pub(super) async fn newest_generation(cx: &StepContext, place: &Place) -> Result
     let site = cx.site()?;
     let (tree, service) = (cx.tree(site)?, cx.service_name()?);
     let names = folders(cx, place, &tree.generations(service)).await?;
+    let mut damaged = None;
     for point in newest_first(&names, &cx.point) {
         // One without a part was refused after it had been made.
-        if let Some(part) = get_json(cx, place, &tree.part(&point, service)).await? {
-            return Ok(Some(Previous { path: tree.generation(service, &point), part, point }));
+        let file = tree.part(&point, service);
+        let Some(content) = get_file(cx, place, &file).await? else { continue };
+        match serde_json::from_slice(&content) {
+            Ok(part) => return Ok(Some(Previous { path: tree.generation(service, &point), part, point })),
+            Err(error) => {
+                cx.say(format!("{} on {place} is damaged ({error}); an older copy is compared with", file.display()));
+                let tried = format!("read {} on {place}", file.display());
+                damaged.get_or_insert(Failure::new(FailureKind::Refused, tried, error.to_string()).hint(
+                    "the file is damaged, and no other copy is there to compare with; remove it, and the next copy is \
+                     made as if it were the first",
+                ));
+            }
         }
     }
-    Ok(None)
+    // Without anything to compare with, a source that lost its files would look like one that never had them.
+    damaged.map_or(Ok(None), Err)
 }
 
 /// The names of the folders in a folder; none when it is not there.

@@ -54,8 +54,6 @@ pub struct Job {
     pub output: Vec<u8>,
     /// How it is.
     pub state: JobLife,
-    /// How often it was started: more than once is a defect of whoever started it.
-    pub starts: u32,
 }
 
 impl JobLife {
