@@ -62,7 +62,8 @@ pub enum JobState {
 pub struct Look {
     /// Output is wanted from here on.
     pub offset: u64,
-    /// How long to wait for output, or for the end of the job.
+    /// How long to wait for output, or for the end of the job. A little of it may pass after the first output, so that
+    /// more comes with one look.
     pub wait: Duration,
     /// The most output that is wanted, in bytes.
     pub most: u64,

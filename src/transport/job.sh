@@ -136,18 +136,20 @@ co_run() {
 }
 
 # co_poll OFFSET TENTHS LIMIT: waits for output beyond OFFSET or for the end, then says "<bytes> <state>" in one line
-# and the bytes. The state is read before the output.
+# and the bytes. The state is read before the output. What is written little by little is gathered for 0.4 s, or until
+# it is LIMIT bytes: every look costs shells here and a round trip, and rsync says something for each file.
 co_poll() {
-    co_offset=$1 co_left=$(($2 * 100)) co_nap=20
+    co_offset=$1 co_left=$(($2 * 100)) co_nap=20 co_gather=400
     while :; do
         co_look
         co_size=0
         [ ! -e "$co_dir/output" ] || co_size=$(wc -c <"$co_dir/output")
         co_more=$((co_size - co_offset))
-        if [ "$co_more" -gt 0 ] || [ "$co_left" -le 0 ]; then break; fi
+        if [ "$co_left" -le 0 ] || [ "$co_more" -ge "$3" ]; then break; fi
+        if [ "$co_more" -gt 0 ] && [ "$co_gather" -le 0 ]; then break; fi
         case $co_what in running | waiting) ;; *) break ;; esac
         sleep "0.$(printf '%03d' "$co_nap")" 2>/dev/null || { sleep 1; co_nap=1000; }
-        co_left=$((co_left - co_nap))
+        co_left=$((co_left - co_nap)) co_gather=$((co_gather - co_nap))
         [ "$co_nap" -ge 250 ] || co_nap=$((co_nap * 5 / 4 + 1))
     done
     [ "$co_more" -gt 0 ] || co_more=0

@@ -434,7 +434,9 @@ async fn every_shell_that_may_be_sh_understands_the_scripts() {
         let slow = Pipeline::from(sh("echo on; sleep 71"));
         let said = run(&job::start("n", &jobs, &job, &slow).expect("a script")).await;
         assert_eq!(job::read_start(&said.stdout), Some(JobStart::Started), "{shell}: {said:?}");
+        let asked = Instant::now();
         let said = run(&job::poll("n", &jobs, &job, Look { offset: 0, wait: LIMIT, most: job::LOOK })).await;
+        assert!(asked.elapsed() >= Duration::from_millis(400), "{shell}: more of it is waited for");
         let look = JobPoll { state: JobState::Running, output: b"on\n".to_vec(), next_offset: 3 };
         assert_eq!(job::read_poll(said.stdout.clone(), 0), Some(look), "{shell}: {said:?}");
         let said = run(&job::cancel("n", &jobs, &job, LIMIT)).await;
