@@ -4,10 +4,12 @@
 
 pub mod check;
 pub mod cli;
+pub mod console;
 pub mod document;
 pub mod engine;
 pub mod estate;
 pub mod guard;
+pub mod health;
 pub mod journal;
 pub mod model;
 pub mod points;

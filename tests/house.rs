@@ -15,14 +15,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("points", &["model", "port"]),
     ("guard", &["model", "estate", "runbook", "run", "port"]),
     ("systems", &["model", "estate", "runbook", "port", "points", "guard"]),
+    ("health", &["model", "estate", "port", "systems"]),
     ("engine", &["model", "estate", "runbook", "run", "port", "guard", "systems"]),
     ("journal", &["model", "runbook", "run", "port"]),
     ("session", &["model", "run", "port", "journal"]),
     ("transport", &["model", "estate", "port"]),
     ("world", &["model", "estate", "port"]),
     ("scenario", &["model", "document", "run", "world"]),
-    ("style", &[]),
+    ("style", &["model", "document"]),
     ("report", &["model", "runbook", "run", "style"]),
+    ("console", &["model", "runbook", "run", "health", "style"]),
     ("check", &["model", "document", "estate", "runbook", "systems"]),
 ];
 

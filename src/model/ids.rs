@@ -102,6 +102,8 @@ names! {
     StageId, "stage id";
     /// A step of a stage. Unique within the whole runbook, because captures name it without its stage.
     StepId, "step id";
+    /// A theme of the screen.
+    ThemeName, "theme name";
     /// One dated state of all stores together. Lower case, so that it is a legal snapshot name too.
     PointId, "restore point id";
     /// One execution of a plan.

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Ink, Mark, Scope};
+use super::{Depth, Ink, Mark, Scope, Theme};
 
 /// What the user says about colour: `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,26 +47,17 @@ impl Look {
         Self { attributes: capable || color, color, ascii }
     }
 
-    /// Text as it looks in this scope. The text must be safe to show already.
+    /// Text as it looks in this scope of the default theme. The text must be safe to show already.
     #[must_use]
     pub fn paint(self, scope: Scope, text: &str) -> String {
-        let Ink { color, bold, dim, reverse } = scope.ink();
-        let mut codes: Vec<String> = Vec::new();
-        if self.attributes {
-            codes.extend(
-                [(bold, "1"), (dim, "2"), (reverse, "7")]
-                    .iter()
-                    .filter(|(on, _)| *on)
-                    .map(|(_, code)| (*code).to_owned()),
-            );
-        }
-        if self.color {
-            codes.extend(color.map(|color| color.code().to_string()));
-        }
-        if codes.is_empty() || text.is_empty() {
-            text.to_owned()
-        } else {
-            format!("\u{1b}[{}m{text}\u{1b}[0m", codes.join(";"))
+        match (self.attributes, self.color) {
+            (true, true) => Theme::standard(scope).paint(text),
+            (true, false) => Theme::standard(scope).at(Depth::Mono).paint(text),
+            (false, true) => {
+                let Ink { fg, bg, .. } = Theme::standard(scope);
+                Ink { fg, bg, ..Ink::default() }.paint(text)
+            }
+            (false, false) => text.to_owned(),
         }
     }
 

@@ -1,101 +1,21 @@
 //! Meaning to look: what a piece of text means, and how that looks here. Shared by the screen and the headless reports.
 //!
 //! Never colour alone: every mark is a shape and a word too. `NO_COLOR` takes colours away and leaves bold, dim and
-//! reverse. Nothing here reads the environment or writes anywhere.
+//! reverse. Themes are files: see [`Themes`]. Nothing here reads the environment or writes anywhere.
 
+mod color;
+mod ink;
+mod light;
 mod look;
+mod scope;
+mod theme;
 
+pub use color::{Color, Named, Rgb};
+pub use ink::{Depth, Ink};
+pub use light::{Vision, contrast};
 pub use look::{ColorWish, Look};
-
-/// What a piece of text means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scope {
-    /// Ordinary text.
-    Plain,
-    /// Of lesser interest, or out of date.
-    Muted,
-    /// To be read first.
-    Strong,
-    /// Well.
-    Good,
-    /// To be known.
-    Warn,
-    /// Wrong.
-    Bad,
-    /// Not known. As loud as wrong.
-    Unknown,
-    /// Going on.
-    Active,
-    /// The source site.
-    Source,
-    /// The target site.
-    Target,
-}
-
-/// One of the sixteen colours that every terminal has, in the user's own shades.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Color {
-    /// Red.
-    Red,
-    /// Green.
-    Green,
-    /// Yellow.
-    Yellow,
-    /// Blue.
-    Blue,
-    /// Magenta.
-    Magenta,
-    /// Cyan.
-    Cyan,
-}
-
-impl Color {
-    /// The number of the colour in an escape sequence for the foreground.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Red => 31,
-            Self::Green => 32,
-            Self::Yellow => 33,
-            Self::Blue => 34,
-            Self::Magenta => 35,
-            Self::Cyan => 36,
-        }
-    }
-}
-
-/// How a scope looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ink {
-    /// The colour; nothing means the terminal's own.
-    pub color: Option<Color>,
-    /// Bold.
-    pub bold: bool,
-    /// Dim.
-    pub dim: bool,
-    /// Foreground and background exchanged.
-    pub reverse: bool,
-}
-
-impl Scope {
-    /// How it looks when nobody has chosen otherwise.
-    #[must_use]
-    pub fn ink(self) -> Ink {
-        let ink = |color| Ink { color: Some(color), ..Ink::default() };
-        match self {
-            Self::Plain => Ink::default(),
-            Self::Muted => Ink { dim: true, ..Ink::default() },
-            Self::Strong => Ink { bold: true, ..Ink::default() },
-            Self::Good => ink(Color::Green),
-            Self::Warn => ink(Color::Yellow),
-            Self::Bad => Ink { bold: true, ..ink(Color::Red) },
-            Self::Unknown => Ink { bold: true, reverse: true, ..ink(Color::Magenta) },
-            Self::Active => ink(Color::Cyan),
-            Self::Source => ink(Color::Blue),
-            Self::Target => ink(Color::Magenta),
-        }
-    }
-}
+pub use scope::Scope;
+pub use theme::{SHIPPED_THEMES, Theme, ThemeFile, Themes};
 
 /// How something is or ended: a shape, a word and a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

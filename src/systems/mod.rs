@@ -12,6 +12,7 @@ pub mod held;
 mod job;
 #[cfg(test)]
 pub(crate) mod local;
+mod probe;
 pub mod remote;
 pub mod rsync;
 mod step;
@@ -31,6 +32,7 @@ pub mod redis;
 pub use argv::Argv;
 pub use context::{Circumstances, JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
+pub use probe::{Condition, Figure, Probe, Reading, Unit};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, Wrap, service_kind,
     step_kind,

@@ -1,6 +1,6 @@
 //! What is to be done with each index at the target, from what is there. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::{IndexHealths, Recoveries, RoutedIndex, Routing, ShardRecovery, Writes};
 use super::details::{Copied, CopiedIndex};
@@ -42,6 +42,21 @@ impl Origin {
             && recovery.source.snapshot == self.snapshot
             && recovery.start_time_in_millis >= self.ended_ms
     }
+
+    /// True for a primary that went elsewhere after the snapshot was complete: a cluster that balances its nodes moves a
+    /// primary as soon as it is whole, and a node that restarts opens it again. What its recovery names then is the
+    /// other node, or its own disk.
+    fn may_have_moved(&self, recovery: &ShardRecovery) -> bool {
+        let elsewhere = matches!(recovery.kind.as_str(), "PEER" | "EXISTING_STORE");
+        recovery.primary && elsewhere && recovery.stage == "DONE" && recovery.start_time_in_millis >= self.ended_ms
+    }
+}
+
+/// True when a primary is not where the snapshot filled it: whether it was filled at all must then be asked of the
+/// index itself.
+#[must_use]
+pub fn has_moved(recoveries: &Recoveries, origin: &Origin) -> bool {
+    recoveries.values().flat_map(|index| &index.shards).any(|recovery| origin.may_have_moved(recovery))
 }
 
 /// What is known of the indices that are there.
@@ -151,13 +166,17 @@ pub struct Progress {
     pub moving: bool,
 }
 
-/// Reads progress for these indices. An index is whole when every primary was filled from the snapshot and works; an
-/// answer that names no recovery means that it has not begun.
+/// Reads progress for these indices, whose restores were accepted. An index is whole when every primary was filled from
+/// the snapshot and works; an answer that names no recovery means that it has not begun.
+///
+/// `open` names indices that were seen open before `health` was asked. Each was closed or absent before its restore, so
+/// that its primaries, if they work, are those of the restore, wherever they have moved since.
 #[must_use]
 pub fn progress(
     wanted: &BTreeMap<&str, u32>,
     recoveries: &Recoveries,
     health: &IndexHealths,
+    open: &BTreeSet<String>,
     origin: &Origin,
 ) -> Progress {
     let mut progress = Progress::default();
@@ -166,7 +185,9 @@ pub fn progress(
     for (name, &shards) in wanted {
         let found = recoveries.get(*name).map(|index| index.shards.as_slice()).unwrap_or_default();
         let mut done = 0;
-        for recovery in found.iter().filter(|recovery| recovery.primary && origin.is_source_of(recovery)) {
+        let moved = |recovery: &ShardRecovery| open.contains(*name) && origin.may_have_moved(recovery);
+        let ours = |recovery: &&ShardRecovery| origin.is_source_of(recovery) || moved(recovery);
+        for recovery in found.iter().filter(|recovery| recovery.primary).filter(ours) {
             let (bytes, all) = recovery.bytes();
             progress.bytes += bytes;
             total += all;

@@ -1,6 +1,6 @@
 //! Following a restore to its end, explaining one that is stuck, and stopping one that is not wanted any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::answers::{IndexHealths, Recoveries, RoutedShard, Routing};
 use super::ask::{Ask, portions};
 use super::client::Client;
-use super::decide::{Origin, Progress, progress};
+use super::decide::{Origin, Progress, has_moved, progress};
 use super::dialect::Dialect;
 use super::indices::Table;
 use crate::model::{Failure, FailureKind};
@@ -92,12 +92,19 @@ async fn look(restoring: &Restoring<'_>) -> Result<Progress, Failure> {
     let (mut recoveries, mut health) = (Recoveries::new(), IndexHealths::default());
     for portion in portions(restoring.wanted.keys().copied()) {
         recoveries.extend(restoring.client.fetch::<Recoveries>(&Ask::recovery(&portion), tried).await?);
+    }
+    let mut open = BTreeSet::new();
+    if has_moved(&recoveries, restoring.origin) {
+        let table = Table::fetch(restoring.client).await?;
+        open.extend(table.indices.into_iter().filter(|(_, index)| index.open).map(|(name, _)| name));
+    }
+    for portion in portions(restoring.wanted.keys().copied()) {
         let answer = restoring.client.read(&Ask::health_of(&portion), tried).await?;
         let found: IndexHealths =
             if answer.status == 408 { answer.decode_any(tried)? } else { answer.decode(tried)? };
         health.indices.extend(found.indices);
     }
-    Ok(progress(&restoring.wanted, &recoveries, &health, restoring.origin))
+    Ok(progress(&restoring.wanted, &recoveries, &health, &open, restoring.origin))
 }
 
 /// A primary that the server has given up on: its index and what the server says.

@@ -190,7 +190,35 @@ fn an_empty_answer_is_neither_done_nor_failed() {
         (&["DONE", "DONE"], health("yellow", 2, 0), false, Some(7108)),
         (&["DONE", "DONE"], IndexHealths::default(), true, Some(7108)),
     ] {
-        let now = progress(&wanted, &recoveries(stages), &health, &origin());
+        let now = progress(&wanted, &recoveries(stages), &health, &BTreeSet::new(), &origin());
         assert_eq!((!now.pending.is_empty(), now.total), (pending, total), "{stages:?} {health:?}");
+    }
+}
+
+#[test]
+fn a_primary_that_was_moved_once_it_was_whole_is_whole() {
+    let wanted = BTreeMap::from([("orders", 2)]);
+    let health: IndexHealths = serde_json::from_value(json!({"indices": {"orders":
+        {"status": "yellow", "active_primary_shards": 2, "initializing_shards": 0}}}))
+    .expect("health");
+    for (kind, stage, start, is_open, whole) in [
+        ("PEER", "DONE", 2_000, true, true),
+        ("EXISTING_STORE", "DONE", 2_000, true, true),
+        ("PEER", "INDEX", 2_000, true, false),
+        // It came there before the snapshot was complete, so not with it.
+        ("PEER", "DONE", 500, true, false),
+        ("EMPTY_STORE", "DONE", 2_000, true, false),
+        // That is the index that was closed to be replaced.
+        ("EXISTING_STORE", "DONE", 2_000, false, false),
+    ] {
+        let shards = [recovery("SNAPSHOT", "DONE", "s1", 2_000), recovery(kind, stage, "", start)];
+        let recoveries: Recoveries = serde_json::from_value(json!({"orders": {"shards": shards}})).expect("recoveries");
+        assert_eq!(
+            has_moved(&recoveries, &origin()),
+            matches!(kind, "PEER" | "EXISTING_STORE") && stage == "DONE" && start > 1_000
+        );
+        let open = if is_open { BTreeSet::from(["orders".to_owned()]) } else { BTreeSet::new() };
+        let now = progress(&wanted, &recoveries, &health, &open, &origin());
+        assert_eq!(now.pending.is_empty(), whole, "{kind} {stage} {start} {is_open}");
     }
 }

@@ -1,0 +1,36 @@
+//! What the screen stands on: somebody who tells it of the world, and who does what it orders. There are two: the real
+//! world, and the demo's.
+
+use tokio::sync::mpsc;
+
+use crate::console::Msg;
+use crate::console::dialog::StartRequest;
+use crate::journal::Store;
+use crate::model::RunId;
+
+/// What the screen orders.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::cli) enum Order {
+    /// Read everything anew.
+    Refresh,
+    /// Say what a runbook would do.
+    Plan(StartRequest),
+    /// Begin a run.
+    Start(StartRequest),
+    /// Take a run up again.
+    Resume(RunId),
+}
+
+/// The world as the screen knows it.
+pub(in crate::cli) struct Ground {
+    /// What it tells.
+    pub(in crate::cli) tells: mpsc::UnboundedReceiver<Msg>,
+    /// Where orders go.
+    pub(in crate::cli) orders: mpsc::UnboundedSender<Order>,
+    /// The record of runs.
+    pub(in crate::cli) store: Store,
+    /// True when the world has a time of its own, and tells it; otherwise the machine's is taken.
+    pub(in crate::cli) own_time: bool,
+    /// The themes by name.
+    pub(in crate::cli) themes: Box<dyn Fn(&str) -> Result<crate::style::Theme, String> + Send>,
+}

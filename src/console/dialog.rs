@@ -1,0 +1,193 @@
+//! Questions that must not be answered by accident.
+//!
+//! Nothing is chosen when a dialog opens: enter on an empty field does nothing, a paste does nothing, and an enter that
+//! comes with the keys before it, faster than fingers, does nothing. Level 1 wants a `y`, level 2 and more a phrase with
+//! a nonce of the plan and of what is known of both sites: when that changes, the field is emptied and the change is said.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::facts::{PlanShown, RunbookFacts};
+use super::line::Line;
+use crate::model::{CancelReason, RunId, SafeText};
+use crate::run::PromptId;
+
+/// A run to be begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartRequest {
+    /// The runbook.
+    pub runbook: SafeText,
+    /// Its parameters, as typed.
+    pub params: BTreeMap<String, String>,
+}
+
+/// A question or a text over the panes.
+#[derive(Debug, Clone)]
+pub enum Dialog {
+    /// What can be done here.
+    Help {
+        /// The first line in sight.
+        top: u16,
+    },
+    /// A text to be read.
+    Text {
+        /// What it is.
+        title: SafeText,
+        /// The text.
+        text: SafeText,
+        /// The first line in sight.
+        top: u16,
+    },
+    /// What goes on, for somebody who comes back.
+    Card,
+    /// The parameters of a runbook.
+    Form(Form),
+    /// A plan is being made.
+    Planning(StartRequest, Purpose),
+    /// The plan, and whether it is to be begun.
+    Start(Start),
+    /// A question of the run.
+    Answer(Answering),
+    /// Whether to do something to a run.
+    Confirm(Confirm),
+}
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be read.
+    Read,
+    /// To be begun.
+    Start,
+}
+
+/// The parameters of a runbook, being filled in.
+#[derive(Debug, Clone)]
+pub struct Form {
+    /// The runbook.
+    pub runbook: RunbookFacts,
+    /// One field per parameter.
+    pub fields: Vec<Line>,
+    /// The field that is typed into.
+    pub at: usize,
+    /// What is wrong.
+    pub trouble: Option<SafeText>,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+impl Form {
+    /// A form with the values that hold when nothing is said.
+    #[must_use]
+    pub fn of(runbook: RunbookFacts, purpose: Purpose) -> Self {
+        let fields = runbook.params.iter().map(|param| Line::of(param.default.as_deref().unwrap_or(""))).collect();
+        Self { runbook, fields, at: 0, trouble: None, purpose }
+    }
+
+    /// The request that was typed.
+    ///
+    /// # Errors
+    /// What is missing or is none of the values there are.
+    pub fn request(&self) -> Result<StartRequest, (usize, SafeText)> {
+        let mut params = BTreeMap::new();
+        for (number, (param, field)) in self.runbook.params.iter().zip(&self.fields).enumerate() {
+            let value = field.text().trim();
+            if value.is_empty() && param.default.is_none() {
+                return Err((number, SafeText::line(&format!("{} must be said: {}", param.name, param.help))));
+            }
+            if !param.choices.is_empty() && !param.choices.iter().any(|choice| choice == value) {
+                let choices = param.choices.join(", ");
+                return Err((number, SafeText::line(&format!("{} is one of: {choices}", param.name))));
+            }
+            if param.default.as_deref() != Some(value) {
+                params.insert(param.name.clone(), value.to_owned());
+            }
+        }
+        Ok(StartRequest { runbook: self.runbook.name.clone(), params })
+    }
+}
+
+/// A gate: what must be typed, and what has been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// What must be typed.
+    pub phrase: SafeText,
+    /// What has been typed.
+    pub typed: Line,
+    /// Why it is not open, or what has changed meanwhile.
+    pub note: Option<SafeText>,
+}
+
+impl Gate {
+    /// A gate for a level: `y`, or a phrase with the nonce.
+    #[must_use]
+    pub fn of(level: u8, verb: &str, object: &str, nonce: &str) -> Self {
+        let phrase = if level < 2 { "y".to_owned() } else { format!("{verb} {object} {nonce}") };
+        Self { phrase: SafeText::line(&phrase), typed: Line::default(), note: None }
+    }
+
+    /// True when exactly the phrase was typed.
+    #[must_use]
+    pub fn is_met(&self) -> bool {
+        self.typed.text().trim() == self.phrase.as_str()
+    }
+}
+
+/// A plan that is to be begun.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// What is asked for.
+    pub request: StartRequest,
+    /// The runbook.
+    pub runbook: RunbookFacts,
+    /// The plan.
+    pub plan: PlanShown,
+    /// The gate.
+    pub gate: Gate,
+    /// What the nonce was made of, to say what has changed.
+    pub observed: String,
+    /// The first line of the plan in sight.
+    pub top: u16,
+    /// When it was opened.
+    pub opened: Timestamp,
+}
+
+/// A question of the run, being answered.
+#[derive(Debug, Clone)]
+pub struct Answering {
+    /// Which.
+    pub prompt: PromptId,
+    /// What has been typed.
+    pub typed: Line,
+    /// Why that was no answer.
+    pub note: Option<SafeText>,
+}
+
+/// What is to be done to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Stop it.
+    Cancel(CancelReason),
+    /// Take it up again.
+    Resume(RunId),
+}
+
+/// Whether to do something to a run.
+#[derive(Debug, Clone)]
+pub struct Confirm {
+    /// What.
+    pub deed: Deed,
+    /// The question.
+    pub question: SafeText,
+    /// What follows from it.
+    pub consequences: Vec<SafeText>,
+    /// The gate.
+    pub gate: Gate,
+}
+
+/// Four letters that stand for a plan and for what is known of both sites.
+#[must_use]
+pub fn nonce(digest: &str, observed: &str) -> String {
+    blake3::hash(format!("{digest}\n{observed}").as_bytes()).to_hex()[..4].to_owned()
+}

@@ -1,0 +1,171 @@
+//! What the screen is told of things that it does not look into itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{Direction, RunId, SafeText, Span, StageId};
+
+/// The estate, as far as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EstateFacts {
+    /// Its name.
+    pub name: SafeText,
+    /// The two sites, in the order of their names: left and right.
+    pub sites: Vec<SiteFacts>,
+    /// What may be lost at most.
+    pub rpo: Option<Span>,
+}
+
+/// One site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SiteFacts {
+    /// Its name.
+    pub name: crate::model::SiteName,
+    /// For people.
+    pub title: SafeText,
+    /// Kinds of its services, by name.
+    pub services: BTreeMap<crate::model::ServiceName, SafeText>,
+}
+
+/// Which way the estate goes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DirectionFacts {
+    /// The direction; nothing when it is not known or refused.
+    pub direction: Option<Direction>,
+    /// Its epoch.
+    pub epoch: Option<u64>,
+    /// Why there is none, or what one site could not say.
+    pub trouble: Option<SafeText>,
+}
+
+/// A runbook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunbookFacts {
+    /// Its name.
+    pub name: SafeText,
+    /// Its title, as written.
+    pub title: SafeText,
+    /// Its mode.
+    pub mode: SafeText,
+    /// How hard it is to start: 1 wants `y`, 2 a phrase.
+    pub level: u8,
+    /// Where it came from.
+    pub origin: SafeText,
+    /// Its text.
+    pub text: SafeText,
+    /// Its parameters.
+    pub params: Vec<ParamFacts>,
+    /// What is wrong with it; it cannot be started then.
+    pub trouble: Option<SafeText>,
+}
+
+/// A parameter of a runbook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParamFacts {
+    /// Its name.
+    pub name: String,
+    /// What kind of value.
+    pub kind: SafeText,
+    /// What it is when nothing is said; nothing when it must be said.
+    pub default: Option<String>,
+    /// What it means.
+    pub help: SafeText,
+    /// The only values there are, if so.
+    pub choices: Vec<String>,
+}
+
+/// What a runbook would do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanShown {
+    /// The runbook.
+    pub runbook: SafeText,
+    /// The parameters that it was planned with.
+    pub params: BTreeMap<String, String>,
+    /// The digest of the plan; nothing when it could not be planned.
+    pub digest: Option<String>,
+    /// Stages, steps, hosts, requests.
+    pub text: SafeText,
+    /// What will be lost by it.
+    pub losses: Vec<SafeText>,
+    /// Findings that are no good news.
+    pub findings: Vec<SafeText>,
+    /// The hosts that it touches.
+    pub hosts: Vec<SafeText>,
+    /// When the sites were asked.
+    pub at: Timestamp,
+}
+
+/// A run of the past, or one that goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRow {
+    /// Its id.
+    pub run: RunId,
+    /// The runbook.
+    pub runbook: SafeText,
+    /// Its title.
+    pub title: SafeText,
+    /// Its mode.
+    pub mode: SafeText,
+    /// Its direction.
+    pub direction: SafeText,
+    /// Who asked for it.
+    pub by: SafeText,
+    /// When it began.
+    pub began: Timestamp,
+    /// How long it took, or has taken.
+    pub took: Duration,
+    /// How it is or ended, in a word.
+    pub word: SafeText,
+    /// What that means.
+    pub mark: crate::style::Mark,
+    /// True when its process lives.
+    pub alive: bool,
+    /// True when it can be taken up again.
+    pub resumable: bool,
+    /// How long its stages took, for those that ended well.
+    pub stages: BTreeMap<StageId, Duration>,
+    /// The restore point that it made.
+    pub point: Option<PointRow>,
+}
+
+/// A restore point that a run made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PointRow {
+    /// Its id.
+    pub id: SafeText,
+    /// Bytes that it has, when that was counted.
+    pub bytes: Option<u64>,
+    /// Nothing when it is complete, otherwise why not.
+    pub incomplete: Option<SafeText>,
+}
+
+/// The usual duration of a runbook: the middle one of its latest good runs.
+#[must_use]
+pub fn usual(runs: &[RunRow], runbook: &SafeText) -> Option<Duration> {
+    middle(good(runs, runbook).map(|run| run.took).collect())
+}
+
+/// The usual duration of each stage of a runbook.
+#[must_use]
+pub fn usual_stages(runs: &[RunRow], runbook: &SafeText) -> BTreeMap<StageId, Duration> {
+    let mut all: BTreeMap<StageId, Vec<Duration>> = BTreeMap::new();
+    for run in good(runs, runbook) {
+        for (stage, took) in &run.stages {
+            all.entry(stage.clone()).or_default().push(*took);
+        }
+    }
+    all.into_iter().filter_map(|(stage, took)| Some((stage, middle(took)?))).collect()
+}
+
+/// The latest good runs of a runbook, as many as say what is usual.
+fn good<'a>(runs: &'a [RunRow], runbook: &'a SafeText) -> impl Iterator<Item = &'a RunRow> {
+    use crate::style::Mark;
+    runs.iter().filter(move |run| run.runbook == *runbook && matches!(run.mark, Mark::Ok | Mark::Warn)).take(10)
+}
+
+fn middle(mut durations: Vec<Duration>) -> Option<Duration> {
+    durations.sort_unstable();
+    durations.get(durations.len() / 2).copied()
+}

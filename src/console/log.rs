@@ -1,0 +1,257 @@
+//! The log of a run: what its steps say, kept in the run's events, and what they print, kept in files. Files are never
+//! held in memory: the screen asks for the lines in sight.
+
+use std::path::PathBuf;
+
+use super::line::Line;
+use super::run_view::RunView;
+use crate::model::{HostName, SafeText, StepKey, UnitKey};
+use crate::run::EventKind;
+
+/// What the pane shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogMode {
+    /// What steps say about themselves.
+    Said,
+    /// What they print.
+    Output,
+}
+
+/// A file of output.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogSource {
+    /// The folder of the run.
+    pub run: crate::model::RunId,
+    /// Whose.
+    pub unit: UnitKey,
+    /// Of which attempt.
+    pub attempt: u32,
+}
+
+/// Lines that are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineRequest {
+    /// Of which file.
+    pub source: LogSource,
+    /// From which line on, counted from 0; nothing means the last ones.
+    pub from: Option<u64>,
+    /// How many.
+    pub count: u16,
+    /// A line to be looked for first; the answer begins there.
+    pub find: Option<Find>,
+}
+
+/// What is looked for in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Find {
+    /// The text, compared without regard to case; nothing means whatever looks like an error.
+    pub text: Option<String>,
+    /// The line to begin after (or before, when going back).
+    pub from: u64,
+    /// True to look towards the beginning.
+    pub back: bool,
+}
+
+/// Lines of a file, as far as they are in sight.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Lines {
+    /// Of which file; nothing for none at all.
+    pub source: Option<LogSource>,
+    /// The number of the first of them; when `counted` is false it is not known, and this counts from the end.
+    pub first: u64,
+    /// How many lines the file has, as far as it was read.
+    pub total: u64,
+    /// True when the whole file was read, so that `total` is all.
+    pub counted: bool,
+    /// How many bytes the file has.
+    pub bytes: u64,
+    /// The lines.
+    pub lines: Vec<SafeText>,
+    /// Whether what was looked for is there; nothing when nothing was looked for.
+    pub found: Option<bool>,
+    /// Why the file cannot be read.
+    pub trouble: Option<SafeText>,
+}
+
+/// One line in sight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// The time, when it is known.
+    pub at: Option<jiff::Timestamp>,
+    /// Who says it: a step, with its host.
+    pub who: SafeText,
+    /// What.
+    pub text: SafeText,
+    /// What it means.
+    pub scope: crate::style::Scope,
+}
+
+/// The pane.
+#[derive(Debug, Clone)]
+pub struct LogView {
+    /// What it shows.
+    pub mode: LogMode,
+    /// All steps, and not only the selected one.
+    pub all: bool,
+    /// Only this host.
+    pub host: Option<HostName>,
+    /// True while the end is kept in sight.
+    pub follow: bool,
+    /// Wrap long lines.
+    pub wrap: bool,
+    /// Show times.
+    pub times: bool,
+    /// The first line in sight.
+    pub top: u64,
+    /// Columns that are out of sight on the left.
+    pub left: u16,
+    /// Lines that came since the end was let go of.
+    pub unseen: u64,
+    /// What was searched for.
+    pub search: Option<String>,
+    /// The search that is being typed.
+    pub typing: Option<Line>,
+    /// What was read of a file.
+    pub lines: Lines,
+    /// Which events say something that passes the filter.
+    said: Vec<u32>,
+    /// The filter and the run that `said` is for, and how many events were looked at.
+    said_for: (Option<StepKey>, Option<HostName>, Option<crate::model::RunId>, usize),
+    /// How many lines fit; told by the view's geometry.
+    pub height: u16,
+}
+
+impl Default for LogView {
+    fn default() -> Self {
+        Self {
+            mode: LogMode::Said,
+            all: true,
+            host: None,
+            follow: true,
+            wrap: false,
+            times: true,
+            top: 0,
+            left: 0,
+            unseen: 0,
+            search: None,
+            typing: None,
+            lines: Lines::default(),
+            said: Vec::new(),
+            said_for: (None, None, None, 0),
+            height: 10,
+        }
+    }
+}
+
+impl LogView {
+    /// How many lines there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        match self.mode {
+            LogMode::Said => self.said.len() as u64,
+            LogMode::Output => self.lines.total,
+        }
+    }
+
+    /// Looks at the events that have come, and keeps those that say something that passes the filter.
+    pub fn take_in(&mut self, run: Option<&RunView>, selected: Option<&StepKey>) {
+        let step = if self.all { None } else { selected.cloned() };
+        let id = run.map(|run| run.id.clone());
+        let events = run.map_or(&[][..], |run| run.seen());
+        let same = self.said_for.0 == step && self.said_for.1 == self.host && self.said_for.2 == id;
+        if !same || self.said_for.3 > events.len() {
+            self.said.clear();
+            self.said_for = (step, self.host.clone(), id, 0);
+            self.unseen = 0;
+        }
+        let before = self.said.len();
+        for (number, event) in events.iter().enumerate().skip(self.said_for.3) {
+            if self.passes(&event.kind) {
+                self.said.extend(u32::try_from(number));
+            }
+        }
+        self.said_for.3 = events.len();
+        if self.mode == LogMode::Said {
+            if self.follow {
+                self.to_end();
+            } else {
+                self.unseen += (self.said.len() - before) as u64;
+            }
+        }
+    }
+
+    fn passes(&self, kind: &EventKind) -> bool {
+        let unit = match kind {
+            EventKind::UnitStarted { unit, .. }
+            | EventKind::UnitSaid { unit, .. }
+            | EventKind::UnitEnded { unit, .. }
+            | EventKind::UnitUndone { unit, .. } => Some(unit),
+            EventKind::PromptOpened { prompt } => Some(&prompt.unit),
+            EventKind::UnitProgress { .. } | EventKind::JobBegun { .. } | EventKind::Newer => return false,
+            _ => None,
+        };
+        let step = self.said_for.0.as_ref().is_none_or(|step| unit.is_some_and(|unit| unit.step == *step));
+        let host = self.host.as_ref().is_none_or(|host| unit.is_some_and(|unit| unit.host.as_ref() == Some(host)));
+        step && host
+    }
+
+    /// The events in sight.
+    #[must_use]
+    pub fn in_sight(&self) -> &[u32] {
+        let from = usize::try_from(self.top).unwrap_or(usize::MAX).min(self.said.len());
+        let to = (from + usize::from(self.height)).min(self.said.len());
+        &self.said[from..to]
+    }
+
+    /// The numbers, among the lines, of all events that pass.
+    #[must_use]
+    pub fn said(&self) -> &[u32] {
+        &self.said
+    }
+
+    /// Puts the end in sight.
+    pub fn to_end(&mut self) {
+        self.top = self.total().saturating_sub(u64::from(self.height));
+        self.unseen = 0;
+    }
+
+    /// Scrolls; going up lets the end go, coming to the end takes it up again.
+    pub fn scroll(&mut self, by: i64) {
+        let last = self.total().saturating_sub(u64::from(self.height));
+        let top = i64::try_from(self.top).unwrap_or(i64::MAX).saturating_add(by).max(0);
+        self.top = u64::try_from(top).unwrap_or(0).min(last);
+        if by < 0 {
+            self.follow = false;
+        } else if self.top == last {
+            self.follow = true;
+            self.unseen = 0;
+        }
+    }
+
+    /// The request for the lines in sight of a file.
+    #[must_use]
+    pub fn request(&self, source: LogSource) -> LineRequest {
+        let from = if self.follow { None } else { Some(self.top) };
+        LineRequest { source, from, count: self.height.max(1), find: None }
+    }
+
+    /// Takes lines that were asked for.
+    pub fn receive(&mut self, lines: Lines) {
+        if !self.follow && lines.source == self.lines.source {
+            self.unseen += lines.total.saturating_sub(self.lines.total);
+        }
+        if lines.found != Some(false) {
+            self.top = lines.first;
+        }
+        if lines.found == Some(true) {
+            self.follow = false;
+        }
+        self.lines = lines;
+    }
+}
+
+/// The usual name of a file that a log is written to.
+#[must_use]
+pub fn file_name(run: &crate::model::RunId) -> PathBuf {
+    PathBuf::from(format!("changeover-{run}.log"))
+}

@@ -1,0 +1,274 @@
+//! Everything that the screen shows, and nothing else.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::dialog::Dialog;
+use super::facts::{DirectionFacts, EstateFacts, RunRow, RunbookFacts};
+use super::keys::Keymap;
+use super::line::Line;
+use super::log::LogView;
+use super::msg::Key;
+use super::palette::Palette;
+use super::pane::Pane;
+use super::run_view::RunView;
+use crate::health::{HealthState, Subject};
+use crate::model::{SafeText, SiteName};
+use crate::run::Operator;
+use crate::style::Theme;
+
+/// What kind of world this is. In every frame, and in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Badge {
+    /// Real sites.
+    Live,
+    /// A rehearsal.
+    Drill,
+    /// The simulated world of the demo.
+    Simulated,
+    /// Real sites, and nothing can be begun from here.
+    ReadOnly,
+}
+
+impl Badge {
+    /// The word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "LIVE",
+            Self::Drill => "DRILL",
+            Self::Simulated => "SIMULATED",
+            Self::ReadOnly => "READ-ONLY",
+        }
+    }
+}
+
+/// What the user chose, and what this terminal can do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The look, with the colours that this terminal has.
+    pub theme: Theme,
+    /// Only ASCII.
+    pub ascii: bool,
+    /// Nothing moves by itself but figures.
+    pub reduced_motion: bool,
+    /// The mouse is taken.
+    pub mouse: bool,
+    /// Addresses are hidden.
+    pub privacy: bool,
+    /// The keys.
+    pub keys: Keymap,
+}
+
+/// A line at the lower edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What.
+    pub text: SafeText,
+    /// True when it is bad.
+    pub bad: bool,
+    /// When it goes.
+    pub until: Timestamp,
+}
+
+/// A list of which one line is selected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// The selected line.
+    pub selected: usize,
+    /// Only lines with this.
+    pub filter: Option<String>,
+}
+
+/// The state of the screen.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The estate.
+    pub estate: EstateFacts,
+    /// What kind of world.
+    pub badge: Badge,
+    /// Who sits here.
+    pub by: Operator,
+    /// What was chosen.
+    pub settings: Settings,
+    /// Width and height of the terminal.
+    pub size: (u16, u16),
+    /// The time.
+    pub now: Timestamp,
+    /// The time of the person at the keyboard.
+    pub(super) wall: Timestamp,
+    /// When the key before came.
+    pub(super) last_key: Timestamp,
+    /// Keys that may become a longer chord.
+    pub typed: Vec<Key>,
+    /// The pane that keys go to.
+    pub focus: Pane,
+    /// True while it has the whole screen.
+    pub zoom: bool,
+    /// The pane that is shown at the lower left.
+    pub tab: Pane,
+    /// Which way the estate goes.
+    pub direction: DirectionFacts,
+    /// What is known of both sites.
+    pub health: HealthState,
+    /// The site and the line that are selected there.
+    pub at_site: (usize, usize),
+    /// The service, host or tree that is looked at closely.
+    pub detail: Option<(SiteName, Subject)>,
+    /// The first line of that in sight.
+    pub detail_top: u16,
+    /// The runbooks.
+    pub runbooks: Vec<RunbookFacts>,
+    /// Which of them is selected.
+    pub runbook: Choice,
+    /// The runs, newest first.
+    pub runs: Vec<RunRow>,
+    /// True once they have been read.
+    pub runs_read: bool,
+    /// Which of them is selected.
+    pub past: Choice,
+    /// Which point is selected.
+    pub point: Choice,
+    /// The run that is looked at.
+    pub run: Option<RunView>,
+    /// Its log.
+    pub log: LogView,
+    /// A question or a text over the panes.
+    pub dialog: Option<Dialog>,
+    /// The palette.
+    pub palette: Option<Palette>,
+    /// A search or filter that is being typed.
+    pub search: Option<Line>,
+    /// A line at the lower edge.
+    pub notice: Option<Notice>,
+    /// The picture is held still.
+    pub frozen: bool,
+    /// When leaving was asked for the first time.
+    pub(super) leaving: Option<Timestamp>,
+    /// The terminal's title as it was set last.
+    pub(super) title: SafeText,
+}
+
+impl State {
+    /// The screen as it is before anything is known.
+    #[must_use]
+    pub fn new(estate: EstateFacts, badge: Badge, by: Operator, settings: Settings, now: Timestamp) -> Self {
+        Self {
+            estate,
+            badge,
+            by,
+            settings,
+            size: (80, 24),
+            now,
+            wall: now,
+            last_key: Timestamp::UNIX_EPOCH,
+            typed: Vec::new(),
+            focus: Pane::Sites,
+            zoom: false,
+            tab: Pane::Runbooks,
+            direction: DirectionFacts::default(),
+            health: HealthState::default(),
+            at_site: (0, 0),
+            detail: None,
+            detail_top: 0,
+            runbooks: Vec::new(),
+            runbook: Choice::default(),
+            runs: Vec::new(),
+            runs_read: false,
+            past: Choice::default(),
+            point: Choice::default(),
+            run: None,
+            log: LogView::default(),
+            dialog: None,
+            palette: None,
+            search: None,
+            notice: None,
+            frozen: false,
+            leaving: None,
+            title: SafeText::default(),
+        }
+    }
+
+    /// Tells something at the lower edge for some seconds.
+    pub fn tell(&mut self, text: impl AsRef<str>, bad: bool) {
+        let until = self.now.saturating_add(SignedDuration::from_secs(8)).unwrap_or(self.now);
+        self.notice = Some(Notice { text: SafeText::line(text.as_ref()), bad, until });
+    }
+
+    /// Gives a pane the focus.
+    pub fn go(&mut self, pane: Pane) {
+        self.focus = pane;
+        if !matches!(pane, Pane::Sites | Pane::Log) {
+            self.tab = pane;
+        }
+        self.detail = None;
+    }
+
+    /// The lines of a site: its services, its hosts, its exchange tree.
+    #[must_use]
+    pub fn subjects(&self, site: usize) -> Vec<Subject> {
+        let Some(site) = self.estate.sites.get(site) else { return Vec::new() };
+        self.health.subjects(&site.name, self.now).into_keys().collect()
+    }
+
+    /// The runbooks that pass the filter.
+    #[must_use]
+    pub fn shown_runbooks(&self) -> Vec<&RunbookFacts> {
+        let passes = |book: &&RunbookFacts| passes(&self.runbook, &[&book.name, &book.title, &book.mode]);
+        self.runbooks.iter().filter(passes).collect()
+    }
+
+    /// The runs that pass the filter.
+    #[must_use]
+    pub fn shown_runs(&self) -> Vec<&RunRow> {
+        let passes = |run: &&RunRow| {
+            passes(&self.past, &[&run.title, &run.word, &run.by, &run.direction, &SafeText::line(run.run.as_str())])
+        };
+        self.runs.iter().filter(passes).collect()
+    }
+
+    /// The runs that have made a restore point and pass the filter.
+    #[must_use]
+    pub fn shown_points(&self) -> Vec<&RunRow> {
+        let passes = |run: &&RunRow| {
+            run.point.as_ref().is_some_and(|point| passes(&self.point, &[&point.id, &run.direction, &run.word]))
+        };
+        self.runs.iter().filter(passes).collect()
+    }
+
+    /// The run whose process lives, by the list.
+    #[must_use]
+    pub fn alive(&self) -> Option<&RunRow> {
+        self.runs.iter().find(|run| run.alive)
+    }
+
+    /// What the nonce of a question stands for besides the plan.
+    #[must_use]
+    pub fn observed(&self) -> String {
+        let direction = self.direction.direction.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+        let epoch = self.direction.epoch.map_or_else(|| "?".to_owned(), |epoch| epoch.to_string());
+        let sites: Vec<String> = self
+            .estate
+            .sites
+            .iter()
+            .map(|site| format!("{} {}", site.name, super::view::verdict_word(self.health.site(&site.name, self.now))))
+            .collect();
+        format!("{direction}, epoch {epoch}, {}", sites.join(", "))
+    }
+
+    /// Usual durations for a run that is looked at.
+    pub(super) fn know_usual(&mut self) {
+        if let Some(run) = &mut self.run {
+            let runbook = SafeText::line(run.state.plan.runbook.as_str());
+            let others: Vec<RunRow> = self.runs.iter().filter(|row| row.run != run.id).cloned().collect();
+            run.usual = super::facts::usual_stages(&others, &runbook);
+            run.usual_all = super::facts::usual(&others, &runbook);
+        }
+    }
+}
+
+fn passes(choice: &Choice, texts: &[&SafeText]) -> bool {
+    let Some(filter) = choice.filter.as_deref().filter(|filter| !filter.is_empty()) else { return true };
+    let (wanted, invert) = filter.strip_prefix('!').map_or((filter, false), |rest| (rest, true));
+    let wanted = wanted.to_lowercase();
+    texts.iter().any(|text| text.as_str().to_lowercase().contains(&wanted)) != invert
+}

@@ -1,0 +1,199 @@
+//! What is around the panes: header, frames, footer, and the one honest line of a terminal that is too small.
+
+use ratatui::layout::Rect;
+
+use super::paint::{Canvas, Row};
+use super::{LEAST, safe, span};
+use crate::console::action::{self, Action};
+use crate::console::pane::Pane;
+use crate::console::run_view::since;
+use crate::console::state::{Badge, State};
+use crate::model::SiteName;
+use crate::run::{RunPhase, UnitPhase};
+use crate::style::{Mark, Scope};
+
+/// The scope of a site's own colour.
+pub(super) fn site_scope(state: &State, site: &SiteName) -> Scope {
+    if state.estate.sites.first().is_some_and(|first| first.name == *site) { Scope::SiteA } else { Scope::SiteB }
+}
+
+fn badge_scope(badge: Badge) -> Scope {
+    match badge {
+        Badge::Live => Scope::Badge,
+        Badge::Drill => Scope::BadgeDrill,
+        Badge::Simulated => Scope::BadgeSimulated,
+        Badge::ReadOnly => Scope::BadgeReadOnly,
+    }
+}
+
+/// The two lines that every screen has.
+pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    let arrow = if state.settings.ascii { "==>" } else { "══▶" };
+    let mut line = Row::new()
+        .put(badge_scope(state.badge), safe(format!(" {} ", state.badge.word())))
+        .plain(" ")
+        .put(Scope::Strong, state.estate.name.clone())
+        .plain("  ");
+    line = match &state.direction.direction {
+        Some(direction) => line
+            .put(site_scope(state, &direction.source), safe(direction.source.as_str().to_uppercase()))
+            .plain(" ")
+            .put(Scope::Strong, arrow)
+            .plain(" ")
+            .put(site_scope(state, &direction.target), safe(direction.target.as_str().to_uppercase())),
+        None => line.put(Scope::Unknown, "DIRECTION UNKNOWN"),
+    };
+    if let Some(epoch) = state.direction.epoch {
+        line = line.put(Scope::Muted, safe(format!("  epoch {epoch}")));
+    }
+    let clock = safe(state.now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+    let frozen = if state.frozen { " HELD STILL " } else { "" };
+    let room = usize::from(area.width).saturating_sub(clock.as_str().len() + frozen.len() + 1);
+    line = line.to(room).put(Scope::Late, frozen).put(Scope::Header, clock);
+    canvas.row(area, &line);
+    canvas.row(Rect { y: area.y + 1, height: 1, ..area }, &second_line(state));
+}
+
+/// How old the last good copy is, and what the run does.
+fn second_line(state: &State) -> Row {
+    let target = state.direction.direction.as_ref().map(ToString::to_string);
+    let good = state.runs.iter().find(|run| {
+        run.point.as_ref().is_some_and(|point| point.incomplete.is_none())
+            && target.as_deref().is_none_or(|target| run.direction.as_str() == target)
+    });
+    let mut line = Row::new().plain(" ");
+    line = match good {
+        _ if !state.runs_read => line.put(Scope::Muted, "reading the runs"),
+        None => line.put(Scope::Unknown, "no complete copy known to this machine"),
+        Some(good) => {
+            let age = since(good.began, state.now);
+            let late = state.estate.rpo.is_some_and(|rpo| age > rpo.0);
+            let promised = state.estate.rpo.map(|rpo| format!(" of {rpo}")).unwrap_or_default();
+            let word = if late { "LATE: " } else { "" };
+            line.put(
+                if late { Scope::Late } else { Scope::Good },
+                safe(format!("{word}last copy {} old{promised}", span(age))),
+            )
+        }
+    };
+    let Some(run) = &state.run else { return line };
+    line = line.put(Scope::Muted, "  |  ");
+    if let Some(prompt) = run.state.open_prompts().next().filter(|_| run.live) {
+        let key = state.settings.keys.hint(Action::Answer);
+        return line
+            .put(Scope::Prompt, safe(format!(" {} WAITS FOR YOU ", run.id)))
+            .plain(" ")
+            .put(Scope::Key, safe(key))
+            .put(Scope::Hint, safe(format!(" answers: {}", prompt.message)));
+    }
+    let running: Vec<String> = run
+        .state
+        .units
+        .iter()
+        .filter(|(_, unit)| unit.phase == UnitPhase::Running)
+        .map(|(unit, _)| unit.step.step.to_string())
+        .collect();
+    let took = span(run.took(state.now));
+    match (&run.state.phase, run.live) {
+        _ if run.replay.is_some() => line.put(Scope::Late, safe(format!("REPLAY of {}", run.id))),
+        (RunPhase::Ended(outcome), _) => {
+            let scope = match outcome.exit_code() {
+                0 => Scope::Good,
+                4 => Scope::Unknown,
+                _ => Scope::Bad,
+            };
+            line.put(scope, safe(format!("{} {} after {took}", run.id, outcome.word())))
+        }
+        (_, false) => line.put(Scope::Unknown, safe(format!("{} INTERRUPTED after {took}", run.id))),
+        (RunPhase::Paused, true) => line.put(Scope::Warn, safe(format!("{} paused, {took}", run.id))),
+        _ => line.put(Scope::Active, safe(format!("{} {took}  {}", run.id, running.join(", ")))),
+    }
+}
+
+/// The frame of a pane with its number; tabs to the others where only one is shown.
+pub(super) fn pane(canvas: &mut Canvas<'_>, state: &State, pane: Pane, area: Rect, single: bool) -> Rect {
+    let focus = state.focus == pane;
+    let others: &[Pane] = match pane {
+        _ if single => &Pane::ALL,
+        Pane::Sites | Pane::Log => &[],
+        _ => &[Pane::Runbooks, Pane::Run, Pane::Runs, Pane::Points],
+    };
+    let mut title = Row::new();
+    if others.is_empty() {
+        title = tab(title, pane, true, focus);
+    }
+    for other in others {
+        title = tab(title, *other, *other == pane, focus);
+    }
+    canvas.frame(area, &title, if focus { Scope::BorderFocus } else { Scope::Border })
+}
+
+fn tab(row: Row, pane: Pane, shown: bool, focus: bool) -> Row {
+    let scope = match (shown, focus) {
+        (true, true) => Scope::Title,
+        (true, false) => Scope::Plain,
+        (false, _) => Scope::Muted,
+    };
+    let (open, close) = if shown { ("[", "]") } else { (" ", " ") };
+    row.put(scope, open)
+        .put(Scope::Key, safe(pane.number().to_string()))
+        .plain(" ")
+        .put(scope, pane.title())
+        .put(scope, close)
+}
+
+/// The last line: what is being typed, what is told, or what can be done here.
+pub(super) fn footer(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    if let Some(line) = &state.search {
+        let row = Row::new()
+            .put(Scope::Key, "/")
+            .plain(line.shown())
+            .put(Scope::Selected, " ")
+            .put(Scope::Hint, "  enter keeps it, esc drops it, ! before it inverts");
+        canvas.row(area, &row);
+        return;
+    }
+    if let Some(notice) = &state.notice {
+        let (scope, mark) = if notice.bad { (Scope::Bad, Mark::Fail) } else { (Scope::Strong, Mark::Note) };
+        let row = Row::new().put(scope, canvas.mark(mark)).plain(" ").put(scope, notice.text.clone());
+        canvas.row(area, &row);
+        return;
+    }
+    let hints: &[Action] = match state.focus {
+        Pane::Sites => &[Action::Open, Action::Left, Action::Right, Action::Zoom],
+        Pane::Runbooks => &[Action::StartRunbook, Action::PlanRunbook, Action::Open, Action::Search],
+        Pane::Run => {
+            &[Action::Open, Action::Why, Action::CancelRun, Action::PauseRun, Action::ResumeRun, Action::Replay]
+        }
+        Pane::Log => {
+            &[Action::Follow, Action::Output, Action::Search, Action::NextError, Action::Wrap, Action::AllSteps]
+        }
+        Pane::Runs => &[Action::Open, Action::Search],
+        Pane::Points => &[Action::Open, Action::Search],
+    };
+    let always = [Action::Help, Action::Palette, Action::NextPane, Action::Quit];
+    let mut row = Row::new();
+    for action in hints.iter().chain(&always) {
+        let key = state.settings.keys.hint(*action);
+        let name = action::of(*action).name;
+        if row.width() + key.len() + name.len() + 3 > usize::from(area.width) {
+            break;
+        }
+        row = row.plain(" ").put(Scope::Key, safe(key)).plain(" ").put(Scope::Hint, name).plain(" ");
+    }
+    canvas.row(area, &row);
+}
+
+/// What a terminal gets that is too small for a pane.
+pub(super) fn too_small(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    let word = state.badge.word();
+    let scope = |enough: bool| if enough { Scope::Plain } else { Scope::Bad };
+    let row = Row::new()
+        .put(badge_scope(state.badge), word)
+        .plain(" ")
+        .put(scope(area.width >= LEAST.0), safe(area.width.to_string()))
+        .plain("x")
+        .put(scope(area.height >= LEAST.1), safe(area.height.to_string()))
+        .plain(safe(format!(" is too small, {}x{} is needed; q leaves", LEAST.0, LEAST.1)));
+    canvas.row(area, &row);
+}

@@ -1,0 +1,267 @@
+//! Pane 4: what steps say, and what they print.
+
+use ratatui::layout::Rect;
+
+use super::paint::{Canvas, Row, wrapped};
+use super::{nothing, safe};
+use crate::console::log::{LogMode, Shown};
+use crate::console::state::State;
+use crate::model::{SafeText, UnitKey};
+use crate::run::{Event, EventKind, PromptAnswer};
+use crate::style::Scope;
+
+/// What one event says, in a line.
+#[must_use]
+pub fn said(event: &Event) -> Shown {
+    let (who, text, scope) = words(&event.kind);
+    Shown { at: Some(event.at), who, text, scope }
+}
+
+fn place(unit: &UnitKey) -> SafeText {
+    let place = match (&unit.site, &unit.host) {
+        (Some(site), Some(host)) => format!("{}@{site}:{host}", unit.step.step),
+        (Some(site), None) => format!("{}@{site}", unit.step.step),
+        _ => unit.step.step.to_string(),
+    };
+    safe(place)
+}
+
+fn words(kind: &EventKind) -> (SafeText, SafeText, Scope) {
+    let run = || safe("run");
+    match kind {
+        EventKind::RunCreated { plan, by, .. } => {
+            (run(), safe(format!("{} by {}", plan.title, by.name)), Scope::Strong)
+        }
+        EventKind::SessionStarted { session, pid, by } => {
+            (run(), safe(format!("session {session}, process {pid}, by {} ({})", by.name, by.through)), Scope::Muted)
+        }
+        EventKind::StageStarted { stage } => (safe(stage.as_str()), safe("stage begins"), Scope::Strong),
+        EventKind::StageEnded { stage, outcome } => {
+            (safe(stage.as_str()), safe(format!("stage {}", outcome.word())), super::run::outcome_mark(outcome).scope())
+        }
+        EventKind::UnitStarted { unit, attempt, .. } => {
+            let text = if *attempt > 1 { format!("begins, attempt {attempt}") } else { "begins".to_owned() };
+            (place(unit), safe(text), Scope::Active)
+        }
+        EventKind::UnitSaid { unit, text, .. } => (place(unit), text.clone(), Scope::Plain),
+        EventKind::UnitProgress { unit, .. } | EventKind::JobBegun { unit, .. } => {
+            (place(unit), SafeText::default(), Scope::Muted)
+        }
+        EventKind::UnitEnded { unit, outcome, retry_after, .. } => {
+            let mut text = outcome.word().to_owned();
+            if let Some(failure) = outcome.failure() {
+                text = format!("{text}: {failure}");
+            }
+            if let crate::model::Outcome::Warned { warnings } = outcome {
+                let warnings: Vec<&str> = warnings.iter().map(SafeText::as_str).collect();
+                text = format!("{text}: {}", warnings.join("; "));
+            }
+            if let Some(after) = retry_after {
+                text = format!("{text}\nagain in {after}");
+            }
+            (place(unit), SafeText::block(&text), super::run::outcome_mark(outcome).scope())
+        }
+        EventKind::PromptOpened { prompt } => {
+            (place(&prompt.unit), SafeText::block(&format!("asks: {}", prompt.message)), Scope::Prompt)
+        }
+        EventKind::PromptAnswered { answer, by, .. } => {
+            let text = match answer {
+                PromptAnswer::Proceed => "go on".to_owned(),
+                PromptAnswer::Decline => "stop".to_owned(),
+                PromptAnswer::Retry => "do it again".to_owned(),
+                PromptAnswer::Skip { comment } => format!("go on without it: {comment}"),
+                PromptAnswer::ItWasDone { comment } => format!("it was done: {comment}"),
+            };
+            (by.name.clone(), safe(format!("answers: {text}")), Scope::Prompt)
+        }
+        EventKind::Paused { by } => (run(), safe(format!("paused by {}", by.name)), Scope::Warn),
+        EventKind::Continued { by } => (run(), safe(format!("goes on, by {}", by.name)), Scope::Strong),
+        EventKind::CancelRequested { reason, by } => {
+            let by = by.as_ref().map_or_else(|| safe("a signal"), |by| by.name.clone());
+            let how = if reason.stops_running_steps() { "stop now" } else { "stop after the running steps" };
+            (run(), safe(format!("asked to {how} by {by}")), Scope::Warn)
+        }
+        EventKind::UndoStarted { because } => (run(), safe(format!("undoing, because of {because}")), Scope::Warn),
+        EventKind::UnitUndone { unit, outcome } => {
+            (place(unit), safe(format!("undone: {}", outcome.word())), super::run::outcome_mark(outcome).scope())
+        }
+        EventKind::RunEnded { outcome } => {
+            let scope = match outcome.exit_code() {
+                0 => Scope::Good,
+                4 => Scope::Unknown,
+                _ => Scope::Bad,
+            };
+            (run(), safe(format!("ended: {}", outcome.word())), scope)
+        }
+        EventKind::Newer => (run(), safe("an event of a newer version of this program"), Scope::Muted),
+    }
+}
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    if area.height == 0 {
+        return;
+    }
+    status(canvas, state, area);
+    let Some(run) = &state.run else {
+        nothing(canvas, area, "What the steps of a run say and print is shown here.");
+        return;
+    };
+    match state.log.mode {
+        LogMode::Said => {
+            let mut rows = Vec::new();
+            for number in state.log.in_sight() {
+                let Some(event) = usize::try_from(*number).ok().and_then(|number| run.seen().get(number)) else {
+                    continue;
+                };
+                lines(state, &said(event), usize::from(area.width), &mut rows);
+            }
+            if rows.is_empty() {
+                nothing(canvas, area, "nothing yet");
+                return;
+            }
+            // What is longer than a line pushes the oldest out of sight while the end is followed.
+            let over = rows.len().saturating_sub(usize::from(area.height));
+            let skip = if state.log.follow { over } else { 0 };
+            let rows: Vec<Row> = rows.into_iter().skip(skip).collect();
+            canvas.rows(area, &rows);
+        }
+        LogMode::Output => output(canvas, state, area),
+    }
+}
+
+/// The lines of what was said.
+fn lines(state: &State, shown: &Shown, width: usize, rows: &mut Vec<Row>) {
+    let log = &state.log;
+    for (number, text) in shown.text.as_str().lines().enumerate() {
+        let mut head = Row::new();
+        if log.times {
+            let time = shown.at.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default();
+            head = head.put(Scope::Muted, if number == 0 { time } else { " ".repeat(8) }).plain(" ");
+        }
+        if log.all {
+            let who = if number == 0 { shown.who.clone() } else { SafeText::default() };
+            let column = head.width() + 22.min(width / 3);
+            head = head.put(Scope::Source, who).limited(column).to(column);
+        }
+        let room = width.saturating_sub(head.width());
+        let text: String = if log.wrap { text.to_owned() } else { text.chars().skip(usize::from(log.left)).collect() };
+        if !log.wrap || text.chars().count() <= room {
+            rows.push(found(state, head, shown.scope, &text));
+            continue;
+        }
+        let blank = head.width();
+        for (part, piece) in wrapped(&text, room).into_iter().enumerate() {
+            let start = if part == 0 { head.clone() } else { Row::new().to(blank) };
+            rows.push(found(state, start, shown.scope, &piece));
+        }
+    }
+}
+
+/// A line with what was searched for made visible.
+fn found(state: &State, row: Row, scope: Scope, text: &str) -> Row {
+    let Some(wanted) = state.log.search.as_deref().filter(|wanted| !wanted.is_empty()) else {
+        return row.put(scope, text);
+    };
+    let (mut row, mut rest) = (row, text);
+    let lower = wanted.to_lowercase();
+    // Only where lower case keeps the length, so that the pieces are those of the text.
+    while let Some(at) = rest.to_lowercase().find(&lower).filter(|_| rest.to_lowercase().len() == rest.len()) {
+        let (Some(before), Some(hit), Some(after)) =
+            (rest.get(..at), rest.get(at..at + lower.len()), rest.get(at + lower.len()..))
+        else {
+            break;
+        };
+        row = row.put(scope, before).put(Scope::Match, hit);
+        rest = after;
+    }
+    row.put(scope, rest)
+}
+
+fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    let log = &state.log;
+    if let Some(trouble) = &log.lines.trouble {
+        nothing(canvas, area, trouble.as_str());
+        return;
+    }
+    if log.lines.lines.is_empty() {
+        nothing(canvas, area, "This step has printed nothing yet. Select another in pane 3; o shows what steps say.");
+        return;
+    }
+    let width = usize::from(area.width);
+    let mut rows = Vec::new();
+    for line in &log.lines.lines {
+        let text: String = if log.wrap {
+            line.as_str().to_owned()
+        } else {
+            line.as_str().chars().skip(usize::from(log.left)).take(width + 1).collect()
+        };
+        if log.wrap {
+            rows.extend(wrapped(&text, width).into_iter().map(|piece| found(state, Row::new(), Scope::Plain, &piece)));
+        } else {
+            rows.push(found(state, Row::new(), Scope::Plain, &text));
+        }
+    }
+    let over = rows.len().saturating_sub(usize::from(area.height));
+    let skip = if log.follow { over } else { 0 };
+    let rows: Vec<Row> = rows.into_iter().skip(skip).collect();
+    canvas.rows(area, &rows);
+}
+
+/// What the pane shows of what, on its lower edge.
+fn status(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    let log = &state.log;
+    let what = match log.mode {
+        LogMode::Said if log.all => "said by all".to_owned(),
+        LogMode::Said => match state.run.as_ref().and_then(|run| run.selected_step()) {
+            Some(step) => format!("said by {}", step.step),
+            None => "said".to_owned(),
+        },
+        LogMode::Output => match log.lines.source.as_ref() {
+            Some(source) => format!("printed by {}", place(&source.unit)),
+            None => "printed".to_owned(),
+        },
+    };
+    let host = log.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+    let counted = if log.mode == LogMode::Output && !log.lines.counted { "+" } else { "" };
+    let (scope, follow) = match (log.follow, log.unseen) {
+        (true, _) => (Scope::Muted, "follows".to_owned()),
+        (false, 0) => (Scope::Warn, "stands still".to_owned()),
+        (false, unseen) => (Scope::Warn, format!("{unseen} new lines, f follows")),
+    };
+    let row = Row::new()
+        .put(Scope::Muted, safe(format!(" {what}{host}, {}{counted} lines, ", log.total())))
+        .put(scope, follow)
+        .plain(" ");
+    let width = u16::try_from(row.width()).unwrap_or(area.width).min(area.width);
+    canvas.row(Rect { x: area.right() - width, y: area.bottom(), width, height: 1 }, &row);
+}
+
+/// The lines in sight, to be copied.
+#[must_use]
+pub fn log_text(state: &State) -> SafeText {
+    match state.log.mode {
+        LogMode::Said => written(state, state.log.in_sight()),
+        LogMode::Output => {
+            let lines: Vec<&str> = state.log.lines.lines.iter().map(SafeText::as_str).collect();
+            SafeText::block(&lines.join("\n"))
+        }
+    }
+}
+
+/// All that was said and passes the filter, to be written to a file.
+#[must_use]
+pub fn whole_log(state: &State) -> SafeText {
+    written(state, state.log.said())
+}
+
+fn written(state: &State, numbers: &[u32]) -> SafeText {
+    let Some(run) = &state.run else { return SafeText::default() };
+    let events = numbers.iter().filter_map(|number| run.seen().get(usize::try_from(*number).ok()?));
+    let lines: Vec<String> = events
+        .map(|event| {
+            let shown = said(event);
+            format!("{:.0}  {}  {}", event.at, shown.who, shown.text)
+        })
+        .collect();
+    SafeText::block(&lines.join("\n"))
+}

@@ -1,0 +1,172 @@
+//! The picture of a state. Pure: a state in, cells out; nothing is remembered between two pictures.
+
+mod dialogs;
+mod frame;
+mod log;
+mod paint;
+mod points;
+mod run;
+mod runbooks;
+mod runs;
+mod sites;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::pane::Pane;
+use super::state::State;
+use crate::health::Verdict;
+use crate::model::SafeText;
+use crate::style::Mark;
+use paint::{Canvas, Row};
+
+pub use log::{log_text, said, whole_log};
+pub use points::point_text;
+pub use sites::detail_text;
+
+/// The least that one pane needs.
+const LEAST: (u16, u16) = (60, 15);
+/// The least that several panes need.
+const SEVERAL: (u16, u16) = (80, 24);
+
+/// Where everything is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Layout {
+    header: Rect,
+    panes: Vec<(Pane, Rect)>,
+    footer: Rect,
+    /// True when only one pane is shown, with tabs to the others.
+    single: bool,
+}
+
+fn layout(state: &State, area: Rect) -> Layout {
+    let header = Rect { height: 2.min(area.height), ..area };
+    let footer = Rect { y: area.bottom().saturating_sub(1), height: 1.min(area.height), ..area };
+    let body = Rect { y: area.y + header.height, height: area.height.saturating_sub(3), ..area };
+    if state.zoom || state.detail.is_some() || area.width < SEVERAL.0 || area.height < SEVERAL.1 {
+        return Layout { header, footer, panes: vec![(state.focus, body)], single: true };
+    }
+    let rows = (0..state.estate.sites.len()).map(|site| state.subjects(site).len()).max().unwrap_or(0);
+    let wanted = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(4);
+    let sites = Rect { height: wanted.clamp(7, (body.height * 9 / 20).max(7)), ..body };
+    let below = Rect { y: body.y + sites.height, height: body.height - sites.height, ..body };
+    let left = Rect { width: (below.width * 9 / 20).clamp(38, 90), ..below };
+    let right = Rect { x: below.x + left.width, width: below.width - left.width, ..below };
+    Layout { header, footer, panes: vec![(Pane::Sites, sites), (state.tab, left), (Pane::Log, right)], single: false }
+}
+
+/// Draws the whole screen.
+pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
+    let mut canvas = Canvas { cells, settings: &state.settings };
+    canvas.clear(area);
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        frame::too_small(&mut canvas, state, area);
+        return;
+    }
+    let layout = layout(state, area);
+    frame::header(&mut canvas, state, layout.header);
+    for (pane, area) in &layout.panes {
+        let inner = frame::pane(&mut canvas, state, *pane, *area, layout.single);
+        match pane {
+            Pane::Sites => sites::draw(&mut canvas, state, inner),
+            Pane::Runbooks => runbooks::draw(&mut canvas, state, inner),
+            Pane::Run => run::draw(&mut canvas, state, inner),
+            Pane::Log => log::draw(&mut canvas, state, inner),
+            Pane::Runs => runs::draw(&mut canvas, state, inner),
+            Pane::Points => points::draw(&mut canvas, state, inner),
+        }
+    }
+    frame::footer(&mut canvas, state, layout.footer);
+    dialogs::draw(&mut canvas, state, area);
+}
+
+fn screen(state: &State) -> Rect {
+    Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 }
+}
+
+/// How many lines of the log are in sight.
+#[must_use]
+pub fn log_height(state: &State) -> u16 {
+    let layout = layout(state, screen(state));
+    let log = layout.panes.iter().find(|(pane, _)| *pane == Pane::Log).or(layout.panes.last());
+    log.map_or(1, |(_, area)| area.height.saturating_sub(2)).max(1)
+}
+
+/// The pane at a cell, and which line of its list that is.
+#[must_use]
+pub fn hit(state: &State, column: u16, row: u16) -> Option<(Pane, Option<usize>)> {
+    let layout = layout(state, screen(state));
+    let (pane, area) =
+        layout.panes.iter().find(|(_, area)| area.contains(ratatui::layout::Position { x: column, y: row }))?;
+    let line = usize::from(row.checked_sub(area.y + 1)?);
+    let line = match pane {
+        Pane::Runbooks => first(state.runbook.selected, area.height.saturating_sub(2)) + line,
+        Pane::Run => run::line_at(state, line, area.height)?,
+        Pane::Runs => first(state.past.selected, area.height.saturating_sub(3)) + line.checked_sub(1)?,
+        Pane::Points => first(state.point.selected, area.height.saturating_sub(3)) + line.checked_sub(1)?,
+        Pane::Sites | Pane::Log => return Some((*pane, None)),
+    };
+    Some((*pane, Some(line)))
+}
+
+/// The first line in sight of a list whose selected line must be.
+fn first(selected: usize, height: u16) -> usize {
+    (selected + 1).saturating_sub(usize::from(height))
+}
+
+/// The mark of a verdict.
+fn verdict_mark(verdict: Verdict) -> Mark {
+    match verdict {
+        Verdict::Up => Mark::Ok,
+        Verdict::Degraded => Mark::Warn,
+        Verdict::Down => Mark::Fail,
+        Verdict::Unknown => Mark::Unknown,
+    }
+}
+
+/// The word of a verdict.
+#[must_use]
+pub fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Up => "up",
+        Verdict::Degraded => "degraded",
+        Verdict::Down => "DOWN",
+        Verdict::Unknown => "UNKNOWN",
+    }
+}
+
+/// A length of time as people say it.
+fn span(duration: std::time::Duration) -> String {
+    let whole = std::time::Duration::from_secs(duration.as_secs());
+    crate::model::Span(whole).to_string()
+}
+
+/// A list under a head, one line of it selected.
+fn list(canvas: &mut Canvas<'_>, area: Rect, head: Option<&Row>, rows: Vec<Row>, selected: usize, focus: bool) {
+    let mut body = area;
+    if let Some(head) = head {
+        canvas.row(area, head);
+        body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    }
+    let first = first(selected, body.height);
+    let rows =
+        rows.into_iter().enumerate().skip(first).map(|(number, row)| {
+            if number == selected && focus { row.filled(crate::style::Scope::Selected) } else { row }
+        });
+    let rows: Vec<Row> = rows.take(usize::from(body.height)).collect();
+    canvas.rows(body, &rows);
+}
+
+/// What is shown where nothing is yet.
+fn nothing(canvas: &mut Canvas<'_>, area: Rect, text: &str) {
+    let rows: Vec<Row> = paint::wrapped(text, usize::from(area.width).saturating_sub(2))
+        .into_iter()
+        .map(|line| Row::new().plain(" ").put(crate::style::Scope::Muted, line))
+        .collect();
+    canvas.rows(area, &rows);
+}
+
+/// Text that was made here and has no text from outside in it, or only such as is safe already.
+fn safe(text: impl AsRef<str>) -> SafeText {
+    SafeText::line(text.as_ref())
+}

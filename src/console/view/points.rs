@@ -1,0 +1,66 @@
+//! Pane 6: the restore points that runs have made.
+
+use jiff::Timestamp;
+use ratatui::layout::Rect;
+
+use super::paint::{Canvas, Row};
+use super::{list, nothing, safe, span};
+use crate::console::facts::RunRow;
+use crate::console::pane::Pane;
+use crate::console::run_view::since;
+use crate::console::state::State;
+use crate::model::SafeText;
+use crate::style::{Mark, Scope};
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    let points = state.shown_points();
+    if points.is_empty() {
+        let text = if state.runs_read { "no restore point was made from this machine" } else { "reading" };
+        nothing(canvas, area, text);
+        return;
+    }
+    let head = Row::new()
+        .put(Scope::Header, safe(format!(" {:<17}{:>7} {:>10} {:>7}  {}", "made (UTC)", "age", "size", "took", "")));
+    let rows = points
+        .iter()
+        .map(|run| {
+            let point = run.point.as_ref();
+            let bytes = point.and_then(|point| point.bytes);
+            let bytes = bytes.map_or_else(|| "-".to_owned(), |bytes| super::sites::bytes(bytes as f64));
+            let why = point.and_then(|point| point.incomplete.clone());
+            let row = Row::new()
+                .plain(" ")
+                .put(Scope::Muted, safe(run.began.strftime("%Y-%m-%d %H:%M").to_string()))
+                .plain(safe(format!(" {:>7} {bytes:>10} {:>7}  ", span(since(run.began, state.now)), span(run.took))));
+            match why {
+                None => row
+                    .put(Scope::Good, safe(format!("{} complete", canvas.mark(Mark::Ok))))
+                    .put(Scope::Muted, safe(format!("  {}", run.direction))),
+                Some(why) => row.put(Scope::Bad, safe(format!("{} incomplete: ", canvas.mark(Mark::Fail)))).plain(why),
+            }
+        })
+        .collect();
+    list(canvas, area, Some(&head), rows, state.point.selected, state.focus == Pane::Points);
+}
+
+/// Everything that is known of a point, as text.
+#[must_use]
+pub fn point_text(run: &RunRow, now: Timestamp) -> SafeText {
+    let Some(point) = &run.point else { return SafeText::default() };
+    let size = point.bytes.map_or_else(|| "not counted".to_owned(), |bytes| super::sites::bytes(bytes as f64));
+    let state = match &point.incomplete {
+        None => "complete, and seen to have arrived".to_owned(),
+        Some(why) => format!("INCOMPLETE: {why}"),
+    };
+    SafeText::block(&format!(
+        "point      {}\nstate      {state}\nmade       {:.0}, {} ago\ndirection  {}\nsize       {size}\nby run     {} ({}, {})\n           {}",
+        point.id,
+        run.began,
+        span(since(run.began, now)),
+        run.direction,
+        run.run,
+        run.word,
+        span(run.took),
+        run.title,
+    ))
+}

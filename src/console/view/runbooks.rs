@@ -1,0 +1,41 @@
+//! Pane 2: what can be carried out.
+
+use ratatui::layout::Rect;
+
+use super::paint::{Canvas, Row};
+use super::{list, nothing, safe, span};
+use crate::console::facts;
+use crate::console::pane::Pane;
+use crate::console::run_view::since;
+use crate::console::state::State;
+use crate::style::Scope;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    let books = state.shown_runbooks();
+    if books.is_empty() {
+        let text = if state.runbooks.is_empty() { "no runbooks" } else { "no runbook passes the filter; esc drops it" };
+        nothing(canvas, area, text);
+        return;
+    }
+    let name_width = books.iter().map(|book| book.name.as_str().len()).max().unwrap_or(0).min(16);
+    let rows = books
+        .iter()
+        .map(|book| {
+            let last = state.runs.iter().find(|run| run.runbook == book.name);
+            let mut row = Row::new().plain(" ").put(Scope::Strong, book.name.clone()).to(name_width + 2);
+            row = row.put(Scope::Muted, safe(format!("{:<12}", book.mode)));
+            row = match (&book.trouble, last) {
+                (Some(trouble), _) => row.put(Scope::Bad, trouble.clone()),
+                (None, None) => row.put(Scope::Muted, "never run here"),
+                (None, Some(run)) => row
+                    .put(run.mark.scope(), run.word.clone())
+                    .put(Scope::Muted, safe(format!(" {} ago", span(since(run.began, state.now))))),
+            };
+            if let Some(usual) = facts::usual(&state.runs, &book.name) {
+                row = row.put(Scope::Muted, safe(format!(", usually {}", span(usual))));
+            }
+            row
+        })
+        .collect();
+    list(canvas, area, None, rows, state.runbook.selected, state.focus == Pane::Runbooks);
+}

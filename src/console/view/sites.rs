@@ -1,0 +1,308 @@
+//! Pane 1: both sites side by side, and one service, host or tree looked at closely.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ratatui::layout::Rect;
+
+use super::frame::site_scope;
+use super::paint::{Canvas, Row};
+use super::{nothing, safe, span, verdict_mark, verdict_word};
+use crate::console::facts::SiteFacts;
+use crate::console::pane::Pane;
+use crate::console::run_view::since;
+use crate::console::state::State;
+use crate::health::{Figure, ProbeHealth, ProbeKey, Subject, Unit, Verdict};
+use crate::model::{SafeText, SiteName};
+use crate::style::Scope;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
+    if let Some((site, subject)) = &state.detail {
+        detail(canvas, state, site, subject, area);
+        return;
+    }
+    if state.estate.sites.is_empty() || area.height < 3 {
+        nothing(canvas, area, "no sites");
+        return;
+    }
+    let half = area.width / 2;
+    for (number, site) in state.estate.sites.iter().take(2).enumerate() {
+        let x = if number == 0 { area.x } else { area.x + half + 1 };
+        let width = if number == 0 { half.saturating_sub(1) } else { area.right().saturating_sub(x) };
+        one(canvas, state, number, site, Rect { x, width, height: area.height - 1, ..area });
+    }
+    let line = pair(state);
+    canvas.row(Rect { y: area.bottom() - 1, height: 1, ..area }, &line);
+}
+
+fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, area: Rect) {
+    let verdict = state.health.site(&site.name, state.now);
+    let role = state
+        .direction
+        .direction
+        .as_ref()
+        .map_or("?", |direction| if direction.source == site.name { "active" } else { "standby" });
+    let head = Row::new()
+        .put(site_scope(state, &site.name), safe(format!("{} ", site.name.as_str().to_uppercase())))
+        .put(Scope::Strong, site.title.clone())
+        .put(Scope::Muted, safe(format!("  {role}  ")))
+        .put(
+            verdict_mark(verdict).scope(),
+            safe(format!("{} {}", canvas.mark(verdict_mark(verdict)), verdict_word(verdict))),
+        );
+    canvas.row(area, &head);
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let subjects = state.health.subjects(&site.name, state.now);
+    if subjects.is_empty() {
+        nothing(canvas, body, "not asked yet");
+        return;
+    }
+    let name_width = subjects.keys().map(|subject| subject.to_string().len()).max().unwrap_or(0).clamp(4, 14);
+    let selected = state.at_site;
+    let first = if selected.0 == number { super::first(selected.1, body.height) } else { 0 };
+    let mut rows = Vec::new();
+    for (line, (subject, verdict)) in subjects.iter().enumerate().skip(first).take(usize::from(body.height)) {
+        let row = subject_row(canvas, state, site, subject, *verdict, name_width, usize::from(body.width));
+        let chosen = state.focus == Pane::Sites && selected == (number, line);
+        rows.push(if chosen { row.filled(Scope::Selected) } else { row });
+    }
+    canvas.rows(body, &rows);
+}
+
+/// The probes of a subject, the one that says the worst first.
+fn probes<'s>(state: &'s State, site: &SiteName, subject: &Subject) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
+    let mut probes: Vec<_> =
+        state.health.probes().iter().filter(|(key, _)| key.site == *site && key.subject == *subject).collect();
+    probes.sort_by_key(|(_, probe)| std::cmp::Reverse(probe.verdict(state.now)));
+    probes
+}
+
+fn subject_row(
+    canvas: &Canvas<'_>,
+    state: &State,
+    site: &SiteFacts,
+    subject: &Subject,
+    verdict: Verdict,
+    name_width: usize,
+    width: usize,
+) -> Row {
+    let mark = verdict_mark(verdict);
+    let mut row = Row::new()
+        .put(mark.scope(), canvas.mark(mark))
+        .plain(" ")
+        .put(Scope::Plain, safe(subject.to_string()))
+        .to(name_width + canvas.mark(mark).chars().count() + 2);
+    let probes = probes(state, &site.name, subject);
+    let Some((_, probe)) = probes.first() else { return row };
+    let stale = probe.is_stale(state.now);
+    let age = probe.read_at.map_or_else(|| "never".to_owned(), |at| age(at, state.now));
+    let spark_width = if width >= 56 { 8 } else { 0 };
+    let room = width.saturating_sub(row.width() + spark_width + 7);
+    let says = match (verdict, probe.reasons(state.now).into_iter().next(), &probe.reading) {
+        (Verdict::Up, _, Some(reading)) => reading.summary.clone(),
+        (_, Some(reason), _) => reason,
+        (_, None, Some(reading)) => reading.summary.clone(),
+        (_, None, None) => safe("nothing is known"),
+    };
+    let says = if state.settings.privacy { hidden(&says) } else { says };
+    let scope = match verdict {
+        _ if stale => Scope::Stale,
+        Verdict::Up => Scope::Plain,
+        _ => mark.scope(),
+    };
+    let column = row.width();
+    row = row.put(scope, cut(says.as_str(), room)).to(column + room + 1);
+    if spark_width > 0 {
+        row = row.put(Scope::Gauge, spark(probe, spark_width, state.settings.ascii));
+    }
+    let column = width.saturating_sub(age.len());
+    row.to(column).put(if stale { Scope::Stale } else { Scope::Muted }, safe(age))
+}
+
+fn cut(text: &str, room: usize) -> SafeText {
+    let first = text.lines().next().unwrap_or_default();
+    let shown: String = first.chars().take(room.saturating_sub(1)).collect();
+    if shown.len() < first.len() { safe(format!("{shown}…")) } else { safe(shown) }
+}
+
+/// Addresses made unreadable, for a screen that others see.
+fn hidden(text: &SafeText) -> SafeText {
+    safe(text.as_str().chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect::<String>())
+}
+
+fn age(at: Timestamp, now: Timestamp) -> String {
+    span(since(at, now))
+}
+
+/// The first figure over the last minutes.
+fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
+    let steps: &[char] = if ascii {
+        &['_', '.', ':', '-', '=', '+', '*', '#']
+    } else {
+        &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+    };
+    let values: Vec<Option<f64>> = probe.history.iter().rev().take(width).map(|(_, value)| *value).rev().collect();
+    let known = values.iter().flatten().copied();
+    let (least, most) = (known.clone().fold(f64::INFINITY, f64::min), known.fold(f64::NEG_INFINITY, f64::max));
+    let shown = values.iter().map(|value| match value {
+        None => '?',
+        Some(value) if most > least => {
+            let share = (value - least) / (most - least);
+            let index = steps.iter().enumerate().rev().find(|(number, _)| share * 7.0 >= *number as f64);
+            index.map_or(steps[0], |(_, step)| *step)
+        }
+        Some(_) => steps[3],
+    });
+    safe(shown.collect::<String>())
+}
+
+/// What the pair can do now, in words.
+fn pair(state: &State) -> Row {
+    let row = Row::new().plain(" ");
+    let Some(direction) = &state.direction.direction else {
+        let why = state.direction.trouble.clone().unwrap_or_else(|| safe("the sites have not been asked yet"));
+        return row.put(Scope::Unknown, "NO DIRECTION").plain("  ").put(Scope::Plain, why);
+    };
+    if let Some(trouble) = &state.direction.trouble {
+        return row.put(Scope::Warn, trouble.clone());
+    }
+    let (verdict, words) = (state.health.site(&direction.target, state.now), "standby");
+    let name = direction.target.as_str().to_uppercase();
+    let copy = state.runs.iter().find(|run| {
+        run.direction.as_str() == direction.to_string()
+            && run.point.as_ref().is_some_and(|point| point.incomplete.is_none())
+    });
+    let copy = copy.map_or_else(
+        || "no complete point known".to_owned(),
+        |run| format!("last complete point {} ago", span(since(run.began, state.now))),
+    );
+    row.put(verdict_mark(verdict).scope(), safe(name)).plain(safe(format!(" {words}: {copy}")))
+}
+
+/// Everything that is known of a service, host or tree, as text.
+#[must_use]
+pub fn detail_text(state: &State, site: &SiteName, subject: &Subject) -> SafeText {
+    let mut lines = Vec::new();
+    for (key, probe) in probes(state, site, subject) {
+        let verdict = probe.verdict(state.now);
+        let since_when = probe.since.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+        lines.push(format!("{} {}: {}{since_when}", site, key.question, verdict_word(verdict)));
+        if let Some(reading) = &probe.reading {
+            lines.push(format!("  {}", reading.summary));
+            lines.push(format!("  asked at {}", reading.source));
+        }
+        let at = probe.read_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", age(at, state.now)));
+        let stale = if probe.is_stale(state.now) { " STALE" } else { "" };
+        lines.push(format!("  read {at}{stale}, every {}", span(probe.interval)));
+        lines.extend(probe.reasons(state.now).iter().map(|reason| format!("  ! {reason}")));
+        if let Some(failure) = &probe.failure {
+            lines.extend(failure.to_string().lines().map(|line| format!("  {line}")));
+        }
+        if let Some(reading) = &probe.reading {
+            lines.extend(reading.figures.iter().map(|figure| format!("  {:<28} {}", figure.name, amount(figure))));
+        }
+        lines.push(String::new());
+    }
+    for (key, probe) in probes(state, site, subject) {
+        if let Some(reading) = &probe.reading {
+            lines.push(format!("answer to {}:", key.question));
+            lines.extend(reading.raw.as_str().lines().map(|line| format!("  {line}")));
+            lines.push(String::new());
+        }
+    }
+    SafeText::block(&lines.join("\n"))
+}
+
+fn amount(figure: &Figure) -> String {
+    let whole = figure.value.round();
+    match figure.unit {
+        Unit::Count => format!("{whole}"),
+        Unit::Bytes => bytes(figure.value),
+        Unit::Percent => format!("{:.1} %", figure.value),
+        Unit::Seconds => span(Duration::try_from_secs_f64(figure.value).unwrap_or_default()),
+        Unit::Ratio => format!("{:.2}", figure.value),
+    }
+}
+
+/// A number of bytes as people read it.
+pub(super) fn bytes(value: f64) -> String {
+    let mut value = value;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+fn detail(canvas: &mut Canvas<'_>, state: &State, site: &SiteName, subject: &Subject, area: Rect) {
+    let head = Row::new()
+        .put(site_scope(state, site), safe(site.as_str().to_uppercase()))
+        .plain(" ")
+        .put(Scope::Title, safe(subject.to_string()))
+        .put(Scope::Hint, "  esc goes back, y copies");
+    canvas.row(area, &head);
+    let graph_height = if area.height > 14 { 6 } else { 0 };
+    let graph_area = Rect { y: area.y + 1, height: graph_height, ..area };
+    if let Some((key, probe)) = probes(state, site, subject)
+        .into_iter()
+        .find(|(_, probe)| probe.history.iter().any(|(_, value)| value.is_some()))
+    {
+        graph(canvas, state, key, probe, graph_area);
+    }
+    let body = Rect { y: area.y + 1 + graph_height, height: area.height.saturating_sub(1 + graph_height), ..area };
+    let text = detail_text(state, site, subject);
+    let lines: Vec<String> = super::paint::wrapped(text.as_str(), usize::from(body.width));
+    let first = usize::from(state.detail_top).min(lines.len().saturating_sub(1));
+    let rows: Vec<Row> = lines
+        .into_iter()
+        .skip(first)
+        .map(|line| {
+            let scope = if line.trim_start().starts_with('!') { Scope::Warn } else { Scope::Plain };
+            Row::new().put(scope, line)
+        })
+        .collect();
+    canvas.rows(body, &rows);
+}
+
+/// The first figure over time, in columns.
+fn graph(canvas: &mut Canvas<'_>, state: &State, key: &ProbeKey, probe: &ProbeHealth, area: Rect) {
+    if area.height < 3 || area.width < 20 {
+        return;
+    }
+    let name = probe.reading.as_ref().and_then(|reading| reading.figures.first());
+    let width = usize::from(area.width) - 14;
+    let values: Vec<Option<f64>> = probe.history.iter().rev().take(width).map(|(_, value)| *value).rev().collect();
+    let most = values.iter().flatten().copied().fold(0.0_f64, f64::max).max(f64::MIN_POSITIVE);
+    let unit = name.map_or(Unit::Count, |figure| figure.unit);
+    let label = |value: f64| amount(&Figure { name: SafeText::default(), value, unit });
+    let levels = usize::from(area.height) - 1;
+    let (full, hole) = if state.settings.ascii { ("#", "?") } else { ("█", "?") };
+    let mut rows = Vec::new();
+    for level in (0..levels).rev() {
+        let floor = most * level as f64 / levels as f64;
+        let left = if level + 1 == levels {
+            label(most)
+        } else if level == 0 {
+            label(0.0)
+        } else {
+            String::new()
+        };
+        let mut row = Row::new().put(Scope::Muted, safe(format!("{left:>12} ")));
+        let drawn: String = values
+            .iter()
+            .map(|value| match value {
+                None if level == 0 => hole,
+                Some(value) if *value > floor || (level == 0 && *value > 0.0) => full,
+                _ => " ",
+            })
+            .collect();
+        row = row.put(Scope::Gauge, drawn);
+        rows.push(row);
+    }
+    let title = name.map_or_else(SafeText::default, |figure| figure.name.clone());
+    let spanned = span(probe.interval * u32::try_from(values.len()).unwrap_or(0));
+    rows.push(Row::new().put(Scope::Muted, safe(format!("{:>12} {title} ({}), the last {spanned}", "", key.question))));
+    canvas.rows(area, &rows);
+}

@@ -1,0 +1,234 @@
+//! The fold of observations: verdicts with rise and fall counts and staleness. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::{Failure, HostName, SafeText, ServiceName, SiteName};
+use crate::systems::{Condition, Reading};
+
+/// Readings that are kept of each probe, for sparkline and history graph.
+const HISTORY: usize = 720;
+
+/// What is believed of something, after thresholds and with the age of what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It works.
+    Up,
+    /// It works, and something must be seen to.
+    Degraded,
+    /// It does not work.
+    Down,
+    /// Not known: never seen, too old, or the way to it is broken. As loud as down.
+    Unknown,
+}
+
+/// What a probe looks at within a site.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A service.
+    Service(ServiceName),
+    /// A host.
+    Host(HostName),
+    /// The exchange tree.
+    Exchange,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(name) => name.fmt(f),
+            Self::Host(name) => name.fmt(f),
+            Self::Exchange => f.pad("exchange"),
+        }
+    }
+}
+
+/// The identity of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ProbeKey {
+    /// The site.
+    pub site: SiteName,
+    /// What of it.
+    pub subject: Subject,
+    /// Which question: `cluster`, `certificate`, `disk`.
+    pub question: &'static str,
+}
+
+/// One look that has ended, or was given up at its deadline.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// Which probe.
+    pub key: ProbeKey,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// What it saw, or why nothing.
+    pub result: Result<Reading, Failure>,
+}
+
+/// What is known through one probe.
+#[derive(Debug, Clone)]
+pub struct ProbeHealth {
+    /// How often it is asked.
+    pub interval: Duration,
+    /// Consecutive good looks until it is up again.
+    pub rise: u32,
+    /// Consecutive bad looks until it is called down or degraded.
+    pub fall: u32,
+    /// The latest reading, however old.
+    pub reading: Option<Reading>,
+    /// When that was.
+    pub read_at: Option<Timestamp>,
+    /// When it was asked last, with or without an answer.
+    pub asked_at: Option<Timestamp>,
+    /// Why the latest look saw nothing; nothing when it saw something.
+    pub failure: Option<Failure>,
+    /// The first figure over time, oldest first; `None` where a look saw nothing.
+    pub history: VecDeque<(Timestamp, Option<f64>)>,
+    /// What is believed, before age is considered.
+    settled: Verdict,
+    /// What the latest looks say instead, and how often in a row.
+    leaning: Option<(Verdict, u32)>,
+    /// Since when it is believed.
+    pub since: Option<Timestamp>,
+}
+
+impl ProbeHealth {
+    /// A probe that was never asked.
+    #[must_use]
+    pub fn new(interval: Duration, rise: u32, fall: u32) -> Self {
+        Self {
+            interval,
+            rise,
+            fall,
+            reading: None,
+            read_at: None,
+            asked_at: None,
+            failure: None,
+            history: VecDeque::new(),
+            settled: Verdict::Unknown,
+            leaning: None,
+            since: None,
+        }
+    }
+
+    /// True when the latest reading is older than two intervals: it says what was, not what is.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.read_at.is_none_or(|at| now.duration_since(at).unsigned_abs() > self.interval * 2)
+    }
+
+    /// What is believed now. A verdict whose looks have stopped coming becomes unknown.
+    #[must_use]
+    pub fn verdict(&self, now: Timestamp) -> Verdict {
+        let asked = self.asked_at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= self.interval * 3);
+        if asked { self.settled } else { Verdict::Unknown }
+    }
+
+    /// Why it is not up, in words.
+    #[must_use]
+    pub fn reasons(&self, now: Timestamp) -> Vec<SafeText> {
+        if let Some(failure) = &self.failure {
+            return vec![failure.got.clone()];
+        }
+        match &self.reading {
+            None => vec!["not asked yet".into()],
+            Some(_) if self.verdict(now) == Verdict::Unknown => vec!["no fresh answer".into()],
+            Some(reading) => reading.findings.clone(),
+        }
+    }
+
+    fn see(&mut self, observation: &Observation) {
+        let said = match &observation.result {
+            Ok(reading) => match reading.condition {
+                Condition::Up => Verdict::Up,
+                Condition::Degraded => Verdict::Degraded,
+                Condition::Down => Verdict::Down,
+            },
+            Err(failure) if failure.is_unknown() => Verdict::Unknown,
+            Err(_) => Verdict::Down,
+        };
+        self.asked_at = Some(observation.at);
+        let value = observation.result.as_ref().ok().and_then(|reading| reading.figures.first()).map(|f| f.value);
+        self.history.push_back((observation.at, value));
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
+        match &observation.result {
+            Ok(reading) => {
+                self.reading = Some(reading.clone());
+                self.read_at = Some(observation.at);
+                self.failure = None;
+            }
+            Err(failure) => self.failure = Some(failure.clone()),
+        }
+        if said == self.settled {
+            self.leaning = None;
+            return;
+        }
+        let times = match self.leaning {
+            Some((leaning, times)) if leaning == said => times + 1,
+            _ => 1,
+        };
+        let needed = if said == Verdict::Up { self.rise } else { self.fall };
+        // The first look ever is believed at once: nothing else is known.
+        if times >= needed || self.since.is_none() {
+            self.settled = said;
+            self.since = Some(observation.at);
+            self.leaning = None;
+        } else {
+            self.leaning = Some((said, times));
+        }
+    }
+}
+
+/// Everything that is known of both sites. Built only by [`HealthState::new`] and [`HealthState::apply`].
+#[derive(Debug, Clone, Default)]
+pub struct HealthState {
+    probes: BTreeMap<ProbeKey, ProbeHealth>,
+}
+
+impl HealthState {
+    /// Knows which probes there are, and nothing of what they see.
+    #[must_use]
+    pub fn new(probes: impl IntoIterator<Item = (ProbeKey, ProbeHealth)>) -> Self {
+        Self { probes: probes.into_iter().collect() }
+    }
+
+    /// Folds one observation. One of a probe that is not known is ignored: the estate was read anew meanwhile.
+    pub fn apply(&mut self, observation: &Observation) {
+        if let Some(probe) = self.probes.get_mut(&observation.key) {
+            probe.see(observation);
+        }
+    }
+
+    /// All probes, in order of site, subject and question.
+    #[must_use]
+    pub fn probes(&self) -> &BTreeMap<ProbeKey, ProbeHealth> {
+        &self.probes
+    }
+
+    /// What a site has, each with its worst verdict: services, then hosts, then the exchange tree.
+    #[must_use]
+    pub fn subjects(&self, site: &SiteName, now: Timestamp) -> BTreeMap<Subject, Verdict> {
+        let mut worst: BTreeMap<Subject, Verdict> = BTreeMap::new();
+        for (key, probe) in self.probes.iter().filter(|(key, _)| key.site == *site) {
+            let verdict = probe.verdict(now);
+            worst.entry(key.subject.clone()).and_modify(|have| *have = (*have).max(verdict)).or_insert(verdict);
+        }
+        worst
+    }
+
+    /// The worst verdict of a site; unknown when it has no probes.
+    #[must_use]
+    pub fn site(&self, site: &SiteName, now: Timestamp) -> Verdict {
+        self.subjects(site, now).into_values().max().unwrap_or(Verdict::Unknown)
+    }
+}
