@@ -53,8 +53,14 @@ pub struct Settings {
     pub reduced_motion: bool,
     /// The mouse is taken.
     pub mouse: bool,
+    /// The bell rings when a person is needed.
+    pub bell: bool,
+    /// The desktop is told when a person is needed.
+    pub notify: bool,
     /// Addresses are hidden.
     pub privacy: bool,
+    /// The time zone of what is shown.
+    pub zone: jiff::tz::TimeZone,
     /// The keys.
     pub keys: Keymap,
 }

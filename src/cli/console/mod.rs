@@ -12,8 +12,10 @@ mod settings;
 mod terminal;
 
 pub(super) use ground::{Ground, Order};
+pub(super) use real::{direction_facts, shown};
+pub(super) use rows::{Rows, RunBooks};
 pub(super) use screen::show;
-pub(super) use settings::{facts, settings};
+pub(super) use settings::{facts, settings, themes};
 
 use super::live::{Live, operator};
 use super::{App, CliError, Exit};
@@ -46,7 +48,8 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
     let badge = if args.read_only { Badge::ReadOnly } else { Badge::Live };
     let settings = settings(app, args)?;
     let estate = facts(&live.record.estate, &app.catalogue);
-    let state = State::new(estate, badge, operator("console"), settings, live.clock.now());
+    let mut state = State::new(estate, badge, operator("console"), settings, live.clock.now());
+    state.health = crate::health::unseen(&crate::health::plan(&live.record.estate, &app.catalogue));
     let program = super::output::program(app);
     super::block_on(async {
         let ground = real::ground(app, live)?;

@@ -82,7 +82,11 @@ impl TextFile {
 
     /// How many lines have a known end: all when the file is counted.
     pub(super) fn known(&self) -> u64 {
-        if self.counted() { self.index.total() } else { self.index.ended() }
+        if self.counted() {
+            self.index.total()
+        } else {
+            self.index.ended()
+        }
     }
 
     /// Counts lines until all are counted or it is so late.
@@ -217,7 +221,11 @@ impl TextFile {
     /// Some bytes from an offset on, where there must be some.
     fn more(&mut self, offset: u64) -> io::Result<&[u8]> {
         let bytes = self.bytes(offset, BLOCK)?;
-        if bytes.is_empty() { Err(cut_short()) } else { Ok(bytes) }
+        if bytes.is_empty() {
+            Err(cut_short())
+        } else {
+            Ok(bytes)
+        }
     }
 
     /// So many bytes from an offset on; fewer only at the end of the file.

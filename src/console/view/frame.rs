@@ -46,7 +46,7 @@ pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     if let Some(epoch) = state.direction.epoch {
         line = line.put(Scope::Muted, safe(format!("  epoch {epoch}")));
     }
-    let clock = safe(state.now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+    let clock = safe(super::local(state, state.now).strftime("%Y-%m-%d %H:%M:%S %Z").to_string());
     let frozen = if state.frozen { " HELD STILL " } else { "" };
     let room = usize::from(area.width).saturating_sub(clock.as_str().len() + frozen.len() + 1);
     line = line.to(room).put(Scope::Late, frozen).put(Scope::Header, clock);

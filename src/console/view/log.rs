@@ -135,7 +135,7 @@ fn lines(state: &State, shown: &Shown, width: usize, rows: &mut Vec<Row>) {
     for (number, text) in shown.text.as_str().lines().enumerate() {
         let mut head = Row::new();
         if log.times {
-            let time = shown.at.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default();
+            let time = shown.at.map(|at| super::local(state, at).strftime("%H:%M:%S").to_string()).unwrap_or_default();
             head = head.put(Scope::Muted, if number == 0 { time } else { " ".repeat(8) }).plain(" ");
         }
         if log.all {

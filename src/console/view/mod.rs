@@ -135,6 +135,11 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// A moment in the time zone of this screen.
+fn local(state: &State, at: jiff::Timestamp) -> jiff::Zoned {
+    at.to_zoned(state.settings.zone.clone())
+}
+
 /// A length of time as people say it.
 fn span(duration: std::time::Duration) -> String {
     let whole = std::time::Duration::from_secs(duration.as_secs());

@@ -20,7 +20,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         return;
     }
     let head = Row::new()
-        .put(Scope::Header, safe(format!(" {:<17}{:>7} {:>10} {:>7}  {}", "made (UTC)", "age", "size", "took", "")));
+        .put(Scope::Header, safe(format!(" {:<17}{:>7} {:>10} {:>7}  {}", "made", "age", "size", "took", "")));
     let rows = points
         .iter()
         .map(|run| {
@@ -30,7 +30,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             let why = point.and_then(|point| point.incomplete.clone());
             let row = Row::new()
                 .plain(" ")
-                .put(Scope::Muted, safe(run.began.strftime("%Y-%m-%d %H:%M").to_string()))
+                .put(Scope::Muted, safe(super::local(state, run.began).strftime("%Y-%m-%d %H:%M").to_string()))
                 .plain(safe(format!(" {:>7} {bytes:>10} {:>7}  ", span(since(run.began, state.now)), span(run.took))));
             match why {
                 None => row

@@ -19,14 +19,14 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         nothing(canvas, area, text);
         return;
     }
-    let head = Row::new()
-        .put(Scope::Header, safe(format!(" {:<17}{:<13}{:>7}  {}", "began (UTC)", "runbook", "took", "result")));
+    let head =
+        Row::new().put(Scope::Header, safe(format!(" {:<17}{:<13}{:>7}  {}", "began", "runbook", "took", "result")));
     let rows = runs
         .iter()
         .map(|run| {
             Row::new()
                 .plain(" ")
-                .put(Scope::Muted, safe(run.began.strftime("%Y-%m-%d %H:%M").to_string()))
+                .put(Scope::Muted, safe(super::local(state, run.began).strftime("%Y-%m-%d %H:%M").to_string()))
                 .plain(" ")
                 .put(Scope::Plain, run.runbook.clone())
                 .limited(30)

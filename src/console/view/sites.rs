@@ -12,6 +12,7 @@ use crate::console::facts::SiteFacts;
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
 use crate::console::state::State;
+use crate::estate::Objectives;
 use crate::health::{Figure, ProbeHealth, ProbeKey, Subject, Unit, Verdict};
 use crate::model::{SafeText, SiteName};
 use crate::style::Scope;
@@ -31,7 +32,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         let width = if number == 0 { half.saturating_sub(1) } else { area.right().saturating_sub(x) };
         one(canvas, state, number, site, Rect { x, width, height: area.height - 1, ..area });
     }
-    let line = pair(state);
+    let line = pair(canvas, state);
     canvas.row(Rect { y: area.bottom() - 1, height: 1, ..area }, &line);
 }
 
@@ -157,7 +158,7 @@ fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
 }
 
 /// What the pair can do now, in words.
-fn pair(state: &State) -> Row {
+fn pair(canvas: &Canvas<'_>, state: &State) -> Row {
     let row = Row::new().plain(" ");
     let Some(direction) = &state.direction.direction else {
         let why = state.direction.trouble.clone().unwrap_or_else(|| safe("the sites have not been asked yet"));
@@ -166,17 +167,10 @@ fn pair(state: &State) -> Row {
     if let Some(trouble) = &state.direction.trouble {
         return row.put(Scope::Warn, trouble.clone());
     }
-    let (verdict, words) = (state.health.site(&direction.target, state.now), "standby");
-    let name = direction.target.as_str().to_uppercase();
-    let copy = state.runs.iter().find(|run| {
-        run.direction.as_str() == direction.to_string()
-            && run.point.as_ref().is_some_and(|point| point.incomplete.is_none())
-    });
-    let copy = copy.map_or_else(
-        || "no complete point known".to_owned(),
-        |run| format!("last complete point {} ago", span(since(run.began, state.now))),
-    );
-    row.put(verdict_mark(verdict).scope(), safe(name)).plain(safe(format!(" {words}: {copy}")))
+    let objectives = Objectives { rpo: state.estate.rpo, ..Objectives::default() };
+    let (verdict, words) = crate::health::takeover(&state.health, direction, state.now, &objectives);
+    let mark = verdict_mark(verdict);
+    row.put(mark.scope(), canvas.mark(mark)).plain(" ").put(mark.scope(), words)
 }
 
 /// Everything that is known of a service, host or tree, as text.
