@@ -62,7 +62,9 @@ pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
     let (run, point) = live.new_ids()?;
     let lock = live.record.store.lock(&live.holder(&run)).map_err(|error| locked(&error))?;
     let exit = super::block_on(async {
-        live.world.preconnect().await;
+        // Not waited for: what needs a host waits for that host only. What cannot be reached is said when it is used.
+        let world = Arc::clone(&live.world);
+        tokio::spawn(async move { world.preconnect().await });
         let (direction, says) = live.direction(args.choice.from.as_ref()).await?;
         if args.scheduled && !is_our_turn(&live, &direction) {
             tell_turn(app, &direction, says.iter().any(|(_, says)| matches!(says, SiteSays::Record(_))))?;

@@ -28,6 +28,8 @@ use crate::systems::{Effect, JobLog, Verified, VoiceMessage};
 
 /// The least time between two progress events of one unit.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+/// The most that is taken in before commands are heard again.
+const TAKEN_AT_ONCE: usize = 64;
 
 /// What an engine works with.
 #[derive(Clone)]
@@ -222,7 +224,7 @@ impl Engine {
                     Some(command) => self.command(command).await?,
                     None => commands_open = false,
                 },
-                Some(input) = self.received.recv() => self.input(input).await?,
+                Some(input) = self.received.recv() => self.inputs(input).await?,
                 () = sleep_until(next_retry), if next_retry.is_some() && self.state.phase == RunPhase::Running => self.start_retries().await?,
                 Some(task) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => self.task_ended(task).await?,
             }
@@ -247,9 +249,17 @@ impl Engine {
                 decide(&self.state, &around)
             };
             self.settled = true;
+            // What begins at once is one group.
+            let mut starts = Vec::new();
             for decision in decisions {
+                if let Decision::Start { unit, attempt } = decision {
+                    starts.push((unit, attempt));
+                    continue;
+                }
+                self.start(&std::mem::take(&mut starts)).await?;
                 self.carry_out(decision).await?;
             }
+            self.start(&starts).await?;
         }
         Ok(())
     }
@@ -258,7 +268,7 @@ impl Engine {
         match decision {
             Decision::BeginStage(stage) => self.record(vec![EventKind::StageStarted { stage }]).await,
             Decision::EndStage(stage, outcome) => self.record(vec![EventKind::StageEnded { stage, outcome }]).await,
-            Decision::Start { unit, attempt } => self.start(&unit, attempt).await,
+            Decision::Start { unit, attempt } => self.start(&[(unit, attempt)]).await,
             Decision::End { unit, outcome } => {
                 self.retries.remove(&unit);
                 let attempt = match self.state.units.get(&unit).map(|unit| (&unit.phase, unit.attempts)) {
@@ -297,10 +307,30 @@ impl Engine {
         self.record(vec![kind]).await
     }
 
+    /// Takes what has come in, in its order. Endings that came one after the other are recorded as one group.
+    async fn inputs(&mut self, first: Input) -> Result<(), EngineError> {
+        let mut came = vec![first];
+        while came.len() < TAKEN_AT_ONCE
+            && let Ok(next) = self.received.try_recv()
+        {
+            came.push(next);
+        }
+        let mut endings = Vec::new();
+        for input in came {
+            if let Input::Ended(unit, ending) = input {
+                endings.push((unit, ending));
+                continue;
+            }
+            self.attempts_ended(&mut endings).await?;
+            self.input(input).await?;
+        }
+        self.attempts_ended(&mut endings).await
+    }
+
     async fn input(&mut self, input: Input) -> Result<(), EngineError> {
         match input {
             Input::Voice(unit, message) => self.voice(unit, message).await,
-            Input::Ended(unit, ending) => self.attempt_ended(unit, ending).await,
+            Input::Ended(unit, ending) => self.attempts_ended(&mut vec![(unit, ending)]).await,
             Input::Verified(unit, found) => self.verified(unit, found).await,
             Input::Undone(unit, outcome) => {
                 self.live.remove(&unit);
@@ -332,7 +362,7 @@ impl Engine {
                 let job = JobAt { host, name: job.as_str().to_owned() };
                 self.record(vec![EventKind::JobBegun { unit, attempt, job }]).await
             }
-            VoiceMessage::Output(bytes) => {
+            VoiceMessage::Output { bytes, room: _room } => {
                 if let Err(error) = self.config.sink.output(&unit, attempt, &bytes).await
                     && self.mute.insert(unit.clone())
                 {
@@ -344,22 +374,31 @@ impl Engine {
         }
     }
 
-    async fn attempt_ended(&mut self, unit: UnitKey, ending: Ending) -> Result<(), EngineError> {
-        let Some(live) = self.live.remove(&unit) else { return Ok(()) };
-        let outcome = match ending.outcome {
-            Outcome::Cancelled { .. } => {
-                Outcome::Cancelled { by: self.state.cancel.unwrap_or(CancelReason::OtherFailed) }
+    /// Records the endings that were gathered, if any were, and forgets the jobs of those that ended well.
+    async fn attempts_ended(&mut self, endings: &mut Vec<(UnitKey, Ending)>) -> Result<(), EngineError> {
+        let (mut facts, mut forgotten) = (Vec::new(), Vec::new());
+        for (unit, ending) in endings.drain(..) {
+            let Some(live) = self.live.remove(&unit) else { continue };
+            let outcome = match ending.outcome {
+                Outcome::Cancelled { .. } => {
+                    Outcome::Cancelled { by: self.state.cancel.unwrap_or(CancelReason::OtherFailed) }
+                }
+                other => other,
+            };
+            let retry = self.retry_after(&unit, live.attempt, &outcome);
+            if outcome.is_good() {
+                forgotten.push(live.jobs);
             }
-            other => other,
-        };
-        let retry = self.retry_after(&unit, live.attempt, &outcome);
-        let good = outcome.is_good();
-        if let Some(pause) = retry {
-            self.retries.insert(unit.clone(), Instant::now() + pause.0);
+            if let Some(pause) = retry {
+                self.retries.insert(unit.clone(), Instant::now() + pause.0);
+            }
+            facts.push(ended(unit, live.attempt, outcome, ending.captures, retry));
         }
-        self.record(vec![ended(unit, live.attempt, outcome, ending.captures, retry)]).await?;
-        if good {
-            self.forget(live.jobs.all());
+        if !facts.is_empty() {
+            self.record(facts).await?;
+        }
+        for jobs in forgotten {
+            self.forget(jobs.all());
         }
         Ok(())
     }
@@ -381,7 +420,7 @@ impl Engine {
                 let ending = Ending::done(done);
                 self.record(vec![ended(unit, live.attempt, ending.outcome, ending.captures, None)]).await
             }
-            Ok(Verified::NotDone) => self.start(&unit, live.attempt + 1).await,
+            Ok(Verified::NotDone) => self.start(&[(unit, live.attempt + 1)]).await,
             Ok(Verified::CannotTell) => {
                 let failure = Failure::new(
                     FailureKind::Unknown,
@@ -417,11 +456,9 @@ impl Engine {
         let now = Instant::now();
         let due: Vec<UnitKey> =
             self.retries.iter().filter(|(_, at)| **at <= now).map(|(unit, _)| unit.clone()).collect();
-        for unit in due {
-            let attempt = self.state.units.get(&unit).map_or(1, |unit| unit.attempts + 1);
-            self.start(&unit, attempt).await?;
-        }
-        Ok(())
+        let attempt = |unit: &UnitKey| self.state.units.get(unit).map_or(1, |unit| unit.attempts + 1);
+        let starts: Vec<(UnitKey, u32)> = due.into_iter().map(|unit| (unit.clone(), attempt(&unit))).collect();
+        self.start(&starts).await
     }
 
     async fn command(&mut self, command: RunCommand) -> Result<(), EngineError> {
@@ -507,6 +544,9 @@ impl Engine {
             let open: Vec<UnitKey> = self.live.keys().cloned().collect();
             // What runs is not stopped: killing it would only make its outcome worse. It is waited for.
             self.retries.clear();
+            // What it still tells is not kept either; an attempt that streams output must not wait for us.
+            self.received.close();
+            while self.received.try_recv().is_ok() {}
             while self.tasks.join_next().await.is_some() {}
             return Err(EngineError::Record { source, open });
         }

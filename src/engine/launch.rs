@@ -20,23 +20,36 @@ use crate::systems::{Circumstances, JobLog, StepContext, Voice};
 const FOUNDS_DIRECTION: &str = "exchange.prepare";
 
 impl Engine {
-    /// Renders a unit's parameters, records the intent, and only then starts it.
-    pub(super) async fn start(&mut self, unit: &UnitKey, attempt: u32) -> Result<(), EngineError> {
-        self.retries.remove(unit);
-        let params = match self.params(unit) {
-            Ok(params) => params,
-            Err(failure) => {
-                // Nothing was started: the unit ends as a failure of its declaration, unless something from before may
-                // still be at work.
-                let is_loose = self.state.units.get(unit).is_some_and(|unit| unit.loose_since.is_some());
-                let outcome = if is_loose { Outcome::Unknown { failure } } else { Outcome::Failed { failure } };
-                let started = EventKind::UnitStarted { unit: unit.clone(), attempt, params: Map::new() };
-                let failed = ended(unit.clone(), attempt, outcome, Map::new(), None);
-                return self.record(vec![started, failed]).await;
+    /// Renders the parameters of units that begin together, makes their intents durable as one group, and only then
+    /// starts them: on twenty hosts that is one sync in place of twenty.
+    pub(super) async fn start(&mut self, starts: &[(UnitKey, u32)]) -> Result<(), EngineError> {
+        let (mut intents, mut sound) = (Vec::new(), Vec::new());
+        for (unit, attempt) in starts {
+            self.retries.remove(unit);
+            let started = |params| EventKind::UnitStarted { unit: unit.clone(), attempt: *attempt, params };
+            match self.params(unit) {
+                Ok(params) => {
+                    intents.push(started(params));
+                    sound.push(unit);
+                }
+                Err(failure) => {
+                    // Nothing was started: the unit ends as a failure of its declaration, unless something from before
+                    // may still be at work.
+                    let is_loose = self.state.units.get(unit).is_some_and(|unit| unit.loose_since.is_some());
+                    let outcome = if is_loose { Outcome::Unknown { failure } } else { Outcome::Failed { failure } };
+                    intents.push(started(Map::new()));
+                    intents.push(ended(unit.clone(), *attempt, outcome, Map::new(), None));
+                }
             }
-        };
-        self.record(vec![EventKind::UnitStarted { unit: unit.clone(), attempt, params }]).await?;
-        self.spawn(unit, Doing::Running).await
+        }
+        if intents.is_empty() {
+            return Ok(());
+        }
+        self.record(intents).await?;
+        for unit in sound {
+            self.spawn(unit, Doing::Running).await?;
+        }
+        Ok(())
     }
 
     /// The durable jobs that are known of a unit.

@@ -156,6 +156,8 @@ impl Clock for TestClock {
 #[derive(Default)]
 struct MemorySink {
     events: Mutex<Vec<Event>>,
+    /// How many events came at a time.
+    groups: Mutex<Vec<usize>>,
     full_after: Option<usize>,
 }
 
@@ -167,6 +169,7 @@ impl Sink for MemorySink {
             return Err(SinkError { tried: "write the journal".into(), got: "No space left on device".into() });
         }
         kept.extend_from_slice(events);
+        self.groups.lock().expect("not poisoned").push(events.len());
         Ok(())
     }
     async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
@@ -357,6 +360,21 @@ async fn every_intent_is_kept_before_its_effect() {
     let error = scene.play(no_reaction).await.expect_err("the record is full");
     assert!(matches!(error, EngineError::Record { .. }), "{error}");
     assert_eq!(deeds(&scene.run), ["s/a 1"], "b must not have been started");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_begins_or_ends_at_once_is_kept_as_one_group_whole_or_not_at_all() {
+    let on_three = "each = \"parallel\"\nwith = { takes = \"10s\" }";
+    let text = stage("s", "") + &step("a", on_three).replace("console", "target.app");
+    let mut scene = Scene::new("group", &text);
+    scene.play(no_reaction).await.expect("an ending");
+    // Created, session, stage, three intents, three endings, the end of the stage, the end of the run.
+    assert_eq!(*scene.sink.groups.lock().expect("not poisoned"), [1, 1, 1, 3, 3, 1, 1]);
+    // Two of three intents would fit.
+    let mut scene = Scene::with_sink("no-group", &text, MemorySink { full_after: Some(5), ..MemorySink::default() });
+    let error = scene.play(no_reaction).await.expect_err("the record is full");
+    assert!(matches!(error, EngineError::Record { .. }), "{error}");
+    assert!(deeds(&scene.run).is_empty() && scene.events().len() == 3, "none of them may begin");
 }
 
 #[tokio::test(start_paused = true)]

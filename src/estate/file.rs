@@ -134,7 +134,8 @@ pub struct Transfer {
     /// The login user at the other side; that host's own `user` when left out.
     #[serde(default)]
     pub user: Option<String>,
-    /// How many rsyncs run side by side over sub-trees; one when left out.
+    /// How many rsyncs run side by side; one when left out. With more, what is new at the other site is also split by its
+    /// sub-folders. Worth it where the link limits each connection, not where the cores of a host are the limit.
     #[serde(default)]
     pub streams: Option<u8>,
     /// Bandwidth limit, in the form rsync's `--bwlimit` takes, for example `20m`.

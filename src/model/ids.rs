@@ -117,7 +117,7 @@ impl ThemeName {
     /// The theme that holds when nobody has chosen one.
     #[must_use]
     pub fn standard() -> Self {
-        Self("dark".to_owned())
+        Self("dark".into())
     }
 }
 

@@ -5,6 +5,7 @@
 //! start the work again: the folder is asked.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Exit;
 
@@ -54,6 +55,18 @@ pub enum JobState {
     Vanished,
     /// There is no such folder: it was never started here, or it has been forgotten.
     Absent,
+}
+
+/// What a look at a job is to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Output is wanted from here on.
+    pub offset: u64,
+    /// How long to wait for output, or for the end of the job. A little of it may pass after the first output, so that
+    /// more comes with one look.
+    pub wait: Duration,
+    /// The most output that is wanted, in bytes.
+    pub most: u64,
 }
 
 /// One look at a job.

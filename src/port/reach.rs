@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
 use super::{
-    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, RedisEndpoint, RedisReply,
-    SqlEndpoint, SqlRows, SqlStatement,
+    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Look, Pipeline,
+    RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
 };
 use crate::model::{Failure, FailureKind, HostName, Secret, SecretSource, SiteName};
 
@@ -53,6 +54,26 @@ pub trait Reach: Send + Sync {
     /// # Errors
     /// When the host cannot be asked; says nothing about the job.
     async fn job_poll(&self, place: &Place, job: &JobId, offset: u64, wait: Duration) -> Result<JobPoll, ReachError>;
+
+    /// Like [`Reach::job_poll`], and hands the output over while it arrives, so that little of it is in memory at a time.
+    /// Returns the state, read before the output: `Ended` by a look that brought nothing means that all was read.
+    ///
+    /// # Errors
+    /// As [`Reach::job_poll`]. The pieces handed over before it failed are good.
+    async fn job_follow(
+        &self,
+        place: &Place,
+        job: &JobId,
+        look: Look,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Result<JobState, ReachError> {
+        let poll = self.job_poll(place, job, look.offset, look.wait).await?;
+        if !poll.output.is_empty() {
+            // Whoever asked may have given up.
+            drop(pieces.send(poll.output).await);
+        }
+        Ok(poll.state)
+    }
 
     /// Stops a job: TERM to its process group, KILL after `grace`, then looks who is still alive.
     ///

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::estate::Estate;
@@ -282,9 +282,15 @@ impl StepContext {
         self.voice.send(VoiceMessage::Progress { done, total, what });
     }
 
-    /// Passes raw output on, byte-exact.
+    /// Passes raw output on, byte-exact. For what is short; see [`StepContext::stream`].
     pub fn output(&self, bytes: &[u8]) {
-        self.voice.send(VoiceMessage::Output(bytes.to_vec()));
+        self.voice.send(VoiceMessage::Output { bytes: bytes.to_vec(), room: None });
+    }
+
+    /// Passes a piece of raw output on, byte-exact, and waits while too many pieces before it have not been taken care
+    /// of: what a host writes fast is not collected in memory.
+    pub async fn stream(&self, bytes: Vec<u8>) {
+        self.voice.stream(bytes).await;
     }
 
     /// Fails with `Cancelled` once the step is asked to stop.
@@ -327,26 +333,38 @@ impl StepContext {
     }
 }
 
-/// Where an attempt tells what it does. Never holds the attempt up.
+/// Pieces of streamed output that may wait to be taken care of.
+const PIECES: usize = 64;
+
+/// Where an attempt tells what it does. Holds the attempt up only when it streams output faster than it can be kept.
 #[derive(Clone)]
-pub struct Voice(mpsc::UnboundedSender<VoiceMessage>);
+pub struct Voice {
+    sender: mpsc::UnboundedSender<VoiceMessage>,
+    room: Arc<Semaphore>,
+}
 
 impl Voice {
     /// A voice and its ear.
     #[must_use]
     pub fn new() -> (Self, mpsc::UnboundedReceiver<VoiceMessage>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
+        (Self { sender, room: Arc::new(Semaphore::new(PIECES)) }, receiver)
     }
 
     /// Sends a message; when nobody listens any more it is dropped, which is fine: only chatter goes this way.
     pub fn send(&self, message: VoiceMessage) {
-        drop(self.0.send(message));
+        drop(self.sender.send(message));
+    }
+
+    async fn stream(&self, bytes: Vec<u8>) {
+        // The semaphore is never closed.
+        let room = Arc::clone(&self.room).acquire_owned().await.ok();
+        self.send(VoiceMessage::Output { bytes, room });
     }
 }
 
 /// What an attempt tells while it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum VoiceMessage {
     /// A line for people.
     Said(SafeText),
@@ -360,7 +378,12 @@ pub enum VoiceMessage {
         what: &'static str,
     },
     /// Raw output of remote work.
-    Output(Vec<u8>),
+    Output {
+        /// As it came.
+        bytes: Vec<u8>,
+        /// Room for one more piece, given back when this is dropped: only after the bytes were taken care of.
+        room: Option<OwnedSemaphorePermit>,
+    },
     /// A durable job is there.
     JobBegun(Place, JobId),
 }

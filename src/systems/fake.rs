@@ -90,7 +90,7 @@ impl Bench {
                 VoiceMessage::Said(text) => text.to_string(),
                 VoiceMessage::Progress { done, total: Some(total), what } => format!("{done}/{total} {what}"),
                 VoiceMessage::Progress { done, total: None, what } => format!("{done} {what}"),
-                VoiceMessage::Output(bytes) => format!("output: {}", String::from_utf8_lossy(&bytes)),
+                VoiceMessage::Output { bytes, .. } => format!("output: {}", String::from_utf8_lossy(&bytes)),
                 // Nothing that is said to anybody.
                 VoiceMessage::JobBegun(..) => continue,
             });

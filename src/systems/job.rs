@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::earlier::end_namesakes;
 use super::{StepContext, VoiceMessage};
 use crate::model::{Failure, FailureKind};
-use crate::port::{Exit, JobId, JobState, Pipeline, Place, ReachErrorKind, complaint};
+use crate::port::{Exit, JobId, JobState, Look, Pipeline, Place, ReachErrorKind, complaint};
 
 /// How long a host may stay out of reach before the outcome is called unknown. The work goes on meanwhile.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -16,6 +18,10 @@ const POLL: Duration = Duration::from_secs(10);
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How much of the output's end is kept for messages.
 const TAIL: usize = 16 * 1024;
+/// The most output that a first look brings, and any look. How much the next one brings follows from how fast the host
+/// is: each look costs a round trip and a shell on the host, but one that is cut off by a slow link has to end in time.
+const FIRST_LOOK: u64 = 256 * 1024;
+const LARGEST_LOOK: u64 = 256 * 1024 * 1024;
 
 /// An ended job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,19 +79,43 @@ pub async fn run_job_watched(
         start(cx, place, &job, pipeline, &tried).await?;
         cx.voice.send(VoiceMessage::JobBegun(place.clone(), job.clone()));
     }
-    let mut offset = 0;
+    let (mut offset, mut most) = (0, FIRST_LOOK);
     let mut tail = VecDeque::new();
     let mut silent_since: Option<tokio::time::Instant> = None;
     let mut pause = Duration::from_secs(1);
     loop {
-        let poll = tokio::select! {
-            biased;
-            () = cx.cancel.cancelled() => return Err(stop(cx, place, &job, &tried).await),
-            poll = cx.reach.job_poll(place, &job, offset, POLL) => poll,
+        let asked = tokio::time::Instant::now();
+        let (sender, mut pieces) = mpsc::channel(4);
+        let looking = cx.reach.job_follow(place, &job, Look { offset, wait: POLL, most }, sender);
+        tokio::pin!(looking);
+        let (mut came, mut found) = (0, None);
+        loop {
+            let piece = tokio::select! {
+                biased;
+                () = cx.cancel.cancelled() => return Err(stop(cx, place, &job, &tried).await),
+                piece = pieces.recv() => piece,
+                state = &mut looking, if found.is_none() => {
+                    found = Some(state);
+                    continue;
+                }
+            };
+            let Some(piece) = piece else { break };
+            came += piece.len() as u64;
+            watch(&piece);
+            tail.extend(&piece[piece.len().saturating_sub(TAIL)..]);
+            let excess = tail.len().saturating_sub(TAIL);
+            tail.drain(..excess);
+            cx.stream(piece).await;
+        }
+        offset += came;
+        let found = match found {
+            Some(found) => found,
+            None => looking.await,
         };
-        let poll = match poll {
-            Ok(poll) => poll,
+        let state = match found {
+            Ok(state) => state,
             Err(error) => {
+                most = FIRST_LOOK;
                 let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
                 if since.elapsed() > PATIENCE || error.kind == ReachErrorKind::Denied {
                     return Err(Failure::new(FailureKind::Unknown, &tried, error.to_string()).hint(format!(
@@ -107,17 +137,12 @@ pub async fn run_job_watched(
         };
         silent_since = None;
         pause = Duration::from_secs(1);
-        offset = poll.next_offset;
-        if !poll.output.is_empty() {
-            cx.output(&poll.output);
-            watch(&poll.output);
-            tail.extend(&poll.output);
-            let excess = tail.len().saturating_sub(TAIL);
-            tail.drain(..excess);
+        if came > 0 {
+            most = next_look(most, came, asked.elapsed());
             continue;
         }
         let text = |tail: VecDeque<u8>| String::from_utf8_lossy(&tail.into_iter().collect::<Vec<_>>()).into_owned();
-        match poll.state {
+        match state {
             JobState::Running => {}
             JobState::Ended(exits) => return Ok(JobRun { exits, tail: text(tail) }),
             JobState::Vanished => {
@@ -137,6 +162,18 @@ pub async fn run_job_watched(
                 .hint(format!("somebody removed it; look at what the work left behind; {}", then_say(cx))));
             }
         }
+    }
+}
+
+/// How much the next look may bring after one of at most `most` brought `came` within `took`: about as much as comes
+/// within a second or two.
+fn next_look(most: u64, came: u64, took: Duration) -> u64 {
+    if took > Duration::from_secs(4) {
+        (most / 4).max(FIRST_LOOK)
+    } else if came >= most && took < Duration::from_millis(500) {
+        (most * 4).min(LARGEST_LOOK)
+    } else {
+        most
     }
 }
 
@@ -202,6 +239,31 @@ mod tests {
     use crate::port::Command;
     use crate::port::fake::Answer;
     use crate::systems::fake::Bench;
+
+    #[test]
+    fn looks_grow_with_a_fast_host_and_shrink_with_a_slow_one() {
+        let (fast, slow) = (Duration::from_millis(100), Duration::from_secs(9));
+        assert_eq!(next_look(FIRST_LOOK, FIRST_LOOK, fast), FIRST_LOOK * 4);
+        assert_eq!(next_look(FIRST_LOOK, 10, fast), FIRST_LOOK, "the host has no more yet");
+        assert_eq!(next_look(LARGEST_LOOK, LARGEST_LOOK, fast), LARGEST_LOOK);
+        assert_eq!(next_look(FIRST_LOOK * 16, FIRST_LOOK * 16, slow), FIRST_LOOK * 4);
+        assert_eq!(next_look(FIRST_LOOK, 1, slow), FIRST_LOOK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn output_that_nobody_takes_holds_the_job_up_and_not_the_memory() {
+        let bench = Bench::new("");
+        let streaming = async {
+            for _ in 0..1000 {
+                bench.cx.stream(vec![0; 10]).await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(1), streaming).await.is_err(), "a thousand pieces waited");
+        let mut bench = bench;
+        assert_eq!(bench.heard().lines().count(), 64);
+        let one_more = bench.cx.stream(vec![0; 10]);
+        tokio::time::timeout(Duration::from_secs(1), one_more).await.expect("there is room again");
+    }
 
     async fn begin(answers: [Answer; 2]) -> Result<JobRun, Failure> {
         let bench = Bench::new("");

@@ -1,7 +1,7 @@
 //! Small remote chores that several rooms share: files written whole or not at all, files read, free space, and the
 //! parts of a restore point on the exchange tree.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -80,8 +80,17 @@ pub async fn put_file(cx: &StepContext, place: &Place, path: &Path, content: &[u
 /// # Errors
 /// As [`change`].
 pub async fn make_folder(cx: &StepContext, place: &Place, path: &Path) -> Result<(), Failure> {
-    // `-m` is only for the last folder; those above it follow the umask.
-    let mkdir = Command::new("mkdir").args(["-p", "-m", "2775", &path_arg(path)?]);
+    make_folders(cx, place, &[path.to_owned()]).await
+}
+
+/// Creates folders as [`make_folder`] does, in their order.
+///
+/// # Errors
+/// As [`change`].
+pub async fn make_folders(cx: &StepContext, place: &Place, paths: &[PathBuf]) -> Result<(), Failure> {
+    let paths = paths.iter().map(|path| path_arg(path)).collect::<Result<Vec<_>, _>>()?;
+    // `-m` is only for the last folder of each path; those above it follow the umask.
+    let mkdir = Command::new("mkdir").args(["-p", "-m", "2775"]).args(paths);
     change(cx, place, &Pipeline::from(mkdir).umask(0o002)).await.map(drop)
 }
 

@@ -42,6 +42,8 @@ pub struct Copy {
     pub delay_updates: bool,
     /// `--include=…` and `--exclude=…`, in order.
     pub filters: Vec<String>,
+    /// Copies these folders only, given relative to `from`, with the folders that lead to them.
+    pub only: Vec<String>,
     /// The ssh command of a copy to or from another host.
     pub shell: Option<String>,
     /// In the form of `--bwlimit`.
@@ -83,6 +85,10 @@ impl Copy {
         }
         args.extend(self.link_dest.iter().map(|path| format!("--link-dest={path}")));
         args.extend(self.filters.iter().cloned());
+        if !self.only.is_empty() {
+            // A list of names takes the recursion out of `-a`.
+            args.extend(["--files-from=-", "--from0", "--recursive"].map(str::to_owned));
+        }
         args.push(format!("--info={}stats2", if self.dry_run { "" } else { "progress2," }));
         args.extend(["--no-human-readable", "--outbuf=L"].map(str::to_owned));
         if let Some(shell) = &self.shell {
@@ -95,6 +101,15 @@ impl Copy {
         args.push(format!("{}/", self.from.trim_end_matches('/')));
         args.push(format!("{}/", self.to.trim_end_matches('/')));
         Command::new("rsync").args(args).env("LC_ALL", "C")
+    }
+}
+
+impl Copy {
+    /// The command with what it reads.
+    #[must_use]
+    pub fn pipeline(&self) -> Pipeline {
+        let pipeline = Pipeline::from(self.command());
+        if self.only.is_empty() { pipeline } else { pipeline.stdin(self.only.join("\0")) }
     }
 }
 
@@ -317,7 +332,7 @@ pub struct Copied {
 /// # Errors
 /// As [`super::run_job`]; `Rule` for too many deletions, `Unreachable` for what trying again can help.
 pub async fn run(cx: &StepContext, place: &Place, label: &str, copy: &Copy) -> Result<Copied, Failure> {
-    let pipeline = Pipeline::from(copy.command());
+    let pipeline = copy.pipeline();
     let mut reader = Reader::default();
     let mut shown = None;
     let job = run_job_watched(cx, place, label, &pipeline, |chunk| {

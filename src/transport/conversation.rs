@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
 
 use super::shell::{NOT_WHOLE, Script};
 use crate::port::{ReachError, ReachErrorKind};
@@ -97,8 +98,8 @@ impl Capture {
     fn keep(&mut self, settled: usize) {
         let room = KEPT.saturating_sub(self.kept.len());
         self.truncated |= settled > room;
-        let mut settled = self.pending.drain(..settled);
-        self.kept.extend(settled.by_ref().take(room));
+        self.kept.extend_from_slice(&self.pending[..settled.min(room)]);
+        self.pending.drain(..settled);
     }
 
     /// Everything that was said, for a message.
@@ -109,7 +110,8 @@ impl Capture {
 }
 
 /// Sends the script and reads until both streams carried their closing mark, or broke off. Stdin stays open until
-/// then: closing it tells the script that nobody wants its work any more.
+/// then: closing it tells the script that nobody wants its work any more. What the script writes to stdout goes to
+/// `outlet`, if there is one, and is kept otherwise.
 ///
 /// Dropping the future closes all streams.
 pub(super) async fn converse(
@@ -117,6 +119,7 @@ pub(super) async fn converse(
     mut stdout: impl AsyncRead + Unpin,
     mut stderr: impl AsyncRead + Unpin,
     script: &Script,
+    outlet: Option<mpsc::Sender<Vec<u8>>>,
 ) -> Conversation {
     let mut out = Capture::new(&script.nonce);
     let mut err = Capture::new(&script.nonce);
@@ -135,7 +138,13 @@ pub(super) async fn converse(
             tokio::select! {
                 biased;
                 read = stdout.read(&mut out_buffer), if want_out => match read {
-                    Ok(count) if count > 0 => out.feed(&out_buffer[..count]),
+                    Ok(count) if count > 0 => {
+                        out.feed(&out_buffer[..count]);
+                        if let Some(outlet) = outlet.as_ref().filter(|_| !out.kept.is_empty()) {
+                            // Whoever asked may have given up; the rest of the conversation goes on.
+                            drop(outlet.send(std::mem::take(&mut out.kept)).await);
+                        }
+                    }
                     _ => out_open = false,
                 },
                 read = stderr.read(&mut err_buffer), if want_err => match read {

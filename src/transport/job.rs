@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::shell::{Script, compact, files_of, pipeline_text, quote, read_codes};
-use crate::port::{JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline};
+use crate::port::{JobCancel, JobId, JobPoll, JobStart, JobState, Look, Pipeline};
 
-/// The most that one look brings.
+/// The most that one look brings that keeps all of it in memory.
 pub(super) const LOOK: u64 = 256 * 1024;
 
 const MECHANISM: &str = include_str!("job.sh");
@@ -56,8 +56,8 @@ pub(super) fn start(nonce: &str, home: &str, job: &JobId, pipeline: &Pipeline) -
 }
 
 /// A script that looks at a job.
-pub(super) fn poll(nonce: &str, home: &str, job: &JobId, offset: u64, wait: Duration) -> Script {
-    script(nonce, home, job, &format!("co_poll {offset} {} {LOOK}", tenths(wait)))
+pub(super) fn poll(nonce: &str, home: &str, job: &JobId, look: Look) -> Script {
+    script(nonce, home, job, &format!("co_poll {} {} {}", look.offset, tenths(look.wait), look.most))
 }
 
 /// A script that stops a job.
@@ -84,19 +84,42 @@ pub(super) fn read_start(stdout: &[u8]) -> Option<JobStart> {
 }
 
 /// What the poll script said about a look from `offset` on; nothing when it makes no sense.
-pub(super) fn read_poll(stdout: &[u8], offset: u64) -> Option<JobPoll> {
-    let line = memchr::memchr(b'\n', stdout)?;
-    let (header, output) = (std::str::from_utf8(&stdout[..line]).ok()?, &stdout[line + 1..]);
-    let (count, state) = header.split_once(' ')?;
-    let count: usize = count.parse().ok()?;
-    if count != output.len() {
-        return None;
+pub(super) fn read_poll(stdout: Vec<u8>, offset: u64) -> Option<JobPoll> {
+    let mut answer = PollAnswer::default();
+    let output = answer.feed(stdout);
+    Some(JobPoll { next_offset: offset + answer.came, state: answer.state()?, output })
+}
+
+/// What the poll script says, while it arrives: a line with the size of the output and the state, then the output.
+#[derive(Debug, Default)]
+pub(super) struct PollAnswer {
+    line: Vec<u8>,
+    line_is_whole: bool,
+    came: u64,
+}
+
+impl PollAnswer {
+    /// Takes a piece in and returns what is output of it.
+    pub fn feed(&mut self, mut piece: Vec<u8>) -> Vec<u8> {
+        if !self.line_is_whole {
+            let end = memchr::memchr(b'\n', &piece);
+            self.line.extend(piece.drain(..end.unwrap_or(piece.len())));
+            if end.is_none() {
+                return piece;
+            }
+            piece.remove(0);
+            self.line_is_whole = true;
+        }
+        self.came += piece.len() as u64;
+        piece
     }
-    Some(JobPoll {
-        state: read_state(state)?,
-        output: output.to_vec(),
-        next_offset: offset + u64::try_from(count).ok()?,
-    })
+
+    /// The state of the job; nothing when the answer was not whole or makes no sense.
+    pub fn state(&self) -> Option<JobState> {
+        let (count, state) = std::str::from_utf8(&self.line).ok()?.split_once(' ')?;
+        let whole = self.line_is_whole && count.parse() == Ok(self.came);
+        if whole { read_state(state) } else { None }
+    }
 }
 
 /// What the cancel script said.
@@ -117,6 +140,27 @@ fn read_state(text: &str) -> Option<JobState> {
             let (members, codes) =
                 text.strip_prefix("ended ")?.split_once(' ').unwrap_or((&text["ended ".len()..], ""));
             Some(JobState::Ended(read_codes(codes, members.parse().ok()?)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_the_same_however_it_arrives() {
+        let answer = b"7 ended 1 0 3\n\nab\ncd\n";
+        for size in 1..=answer.len() {
+            let mut reading = PollAnswer::default();
+            let output: Vec<u8> = answer.chunks(size).flat_map(|piece| reading.feed(piece.to_vec())).collect();
+            assert_eq!(output, b"\nab\ncd\n", "in pieces of {size}");
+            assert_eq!(reading.state(), Some(JobState::Ended(vec![crate::port::Exit::Code(3)])), "in pieces of {size}");
+        }
+        for cut in [&answer[..5], &answer[..answer.len() - 1], b"x running\n"] {
+            let mut reading = PollAnswer::default();
+            reading.feed(cut.to_vec());
+            assert_eq!(reading.state(), None, "{cut:?}");
         }
     }
 }

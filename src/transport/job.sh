@@ -96,14 +96,15 @@ co_start() {
     co_look
     # The folder may be there without anybody having begun: whoever made it was cut off.
     [ "$co_what" != waiting ] || co_launch || return 1
-    co_i=0
-    while [ "$co_i" -lt 100 ]; do
+    co_left=5000 co_nap=10
+    while [ "$co_left" -gt 0 ]; do
         co_look
         case $co_what in
-            waiting) sleep 0.05 2>/dev/null || sleep 1 ;;
+            waiting) sleep "0.$(printf '%03d' "$co_nap")" 2>/dev/null || { sleep 1; co_nap=1000; } ;;
             *) echo "$co_word"; return 0 ;;
         esac
-        co_i=$((co_i + 1))
+        co_left=$((co_left - co_nap))
+        [ "$co_nap" -ge 50 ] || co_nap=$((co_nap * 2))
     done
     echo "the work was launched, but did not begin within 5 s" >&2
     return 1
@@ -135,24 +136,31 @@ co_run() {
 }
 
 # co_poll OFFSET TENTHS LIMIT: waits for output beyond OFFSET or for the end, then says "<bytes> <state>" in one line
-# and the bytes. The state is read before the output.
+# and the bytes. The state is read before the output. What is written little by little is gathered for 0.4 s, or until
+# it is LIMIT bytes: every look costs shells here and a round trip, and rsync says something for each file.
 co_poll() {
-    co_offset=$1 co_left=$(($2 * 100)) co_nap=20
+    co_offset=$1 co_left=$(($2 * 100)) co_nap=20 co_gather=400
     while :; do
         co_look
         co_size=0
         [ ! -e "$co_dir/output" ] || co_size=$(wc -c <"$co_dir/output")
         co_more=$((co_size - co_offset))
-        if [ "$co_more" -gt 0 ] || [ "$co_left" -le 0 ]; then break; fi
+        if [ "$co_left" -le 0 ] || [ "$co_more" -ge "$3" ]; then break; fi
+        if [ "$co_more" -gt 0 ] && [ "$co_gather" -le 0 ]; then break; fi
         case $co_what in running | waiting) ;; *) break ;; esac
         sleep "0.$(printf '%03d' "$co_nap")" 2>/dev/null || { sleep 1; co_nap=1000; }
-        co_left=$((co_left - co_nap))
+        co_left=$((co_left - co_nap)) co_gather=$((co_gather - co_nap))
         [ "$co_nap" -ge 250 ] || co_nap=$((co_nap * 5 / 4 + 1))
     done
     [ "$co_more" -gt 0 ] || co_more=0
     [ "$co_more" -le "$3" ] || co_more=$3
     echo "$co_more $co_what"
-    [ "$co_more" -eq 0 ] || tail -c "+$((co_offset + 1))" "$co_dir/output" | head -c "$co_more"
+    if [ "$co_more" -gt 1048576 ] && dd if=/dev/null count=0 iflag=skip_bytes,count_bytes 2>/dev/null; then
+        # tail and head would pass on eight kilobytes at a time.
+        dd if="$co_dir/output" bs=262144 iflag=skip_bytes,count_bytes skip="$co_offset" count="$co_more" 2>/dev/null
+    elif [ "$co_more" -gt 0 ]; then
+        tail -c "+$((co_offset + 1))" "$co_dir/output" | head -c "$co_more"
+    fi
 }
 
 # co_members: sets co_found to the living processes of the job's session, the runner excepted. When the runner is dead,

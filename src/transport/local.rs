@@ -4,18 +4,25 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::conversation::{Carrier, Said, converse};
 use super::shell::{LOADER, Script};
 use crate::port::{ReachError, ReachErrorKind};
 
-/// Runs a script with `shell`, the path of a POSIX shell.
+/// Runs a script with `shell`, the path of a POSIX shell. Its stdout goes to `outlet`, if there is one.
 ///
 /// # Errors
 /// As [`super::conversation::Conversation::verdict`], and `Lost` after `limit`: the work is told to stop then, and
 /// killed five seconds later.
-pub(super) async fn run(shell: &str, at: &str, script: &Script, limit: Duration) -> Result<Said, ReachError> {
+pub(super) async fn run(
+    shell: &str,
+    at: &str,
+    script: &Script,
+    limit: Duration,
+    outlet: Option<mpsc::Sender<Vec<u8>>>,
+) -> Result<Said, ReachError> {
     let deadline = Instant::now() + limit;
     let mut child = Command::new(shell)
         .args(["-c", LOADER])
@@ -30,7 +37,7 @@ pub(super) async fn run(shell: &str, at: &str, script: &Script, limit: Duration)
     else {
         return Err(ReachError::new(ReachErrorKind::Denied, at, format!("{shell} has no pipes")));
     };
-    let Ok(conversation) = timeout_at(deadline, converse(stdin, stdout, stderr, script)).await else {
+    let Ok(conversation) = timeout_at(deadline, converse(stdin, stdout, stderr, script, outlet)).await else {
         return Err(timed_out(at, limit));
     };
     let carrier = if conversation.is_complete() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use openssh::{Child, ForwardType, Session, Socket};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::clock::fresh_word;
@@ -114,12 +114,17 @@ impl SshHost {
         &self.facts.at
     }
 
-    /// Runs a script.
+    /// Runs a script. Its stdout goes to `outlet`, if there is one.
     ///
     /// # Errors
     /// `Denied` and `Unreachable` when nothing was started, `Lost` when its ending is not known; after `limit` the work
     /// is told to stop.
-    pub async fn run(self: &Arc<Self>, script: &Script, limit: Duration) -> Result<Said, ReachError> {
+    pub async fn run(
+        self: &Arc<Self>,
+        script: &Script,
+        limit: Duration,
+        outlet: Option<mpsc::Sender<Vec<u8>>>,
+    ) -> Result<Said, ReachError> {
         let deadline = Instant::now() + limit;
         let opened = timeout_at(deadline, self.open()).await.map_err(|_| {
             let got = format!("no connection within {}; nothing was started", crate::model::Span(limit));
@@ -131,7 +136,7 @@ impl SshHost {
         else {
             return Err(ReachError::new(ReachErrorKind::Unreachable, self.at(), "the channel has no pipes"));
         };
-        let Ok(conversation) = timeout_at(deadline, converse(stdin, stdout, stderr, script)).await else {
+        let Ok(conversation) = timeout_at(deadline, converse(stdin, stdout, stderr, script, outlet)).await else {
             return Err(timed_out(self.at(), limit));
         };
         let ending = tokio::spawn(async move {

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::clock::fresh_word;
 use super::conversation::Said;
 use super::http::Http;
+use super::job::PollAnswer;
 use super::known::HostFacts;
 use super::secret::Secrets;
 use super::shell::{Script, read_codes};
@@ -24,12 +25,13 @@ use super::{job, local, redis, sql};
 use crate::estate::Estate;
 use crate::model::{HostName, Secret, SecretSource, SiteName};
 use crate::port::{
-    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach, ReachError,
-    ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint, SqlRows, SqlStatement,
+    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Look, Pipeline, Place, Reach,
+    ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint, SqlRows, SqlStatement,
 };
 
-/// How many connections are made at once. Servers drop logins at random beyond ten.
-const DIALS: usize = 4;
+/// How many connections are made at once. Servers drop logins at random beyond ten, and with a jump host all of them
+/// begin at the same server.
+const DIALS: usize = 8;
 /// The longest path of a control socket that ssh can still extend by its own suffix.
 const LONGEST_SOCKET: usize = 90;
 /// What a host may take to answer beyond the time that a request itself asks for.
@@ -194,9 +196,20 @@ impl World {
     }
 
     async fn run(&self, place: &Place, script: &Script, limit: Duration) -> Result<Said, ReachError> {
+        self.run_into(place, script, limit, None).await
+    }
+
+    /// Runs a script whose stdout goes to `outlet`, if there is one.
+    async fn run_into(
+        &self,
+        place: &Place,
+        script: &Script,
+        limit: Duration,
+        outlet: Option<mpsc::Sender<Vec<u8>>>,
+    ) -> Result<Said, ReachError> {
         match self.target(place)? {
-            Target::Local => local::run("/bin/sh", &place.to_string(), script, limit).await,
-            Target::Ssh(host) => host.run(script, limit).await,
+            Target::Local => local::run("/bin/sh", &place.to_string(), script, limit, outlet).await,
+            Target::Ssh(host) => host.run(script, limit, outlet).await,
         }
     }
 
@@ -210,13 +223,16 @@ impl World {
 
     /// Runs a script that changes nothing by being asked twice, so that a lost answer is only a host out of reach.
     async fn ask(&self, place: &Place, script: &Script, limit: Duration) -> Result<Said, ReachError> {
-        self.run(place, script, limit).await.map_err(|mut error| {
-            if error.kind == ReachErrorKind::Lost {
-                error.kind = ReachErrorKind::Unreachable;
-            }
-            error
-        })
+        self.run(place, script, limit).await.map_err(changed_nothing)
     }
+}
+
+/// The error of something that changes nothing by being asked twice: a lost answer is only a host out of reach.
+fn changed_nothing(mut error: ReachError) -> ReachError {
+    if error.kind == ReachErrorKind::Lost {
+        error.kind = ReachErrorKind::Unreachable;
+    }
+    error
 }
 
 /// Fails when a job script did not end well or did not make sense.
@@ -294,9 +310,34 @@ impl Reach for World {
     }
 
     async fn job_poll(&self, place: &Place, job: &JobId, offset: u64, wait: Duration) -> Result<JobPoll, ReachError> {
-        let script = job::poll(&fresh_word(), self.jobs(place)?, job, offset, wait);
+        let look = Look { offset, wait, most: job::LOOK };
+        let script = job::poll(&fresh_word(), self.jobs(place)?, job, look);
         let said = self.ask(place, &script, wait + ANSWER).await?;
-        understood(place, &said, |stdout| job::read_poll(stdout, offset))
+        understood(place, &said, |stdout| job::read_poll(stdout.to_vec(), offset))
+    }
+
+    async fn job_follow(
+        &self,
+        place: &Place,
+        job: &JobId,
+        look: Look,
+        pieces: mpsc::Sender<Vec<u8>>,
+    ) -> Result<JobState, ReachError> {
+        let script = job::poll(&fresh_word(), self.jobs(place)?, job, look);
+        let (outlet, mut arriving) = mpsc::channel(4);
+        // Owns its end: when whoever asked gives up, the rest of the conversation must not wait for us.
+        let passing = async move {
+            let mut answer = PollAnswer::default();
+            while let Some(piece) = arriving.recv().await {
+                let output = answer.feed(piece);
+                if !output.is_empty() && pieces.send(output).await.is_err() {
+                    break;
+                }
+            }
+            answer
+        };
+        let (said, answer) = tokio::join!(self.run_into(place, &script, look.wait + ANSWER, Some(outlet)), passing);
+        understood(place, &said.map_err(changed_nothing)?, |_| answer.state())
     }
 
     async fn job_cancel(&self, place: &Place, job: &JobId, grace: Duration) -> Result<JobCancel, ReachError> {

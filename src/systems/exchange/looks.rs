@@ -57,6 +57,17 @@ impl At {
         Ok(Self { place: cx.exchange_place(site)?, root: path_arg(tree.root())?, tree })
     }
 
+    /// The folders below a folder of the tree, so many levels down, relative to it. Those whose names are not UTF-8 are
+    /// left out.
+    pub(super) async fn folders(&self, cx: &StepContext, folder: &str, level: usize) -> Result<Vec<String>, Failure> {
+        let (folder, level) = (format!("{}/{folder}", self.root), level.to_string());
+        let expression = ["-mindepth", &level, "-maxdepth", &level, "-type", "d", "-printf", "%P\\0"];
+        let mut names = held::found(cx, &self.place, &folder, &expression).await?;
+        names.retain(|name| !name.contains(char::REPLACEMENT_CHARACTER));
+        names.sort();
+        Ok(names)
+    }
+
     /// The points that are here, oldest first.
     pub(super) async fn points(&self, cx: &StepContext) -> Result<Vec<PointSeen>, Failure> {
         held::points(cx, &self.place, &self.tree).await

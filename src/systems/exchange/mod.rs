@@ -9,6 +9,7 @@ mod probe;
 mod prune;
 mod seal;
 mod space;
+mod spread;
 mod transfer;
 mod verified;
 

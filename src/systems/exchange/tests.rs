@@ -188,6 +188,48 @@ async fn a_point_goes_all_the_way_and_the_next_one_costs_only_what_changed() {
 }
 
 #[tokio::test]
+async fn what_is_new_goes_in_several_streams_and_arrives_as_in_one() {
+    for from in ["source", "target"] {
+        let bench = bench(&transfer(&format!("from = \"{from}\"\nstreams = 2")));
+        for folder in ["a", "b c", "-d", "#e", "f*", "g/deep", "h", "i"] {
+            bench.write(&format!("prod/srv/{folder}/file"), folder);
+        }
+        std::fs::hard_link(bench.path("prod/srv/a/file"), bench.path("prod/srv/b c/same")).expect("a link");
+        drop(sealed(&bench, "p-1", 1).await);
+        let done = sent(&bench, "p-1", "send").await;
+        assert_eq!(done.captures["files"], json!(5 + 9 + 8 + 1 + 1), "a file that two streams share is sent by both");
+        assert_eq!(bench.times_run(&["--files-from=-"]), 2, "two streams");
+        assert_eq!(bench.times_run(&["--files-from=-", "--delete"]), 0);
+        arrived(&bench, "p-1", "arrive").await.map(drop).expect("whole");
+        let file = |path: &str| {
+            let path = bench.tree("bcp").root().join("files-assets/p-1/0").join(path);
+            std::fs::metadata(path).expect("a file")
+        };
+        assert_eq!(file("a/file").ino(), file("b c/same").ino(), "hard links between streams are joined");
+        assert_eq!(file("#e/file").len(), 2);
+
+        drop(sealed(&bench, "p-2", 2).await);
+        drop(sent(&bench, "p-2", "send").await);
+        assert_eq!(bench.times_run(&["--files-from=-"]), 2, "what is like something there goes in one");
+        arrived(&bench, "p-2", "arrive2").await.map(drop).expect("whole");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_leaves_the_work_to_the_copy_of_the_whole() {
+    let bench = bench(&transfer("streams = 2"));
+    for folder in ["a", "b", "c", "d"] {
+        bench.write(&format!("prod/srv/{folder}/file"), folder);
+    }
+    drop(sealed(&bench, "p-1", 1).await);
+    bench
+        .program("rsync", "#!/bin/sh\ncase \"$*\" in *--files-from*) exit 23;; *) exec /usr/bin/rsync \"$@\";; esac\n");
+    drop(sent(&bench, "p-1", "send").await);
+    assert_eq!(bench.times_run(&["--files-from=-"]), 2);
+    arrived(&bench, "p-1", "arrive").await.map(drop).expect("whole");
+}
+
+#[tokio::test]
 async fn the_marker_is_sent_last_and_not_at_all_when_something_before_it_failed() {
     let bench = bench(&transfer("streams = 1"));
     drop(sealed(&bench, "p-1", 1).await);

@@ -5,21 +5,23 @@
 //! remove, last the completion marker. Deleted is only inside search repositories, only so much, and nothing while the
 //! far site has a complete point that this one does not have any more: somebody may restore it there.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use futures::future::{try_join, try_join5};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::looks::{At, Choice};
+use super::spread;
 use crate::estate::TransferBy;
 use crate::model::{ByteSize, End, Failure, FailureKind, Limit, PointId, SafeText, SiteName};
 use crate::points::Manifest;
 use crate::port::{Command, Place};
 use crate::systems::epoch::{describe, require_direction};
 use crate::systems::held::{PointSeen, newest_complete};
-use crate::systems::remote::{get_json, look, make_folder, path_arg};
+use crate::systems::remote::{get_json, look, make_folders};
 use crate::systems::rsync::{self, Copied, Copy, has_attributes, parse_version};
 use crate::systems::tree::{Generation, fresh};
 use crate::systems::{Step, StepContext, StepDone};
@@ -44,9 +46,11 @@ pub(super) struct Transfer {
 }
 
 /// One thing to copy.
-struct Task {
-    label: String,
-    copy: Copy,
+pub(super) struct Task {
+    pub(super) label: String,
+    pub(super) copy: Copy,
+    /// The folder within the tree, when nothing of it, and nothing like it, is at the target yet.
+    pub(super) new: Option<String>,
 }
 
 /// The newest generation that is at the target already, to link to.
@@ -60,7 +64,12 @@ fn link_to<'a>(there: &'a [(String, i64)], generation: &str) -> Option<&'a str> 
 }
 
 /// Runs tasks side by side, to the end of all: one that failed must not leave the others running unseen.
-async fn run_all(cx: &StepContext, place: &Place, tasks: Vec<Task>, streams: usize) -> Result<Vec<Copied>, Failure> {
+pub(super) async fn run_all(
+    cx: &StepContext,
+    place: &Place,
+    tasks: Vec<Task>,
+    streams: usize,
+) -> Result<Vec<Copied>, Failure> {
     let running = tasks.into_iter().map(|task| async move { rsync::run(cx, place, &task.label, &task.copy).await });
     let ended: Vec<Result<Copied, Failure>> = futures::stream::iter(running).buffered(streams.max(1)).collect().await;
     // An unknown ending matters more than any other.
@@ -111,19 +120,26 @@ impl Transfer {
     async fn plan(&self, cx: &StepContext, source: &At, target: &At, versions: bool) -> Result<Job, Failure> {
         let settings = &cx.estate.transfer;
         let mut route = route(cx, source, target, settings)?;
-        if versions {
-            route.attributes = both_can_attributes(cx, source, target).await?;
-        }
+        let attributes = async {
+            if !versions {
+                return Ok(false);
+            }
+            let (here, there) = try_join(can_attributes(cx, source), can_attributes(cx, target)).await?;
+            Ok(here && there)
+        };
+        // All of it only looks, and none of it needs what another look found.
+        let repositories = try_join(source.repositories(cx), target.repositories(cx));
+        let (attributes, here, points_there, there, (repositories_here, repositories_there)) =
+            try_join5(attributes, source.points(cx), target.points(cx), target.generations(cx), repositories).await?;
+        route.attributes = attributes;
         route.checksum = self.deep;
-        let here = source.points(cx).await?;
         let point = self.point(cx, &here)?;
-        let only_there = only_there(&here, target.points(cx).await?);
+        let only_there = only_there(&here, points_there);
         let manifest: Option<Manifest> = get_json(cx, &source.place, &source.tree.manifest(&point)).await?;
         let manifest = manifest.ok_or_else(|| {
             let tried = format!("read the manifest of {point} at {}", cx.direction.source);
             Failure::new(FailureKind::Mismatch, tried, "it is not there although the point is complete")
         })?;
-        let there = target.generations(cx).await?;
         let own = format!("points/{point}");
         let (mut adding, mut changing, mut folders) = (Vec::new(), Vec::new(), vec!["points".to_owned(), own.clone()]);
         for part in manifest.parts.values() {
@@ -134,22 +150,24 @@ impl Transfer {
             if let Some(before) = link_to(&there, &generation) {
                 copy.link_dest.push(format!("{}/{before}", target.root));
             }
+            let new = copy.link_dest.is_empty().then(|| generation.clone());
             folders.push(generation.clone());
-            adding.push(Task { label: format!("add-{}", part.service), copy });
+            adding.push(Task { label: format!("add-{}", part.service), copy, new });
         }
-        for repository in source.repositories(cx).await? {
+        for repository in repositories_here {
             // The folders may be another user's, if the storage or a person carried the tree before.
             let mut copy = Copy { omit_folder_times: true, ..route.copy(&repository) };
-            changing.push(Task { label: format!("change-{repository}"), copy: copy.clone() });
+            changing.push(Task { label: format!("change-{repository}"), copy: copy.clone(), new: None });
             // What says which snapshots there are comes after the snapshots.
             copy.filters = vec!["--exclude=/index-*".to_owned(), "--exclude=/index.latest".to_owned()];
+            let new = (!repositories_there.contains(&repository)).then(|| repository.clone());
             folders.push(repository.clone());
-            adding.push(Task { label: format!("add-{repository}"), copy });
+            adding.push(Task { label: format!("add-{repository}"), copy, new });
         }
         let mut copy = route.copy(&own);
-        let marking = Task { label: "mark".to_owned(), copy: copy.clone() };
+        let marking = Task { label: "mark".to_owned(), copy: copy.clone(), new: None };
         copy.filters = vec!["--exclude=/COMPLETE".to_owned()];
-        adding.push(Task { label: "add-point".to_owned(), copy });
+        adding.push(Task { label: "add-point".to_owned(), copy, new: None });
         Ok(Job { point, route, adding, changing, marking, folders, only_there })
     }
 
@@ -199,19 +217,15 @@ fn only_there(here: &[PointSeen], there: Vec<PointSeen>) -> Vec<PointId> {
     complete.filter(|id| here.iter().all(|point| point.id != *id)).collect()
 }
 
-/// Asks both ends for their rsync.
-async fn both_can_attributes(cx: &StepContext, source: &At, target: &At) -> Result<bool, Failure> {
-    let mut all = true;
-    for at in [source, target] {
-        let text = look(cx, &at.place, &Command::new("rsync").arg("--version").env("LC_ALL", "C").into()).await?.text();
-        if !matches!(parse_version(&text), Some((_, true))) {
-            let first = text.lines().next().unwrap_or("no version");
-            let tried = format!("find a usable rsync on {}", at.place);
-            return Err(Failure::new(FailureKind::Refused, tried, first).hint("install rsync 3.1 or newer there"));
-        }
-        all &= has_attributes(&text);
+/// Asks an end for its rsync: whether it can carry attributes.
+async fn can_attributes(cx: &StepContext, at: &At) -> Result<bool, Failure> {
+    let text = look(cx, &at.place, &Command::new("rsync").arg("--version").env("LC_ALL", "C").into()).await?.text();
+    if matches!(parse_version(&text), Some((_, true))) {
+        return Ok(has_attributes(&text));
     }
-    Ok(all)
+    let first = text.lines().next().unwrap_or("no version");
+    let tried = format!("find a usable rsync on {}", at.place);
+    Err(Failure::new(FailureKind::Refused, tried, first).hint("install rsync 3.1 or newer there"))
 }
 
 /// Why nothing is to be copied, if so.
@@ -225,8 +239,7 @@ fn idle(by: TransferBy) -> Option<&'static str> {
 
 async fn ensure_agreed(cx: &StepContext) -> Result<(), Failure> {
     let (source, target): (&SiteName, &SiteName) = (cx.direction.site(End::Source), cx.direction.site(End::Target));
-    let ours = require_direction(cx, source).await?;
-    let theirs = require_direction(cx, target).await?;
+    let (ours, theirs) = try_join(require_direction(cx, source), require_direction(cx, target)).await?;
     if ours.epoch == theirs.epoch {
         return Ok(());
     }
@@ -261,11 +274,11 @@ impl Step for Transfer {
         let Job { point, route, adding, changing, marking, folders, only_there } =
             self.plan(cx, &source, &target, true).await?;
         let ours = source.marker(cx, &point).await?;
-        for folder in folders {
-            make_folder(cx, &target.place, Path::new(&path_arg(&target.tree.root().join(folder))?)).await?;
-        }
+        let folders: Vec<PathBuf> = folders.iter().map(|folder| target.tree.root().join(folder)).collect();
+        make_folders(cx, &target.place, &folders).await?;
         let streams = usize::from(cx.estate.transfer.streams.unwrap_or(1));
-        let mut copied = run_all(cx, &route.place, adding, streams).await?;
+        let mut copied = spread::ahead(cx, &source, &route.place, &adding, streams).await?;
+        copied.extend(run_all(cx, &route.place, adding, streams).await?);
         ensure_whole(&copied, &point)?;
         let (mut limited, mut warnings) = (Vec::new(), Vec::new());
         for task in changing {

@@ -5,6 +5,8 @@ use std::process::Command as Process;
 use std::time::Instant;
 
 use super::*;
+use tokio::time::timeout;
+
 use crate::port::{Arg, Command, Exit, JobState};
 
 const AT: Place = Place::Console;
@@ -236,6 +238,46 @@ async fn a_job_runs_once_and_its_output_is_exact() {
     assert_eq!(gone.state, JobState::Absent);
 }
 
+#[tokio::test]
+async fn long_output_is_handed_over_in_pieces_and_is_exact() {
+    let lab = lab();
+    let (job, data) = (job("stream"), bytes(5_000_000));
+    lab.start(&job, Pipeline::from(Command::new("cat")).stdin(data.clone())).await;
+    lab.follow(&job).await;
+    let look = async |offset, most| {
+        let (sender, mut pieces) = mpsc::channel(1);
+        let look = Look { offset, wait: LIMIT, most };
+        let collect = async {
+            let mut all: Vec<Vec<u8>> = Vec::new();
+            while let Some(piece) = pieces.recv().await {
+                all.push(piece);
+            }
+            all
+        };
+        let (state, all) = tokio::join!(lab.world.job_follow(&AT, &job, look, sender), collect);
+        (state.expect("a look"), all)
+    };
+    let ended = JobState::Ended(vec![Exit::Code(0)]);
+    let (state, pieces) = look(7, 4_000_000).await;
+    assert_eq!((state, pieces.concat()), (ended.clone(), data[7..4_000_007].to_vec()));
+    assert!(pieces.len() > 10, "more than a mebibyte was kept together");
+    assert_eq!(look(4_000_007, 4_000_000).await.1.concat(), data[4_000_007..]);
+    assert_eq!(look(5_000_000, 4_000_000).await, (ended, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_reader_who_gives_up_holds_nobody_up() {
+    let lab = lab();
+    let job = job("unread");
+    lab.start(&job, Pipeline::from(Command::new("cat")).stdin(bytes(3_000_000))).await;
+    lab.follow(&job).await;
+    let (sender, pieces) = mpsc::channel(1);
+    drop(pieces);
+    let look = Look { offset: 0, wait: LIMIT, most: 3_000_000 };
+    let seen = timeout(LIMIT, lab.world.job_follow(&AT, &job, look, sender)).await.expect("it comes back");
+    assert_eq!(seen.expect_err("not all was taken").kind, ReachErrorKind::Refused);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_starts_at_once_are_one_job() {
     let lab = lab();
@@ -383,7 +425,7 @@ async fn every_shell_that_may_be_sh_understands_the_scripts() {
     let folder = tempfile::tempdir().expect("a folder");
     let jobs = super::super::shell::quote(folder.path().join("jobs").to_str().expect("UTF-8"));
     for shell in ["/bin/sh", "/bin/bash"] {
-        let run = async |script: &Script| local::run(shell, "here", script, LIMIT).await.expect("it ran");
+        let run = async |script: &Script| local::run(shell, "here", script, LIMIT, None).await.expect("it ran");
         let pipeline = Pipeline::from(sh("cat; exit 3")).stdin("it's").pipe(Command::new("cat"));
         let said = run(&Script::pipeline("n", &pipeline).expect("a script")).await;
         assert_eq!(read_codes(&said.ending, 2), [Exit::Code(3), Exit::Code(0)], "{shell}");
@@ -392,9 +434,11 @@ async fn every_shell_that_may_be_sh_understands_the_scripts() {
         let slow = Pipeline::from(sh("echo on; sleep 71"));
         let said = run(&job::start("n", &jobs, &job, &slow).expect("a script")).await;
         assert_eq!(job::read_start(&said.stdout), Some(JobStart::Started), "{shell}: {said:?}");
-        let said = run(&job::poll("n", &jobs, &job, 0, LIMIT)).await;
+        let asked = Instant::now();
+        let said = run(&job::poll("n", &jobs, &job, Look { offset: 0, wait: LIMIT, most: job::LOOK })).await;
+        assert!(asked.elapsed() >= Duration::from_millis(400), "{shell}: more of it is waited for");
         let look = JobPoll { state: JobState::Running, output: b"on\n".to_vec(), next_offset: 3 };
-        assert_eq!(job::read_poll(&said.stdout, 0), Some(look), "{shell}: {said:?}");
+        assert_eq!(job::read_poll(said.stdout.clone(), 0), Some(look), "{shell}: {said:?}");
         let said = run(&job::cancel("n", &jobs, &job, LIMIT)).await;
         let ended = JobCancel { state: JobState::Ended(vec![Exit::Code(143)]), survivors: Vec::new() };
         assert_eq!(job::read_cancel(&said.stdout), Some(ended), "{shell}: {said:?}");
