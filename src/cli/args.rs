@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use super::{attach, cancel, check, completions, demo, doctor, init, kinds, plan, resume, run, runs, schema, status};
+use super::{
+    attach, cancel, check, completions, console, demo, doctor, init, kinds, plan, resume, run, runs, schema, status,
+    theme,
+};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -18,14 +21,14 @@ Exit codes:
 
 /// Replication, switchover and failover between two sites.
 #[derive(Debug, Parser)]
-#[command(name = "changeover", version, about, after_help = AFTER_HELP, arg_required_else_help = true)]
+#[command(name = "changeover", version, about, after_help = AFTER_HELP)]
 pub struct Args {
     /// What all commands share.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// What to do; without it the console opens.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// The options that all commands share.
@@ -48,6 +51,8 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Open the console: both sites live, runbooks, runs and their logs
+    Console(console::ConsoleArgs),
     /// Show the program at work on a simulated world; needs no configuration and touches nothing
     Demo(demo::DemoArgs),
     /// Find everything that is wrong with the estate and its runbooks, without touching any host
@@ -70,10 +75,12 @@ pub enum Command {
     Cancel(cancel::CancelArgs),
     /// List runs, show one, print what its steps printed
     Runs(runs::RunsArgs),
-    /// Show which way the direction goes, what runs, and how old the last good copy is
+    /// Show which way the direction goes, what runs, how old the last good copy is, and how well both sites are
     Status(status::StatusArgs),
     /// Find what this machine and every host lack
     Doctor(doctor::DoctorArgs),
+    /// List themes of the screen, show one, or find what is wrong with one
+    Theme(theme::ThemeArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }

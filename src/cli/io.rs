@@ -49,6 +49,19 @@ impl Io {
         }
     }
 
+    /// Streams that nobody reads: for work under a screen, which must not print into it.
+    pub(super) fn silent() -> Self {
+        Self {
+            input: Box::new(std::io::empty()),
+            out: Box::new(std::io::sink()),
+            err: Box::new(std::io::sink()),
+            is_interactive: false,
+            is_terminal: false,
+            width: 100,
+            colour: false,
+        }
+    }
+
     /// What the user asked for goes before what the environment says.
     pub(super) fn choose_colour(&mut self, choice: ColorChoice) {
         match choice {

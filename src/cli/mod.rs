@@ -8,6 +8,8 @@ mod cancel;
 mod check;
 mod completions;
 mod conduct;
+pub mod config;
+mod console;
 mod demo;
 mod diagnostics;
 mod direction;
@@ -16,6 +18,7 @@ mod error;
 mod init;
 mod io;
 mod kinds;
+mod lines;
 mod live;
 pub mod load;
 mod output;
@@ -26,12 +29,13 @@ mod run;
 mod runs;
 mod schema;
 mod status;
+mod theme;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 pub use diagnostics::{Excerpts, problems_json};
 pub use error::{CliError, Exit};
@@ -70,6 +74,12 @@ pub fn run_line(arguments: impl IntoIterator<Item = OsString>, mut io: Io, place
         Err(problem) => return usage(&problem, &mut io),
     };
     io.choose_colour(global.color);
+    let opens = io.is_interactive && io.is_terminal;
+    let Some(command) = command.or_else(|| opens.then(|| Command::Console(console::ConsoleArgs::default()))) else {
+        // No command and no terminal to open the console on: what there is to choose from.
+        drop(write!(io.err, "{}", Args::command().render_help()));
+        return Exit::Invalid;
+    };
     let mut app = App { global, places, io, catalogue: catalogue() };
     match dispatch(&mut app, command) {
         Ok(exit) => exit,
@@ -79,6 +89,7 @@ pub fn run_line(arguments: impl IntoIterator<Item = OsString>, mut io: Io, place
 
 fn dispatch(app: &mut App, command: Command) -> Result<Exit, CliError> {
     match command {
+        Command::Console(args) => console::run(app, &args),
         Command::Demo(args) => demo::run(app, &args),
         Command::Check(args) => check::run(app, &args),
         Command::Init(args) => init::run(app, args),
@@ -92,6 +103,7 @@ fn dispatch(app: &mut App, command: Command) -> Result<Exit, CliError> {
         Command::Cancel(args) => cancel::run(app, &args),
         Command::Runs(args) => runs::run(app, args),
         Command::Status(args) => status::run(app, &args),
+        Command::Theme(args) => theme::run(app, args),
         Command::Doctor(args) => doctor::run(app, &args),
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::live::{Live, locked, not_kept};
 use super::output::Output;
-use super::run::{carry_out, engine_config, engine_failed};
+use super::run::{ON_RECORD, carry_out, detach, engine_config, engine_failed};
 use super::{App, CliError, Exit, load};
 use crate::engine::{Change, Engine, what_changed};
 use crate::model::{Direction, Outcome, RunOutcome};
@@ -22,16 +22,28 @@ pub struct ResumeArgs {
     /// The run: its id, the beginning of it, or `latest`
     #[arg(default_value = "latest")]
     run: String,
+    /// Take it up in a process of its own and return once that has it
+    #[arg(long, conflicts_with = "scheduled")]
+    detach: bool,
     /// Ask nobody: what would be asked is answered with no
     #[arg(long)]
     scheduled: bool,
+    /// This process was started by `--detach`
+    #[arg(long, hide = true)]
+    detached: bool,
+    /// From where it was asked for
+    #[arg(long, hide = true, default_value = "terminal")]
+    through: String,
     /// How to show what happens
     #[arg(long, value_name = "HOW", default_value = "auto")]
     output: Output,
 }
 
 pub(super) fn run(app: &mut App, args: &ResumeArgs) -> Result<Exit, CliError> {
-    let live = Live::open(app, if args.scheduled { "cron" } else { "terminal" })?;
+    if args.detach {
+        return detach(app);
+    }
+    let live = Live::open(app, if args.scheduled { "cron" } else { args.through.as_str() })?;
     let run = live.record.find(&args.run)?;
     let lock = live.record.store.lock(&live.holder(&run)).map_err(|error| locked(&error))?;
     let (journal, history) = live.record.store.resume_run(&run).map_err(|error| not_kept(&error))?;
@@ -43,7 +55,7 @@ pub(super) fn run(app: &mut App, args: &ResumeArgs) -> Result<Exit, CliError> {
     if let RunPhase::Ended(RunOutcome::Done { .. }) = before.phase {
         return Err(CliError::invalid(format!("run {run} is done; there is nothing to resume")));
     }
-    let unattended = args.scheduled || !app.io.is_interactive;
+    let unattended = args.scheduled || !app.io.is_interactive && !args.detached;
     let exit = super::block_on(async {
         live.world.preconnect().await;
         let (direction, _) = live.direction(Some(&before.plan.direction.source)).await?;
@@ -51,7 +63,12 @@ pub(super) fn run(app: &mut App, args: &ResumeArgs) -> Result<Exit, CliError> {
         let (events, told) = mpsc::unbounded_channel();
         let config = engine_config(&live, &journal, events, unattended);
         let engine = Engine::resume(config, &history).map_err(|error| engine_failed(&error, &run))?;
-        carry_out(app, &live, engine, journal, told, args.output).await
+        if args.detached {
+            writeln!(app.io.out, "{ON_RECORD}{run}")?;
+            app.io.out.flush()?;
+        }
+        let output = if args.detached { Output::None } else { args.output };
+        carry_out(app, &live, engine, journal, told, output).await
     });
     drop(lock);
     exit

@@ -21,7 +21,7 @@ use crate::run::{RunPhase, RunState};
 use crate::session::Viewers;
 
 /// The word with which a detached run tells its parent that it is on record.
-const ON_RECORD: &str = "on record: ";
+pub(super) const ON_RECORD: &str = "on record: ";
 
 /// How long viewers may take to see the end.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
@@ -46,13 +46,16 @@ pub struct RunArgs {
     /// This process was started by `--detach`
     #[arg(long, hide = true)]
     detached: bool,
+    /// From where it was asked for
+    #[arg(long, hide = true, default_value = "terminal")]
+    through: String,
 }
 
 pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
     if args.detach {
         return detach(app);
     }
-    let through = if args.scheduled { "cron" } else { "terminal" };
+    let through = if args.scheduled { "cron" } else { args.through.as_str() };
     let live = Live::open(app, through)?;
     let (runbook, origin, warnings) = load::runbook(app, &live.record.estate, &args.runbook)?;
     print_warnings(app, &warnings)?;
@@ -183,7 +186,7 @@ fn tell_turn(app: &mut App, direction: &Direction, on_record: bool) -> Result<()
 }
 
 /// Starts this very command again in a process of its own, and waits until the run is on record or has failed to be.
-fn detach(app: &mut App) -> Result<Exit, CliError> {
+pub(super) fn detach(app: &mut App) -> Result<Exit, CliError> {
     let failed = |what: &str, error: &std::io::Error| CliError::new(Exit::Failed, format!("cannot {what}: {error}"));
     let program = std::env::current_exe().map_err(|error| failed("find this program", &error))?;
     let arguments =

@@ -67,14 +67,14 @@ pub fn parse_key(text: &str) -> Result<Key, String> {
         (Some('f'), Some(_)) if rest[1..].parse::<u8>().is_ok_and(|n| (1..=12).contains(&n)) => {
             KeyCode::F(rest[1..].parse().unwrap_or(1))
         }
-        _ => NAMED
-            .iter()
-            .find(|(name, _)| *name == rest)
-            .map(|(_, code)| *code)
-            .ok_or_else(|| format!("`{}` is no key: write for example `g`, `ctrl-d`, `f1`, `pgdn`", text.escape_debug()))?,
+        _ => NAMED.iter().find(|(name, _)| *name == rest).map(|(_, code)| *code).ok_or_else(|| {
+            format!("`{}` is no key: write for example `g`, `ctrl-d`, `f1`, `pgdn`", text.escape_debug())
+        })?,
     };
     if key.shift && !matches!(key.code, KeyCode::Tab) {
-        return Err(format!("`{text}`: of the keys with shift only `shift-tab` arrives everywhere; write a letter large"));
+        return Err(format!(
+            "`{text}`: of the keys with shift only `shift-tab` arrives everywhere; write a letter large"
+        ));
     }
     if key.ctrl {
         match key.code {
@@ -224,7 +224,8 @@ mod tests {
         for text in ["g", "G", "?", "/", "ctrl-d", "space", "f1", "f12", "pgdn", "shift-tab", "esc", "g g"] {
             assert_eq!(parse_chord(text).map(|chord| shown(&chord)), Ok(text.to_owned()));
         }
-        for text in ["", "ctrl-h", "ctrl-i", "ctrl-j", "ctrl-c", "ctrl-enter", "shift-a", "f13", "é", "nope", "a b c"] {
+        for text in ["", "ctrl-h", "ctrl-i", "ctrl-j", "ctrl-c", "ctrl-enter", "shift-a", "f13", "é", "nope", "a b c"]
+        {
             assert!(parse_chord(text).is_err(), "{text}");
         }
     }

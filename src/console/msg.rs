@@ -64,6 +64,8 @@ pub enum Msg {
     Resize(u16, u16),
     /// It is so late.
     Tick(Timestamp),
+    /// It is so late for the person at the keyboard, where the world has a time of its own.
+    Wall(Timestamp),
     /// A probe looked.
     Health(Box<Observation>),
     /// Which way the estate goes.

@@ -53,8 +53,14 @@ pub struct Settings {
     pub reduced_motion: bool,
     /// The mouse is taken.
     pub mouse: bool,
+    /// The bell rings when a person is needed.
+    pub bell: bool,
+    /// The desktop is told when a person is needed.
+    pub notify: bool,
     /// Addresses are hidden.
     pub privacy: bool,
+    /// The time zone of what is shown.
+    pub zone: jiff::tz::TimeZone,
     /// The keys.
     pub keys: Keymap,
 }
@@ -94,6 +100,8 @@ pub struct State {
     pub size: (u16, u16),
     /// The time.
     pub now: Timestamp,
+    /// The time of the person at the keyboard.
+    pub(super) wall: Timestamp,
     /// When the key before came.
     pub(super) last_key: Timestamp,
     /// How many keys in a row came faster than fingers.
@@ -159,6 +167,7 @@ impl State {
             settings,
             size: (80, 24),
             now,
+            wall: now,
             last_key: Timestamp::UNIX_EPOCH,
             burst: 0,
             typed: Vec::new(),

@@ -39,7 +39,11 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.size = (width, height);
             fit(state, &mut effects);
         }
-        Msg::Tick(now) => on_tick(state, now),
+        Msg::Tick(now) => {
+            state.wall = now;
+            on_tick(state, now);
+        }
+        Msg::Wall(now) => state.wall = now,
         Msg::Health(observation) => {
             state.health.apply(&observation);
             world_may_have_changed(state);
@@ -62,8 +66,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             effects.push(Effect::Open(run));
         }
         Msg::Started(Err(why)) => {
-            state.dialog =
-                Some(Dialog::Text { title: SafeText::line("It could not be begun"), text: why, top: 0 });
+            state.dialog = Some(Dialog::Text { title: SafeText::line("It could not be begun"), text: why, top: 0 });
         }
         Msg::Opened { run, events, live } => opened(state, run, events, live, &mut effects),
         Msg::NotOpened(run, why) => state.tell(format!("{run} cannot be looked at: {why}"), true),
@@ -79,6 +82,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             }
             effects.push(Effect::Refresh);
         }
+        // Lines of what is not looked at any more came too late.
+        Msg::Lines(lines) if lines.source.is_some() && lines.source != source(state) => {}
         Msg::Lines(lines) => {
             if lines.found == Some(false) {
                 state.tell("nothing found", false);
@@ -224,8 +229,8 @@ fn call(state: &mut State, effects: &mut Vec<Effect>) {
 // ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
-    let too_fast = state.now.duration_since(state.last_key) < TOO_FAST;
-    state.last_key = state.now;
+    let too_fast = state.wall.duration_since(state.last_key) < TOO_FAST;
+    state.last_key = state.wall;
     state.burst = if too_fast { state.burst.saturating_add(1) } else { 0 };
     if key.ctrl && key.code == KeyCode::Char('z') {
         effects.push(Effect::Suspend);
@@ -281,10 +286,7 @@ fn on_plain_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
             {
                 let entry = action::of(elsewhere);
                 if let action::Where::In(pane) = entry.scope {
-                    state.tell(
-                        format!("{c} is `{}` in pane {} {}", entry.name, pane.number(), pane.title()),
-                        false,
-                    );
+                    state.tell(format!("{c} is `{}` in pane {} {}", entry.name, pane.number(), pane.title()), false);
                 }
             }
         }
@@ -697,13 +699,16 @@ fn act(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effe
             effects.push(Effect::Mouse(state.settings.mouse));
         }
         Action::Privacy => state.settings.privacy = !state.settings.privacy,
-        Action::Answer => match state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next())
-        {
-            Some(prompt) => {
-                state.dialog = Some(Dialog::Answer(Answering { prompt: prompt.id, typed: Line::default(), note: None }));
+        Action::Answer if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
+        Action::Answer => {
+            match state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next()) {
+                Some(prompt) => {
+                    state.dialog =
+                        Some(Dialog::Answer(Answering { prompt: prompt.id, typed: Line::default(), note: None }));
+                }
+                None => state.tell("no run asks anything", false),
             }
-            None => state.tell("no run asks anything", false),
-        },
+        }
         Action::Copy => copy(state, effects),
         _ if moves(action).is_some() => travel(state, action, effects),
         Action::Left | Action::Right => sideways(state, action),
@@ -999,7 +1004,8 @@ fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
                     SafeText::line("Asked a second time, they are stopped too. The run can be resumed."),
                 ]
             };
-            let question = if again { "Stop the running steps as well?" } else { "Stop the run after its running steps?" };
+            let question =
+                if again { "Stop the running steps as well?" } else { "Stop the run after its running steps?" };
             state.dialog = Some(Dialog::Confirm(Confirm {
                 deed: Deed::Cancel(reason),
                 question: SafeText::line(question),

@@ -102,10 +102,20 @@ names! {
     StageId, "stage id";
     /// A step of a stage. Unique within the whole runbook, because captures name it without its stage.
     StepId, "step id";
+    /// A theme of the screen.
+    ThemeName, "theme name";
     /// One dated state of all stores together. Lower case, so that it is a legal snapshot name too.
     PointId, "restore point id";
     /// One execution of a plan.
     RunId, "run id";
+}
+
+impl ThemeName {
+    /// The theme that holds when nobody has chosen one.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self("dark".to_owned())
+    }
 }
 
 /// A step within its stage: the stable identity that the journal, the screen and the user's selection use.

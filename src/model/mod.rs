@@ -15,7 +15,8 @@ pub use amount::{ByteSize, Counted, LIMIT_PATTERN, Limit, SPAN_PATTERN, Span};
 pub use diagnostic::{Diagnostic, Severity, SourceText, did_you_mean};
 pub use direction::{Direction, DirectionRecord, End, Epoch};
 pub use ids::{
-    HostName, InvalidName, NAME_PATTERN, PointId, RunId, ServiceName, SiteName, StageId, StepId, StepKey, UnitKey,
+    HostName, InvalidName, NAME_PATTERN, PointId, RunId, ServiceName, SiteName, StageId, StepId, StepKey, ThemeName,
+    UnitKey,
 };
 pub use outcome::{CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, Skip};
 pub use secret::{CommandForm, Secret, SecretSource};

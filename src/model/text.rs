@@ -23,6 +23,9 @@ const MARKS_CAP: usize = 4;
 pub struct SafeText(String);
 
 impl SafeText {
+    /// How many bytes of a line are kept; the rest is counted and said.
+    pub const LONGEST: usize = LINE_CAP;
+
     /// Makes several lines safe; a trailing newline is dropped.
     #[must_use]
     pub fn block(text: &str) -> Self {
@@ -54,6 +57,25 @@ impl SafeText {
     #[must_use]
     pub fn bytes(bytes: &[u8]) -> Self {
         Self::block(&String::from_utf8_lossy(bytes))
+    }
+
+    /// Makes the beginning of one line of unknown encoding safe; what was not read of it is counted and said.
+    ///
+    /// `length` is how many bytes the whole line has. Of `start` no more than [`Self::LONGEST`] bytes and a whole
+    /// character are used: whoever gives one byte more lets the cut fall between two characters.
+    #[must_use]
+    pub fn line_start(start: &[u8], length: u64) -> Self {
+        let mut cut = start.len().min(Self::LONGEST);
+        // At most three bytes of a character can stand before the cut; more of them are no character.
+        for _ in 0..3 {
+            if cut > 0 && start.get(cut).is_some_and(|byte| byte & 0xC0 == 0x80) {
+                cut -= 1;
+            }
+        }
+        let mut out = String::with_capacity(cut);
+        push_kept(&mut out, &String::from_utf8_lossy(&start[..cut]));
+        push_left_out(&mut out, length.saturating_sub(cut as u64));
+        Self(out)
     }
 
     /// The text.
@@ -107,6 +129,12 @@ fn push_line(out: &mut String, line: &str) {
         cut -= 1;
     }
     let (kept, dropped) = line.split_at(cut);
+    push_kept(out, kept);
+    push_left_out(out, dropped.len() as u64);
+}
+
+/// Appends what is kept of a line.
+fn push_kept(out: &mut String, kept: &str) {
     let mut marks = 0;
     let mut column = 0;
     let mut rest = kept;
@@ -140,8 +168,12 @@ fn push_line(out: &mut String, line: &str) {
         marks = 0;
         column += out[before..].chars().map(|c| c.width().unwrap_or(0)).sum::<usize>();
     }
-    if !dropped.is_empty() {
-        out.extend(["…[+", &dropped.len().to_string(), " bytes]"]);
+}
+
+/// Says how many bytes of a line were left out, if any were.
+fn push_left_out(out: &mut String, bytes: u64) {
+    if bytes > 0 {
+        out.extend(["…[+", &bytes.to_string(), " bytes]"]);
     }
 }
 
@@ -197,6 +229,24 @@ mod tests {
     fn long_lines_say_what_was_left_out() {
         let text = SafeText::block(&"x".repeat(LINE_CAP + 812));
         assert!(text.as_str().ends_with("…[+812 bytes]"));
+    }
+
+    #[test]
+    fn the_start_of_a_line_is_shown_as_the_whole_line_is() {
+        for line in [
+            String::new(),
+            "short \u{1b}[1mline\u{1b}[0m".to_owned(),
+            "x".repeat(LINE_CAP),
+            "x".repeat(LINE_CAP + 1),
+            "ä".repeat(LINE_CAP),
+            format!("x{}", "ä".repeat(LINE_CAP)),
+            format!("xx{}", "\u{1f600}".repeat(LINE_CAP)),
+        ] {
+            let start = &line.as_bytes()[..line.len().min(LINE_CAP + 1)];
+            assert_eq!(SafeText::line_start(start, line.len() as u64), SafeText::bytes(line.as_bytes()));
+        }
+        let broken = SafeText::line_start(&[0x80; LINE_CAP + 1], 20_000);
+        assert!(broken.as_str().ends_with(&format!("…[+{} bytes]", 20_000 - LINE_CAP + 3)), "{broken}");
     }
 
     proptest! {

@@ -119,12 +119,16 @@ mod tests {
             ("#ffffff", "231", "bright_white"),
             ("#000000", "16", "black"),
             ("#808080", "244", "bright_black"),
-            ("#0072b2", "25", "bright_blue"),
+            ("#0072b2", "25", "blue"),
             ("#e69f00", "178", "yellow"),
             // Of Solarized: dull, but not grey.
-            ("#859900", "100", "green"),
+            ("#719e07", "70", "green"),
             ("#b58900", "136", "yellow"),
-            ("#dc322f", "160", "red"),
+            ("#dc322f", "160", "bright_red"),
+            // Dark, but yellow.
+            ("#7a6400", "94", "yellow"),
+            // With a tinge that sixteen colours cannot show.
+            ("#002b36", "235", "black"),
         ] {
             let ink = Ink { fg: Some(color(wanted)), bold: true, ..Ink::default() };
             let at = |depth| ink.at(depth).fg.map(|color| color.to_string()).unwrap_or_default();

@@ -14,8 +14,8 @@ fn linear(Rgb(red, green, blue): Rgb) -> Linear {
     })
 }
 
-fn times(matrix: &[[f64; 3]; 3], [x, y, z]: Linear) -> Linear {
-    matrix.map(|[a, b, c]| z.mul_add(c, x.mul_add(a, y * b)))
+fn times(matrix: &[[f64; 3]; 3], light: Linear) -> Linear {
+    matrix.map(|row| row.iter().zip(&light).map(|(weight, part)| weight * part).sum())
 }
 
 /// Oklab (B. Ottosson, "A perceptual color space for image processing", 2020): lightness, green to red, blue to yellow.
@@ -33,8 +33,8 @@ fn oklab(light: Linear) -> Linear {
     times(&TO_LAB, times(&TO_CONES, light).map(f64::cbrt))
 }
 
-fn apart([a, b, c]: Linear, [x, y, z]: Linear) -> f64 {
-    (a - x).hypot(b - y).hypot(c - z)
+fn apart(one: Linear, other: Linear) -> f64 {
+    (one[0] - other[0]).hypot(one[1] - other[1]).hypot(one[2] - other[2])
 }
 
 /// How colourful: 0 for greys.
@@ -42,28 +42,37 @@ fn chroma([_, a, b]: Linear) -> f64 {
     a.hypot(b)
 }
 
-/// Below this a colour counts as grey. The least colourful of the sixteen has 0.13.
-const GREY: f64 = 0.04;
-
-/// The nearest of `candidates`. What is colourful never becomes a grey: a hue means more than lightness does.
-fn nearest(wanted: Rgb, candidates: impl Iterator<Item = Color>) -> Option<Color> {
-    let wanted = oklab(linear(wanted));
-    let is_grey = chroma(wanted) < GREY;
-    candidates
-        .map(|candidate| (candidate, oklab(linear(candidate.rgb()))))
-        .filter(|(_, lab)| (chroma(*lab) < GREY) == is_grey)
-        .min_by(|(_, one), (_, other)| apart(wanted, *one).total_cmp(&apart(wanted, *other)))
-        .map(|(candidate, _)| candidate)
+/// The angle of the hue, in radians. Greys have none.
+fn hue([_, a, b]: Linear) -> f64 {
+    b.atan2(a)
 }
+
+/// Below this a colour counts as grey. The least colourful of the sixteen has 0.13.
+const GREY: f64 = 0.06;
 
 /// The nearest of the 240 colours that look the same in every terminal with 256.
 pub(super) fn nearest_of_256(wanted: Rgb) -> Color {
-    nearest(wanted, (16..=255).map(Color::Index)).unwrap_or(Color::Rgb(wanted))
+    let lab = oklab(linear(wanted));
+    nearest((16..=255).map(Color::Index), |candidate| apart(lab, candidate)).unwrap_or(Color::Rgb(wanted))
 }
 
-/// The nearest of the sixteen, as xterm draws them.
+/// The nearest of the sixteen, as xterm draws them: of the greys by lightness, of the others by hue before lightness,
+/// for with so few the hue is what carries the meaning.
 pub(super) fn nearest_of_16(wanted: Rgb) -> Color {
-    nearest(wanted, Named::ALL.into_iter().map(Color::Named)).unwrap_or(Color::Named(Named::White))
+    let lab = oklab(linear(wanted));
+    let is_grey = chroma(lab) < GREY;
+    let all = Named::ALL.into_iter().map(Color::Named);
+    nearest(all.filter(|candidate| (chroma(oklab(linear(candidate.rgb()))) < GREY) == is_grey), |candidate| {
+        let turn = if is_grey { 0.0 } else { (hue(lab) - hue(candidate)).abs() };
+        (lab[0] - candidate[0]).hypot(turn.min(std::f64::consts::TAU - turn))
+    })
+    .unwrap_or(Color::Named(Named::White))
+}
+
+/// The candidate for which `distance` is least.
+fn nearest(candidates: impl Iterator<Item = Color>, distance: impl Fn(Linear) -> f64) -> Option<Color> {
+    let distance = |color: &Color| distance(oklab(linear(color.rgb())));
+    candidates.min_by(|one, other| distance(one).total_cmp(&distance(other)))
 }
 
 /// How well one colour is read on the other, 1 to 21 (WCAG 2.2, "contrast ratio").

@@ -15,7 +15,7 @@ pub use ink::{Depth, Ink};
 pub use light::{Vision, contrast};
 pub use look::{ColorWish, Look};
 pub use scope::Scope;
-pub use theme::Theme;
+pub use theme::{SHIPPED_THEMES, Theme, ThemeFile, Themes};
 
 /// How something is or ended: a shape, a word and a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

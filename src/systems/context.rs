@@ -133,6 +133,39 @@ impl StepContext {
         }
     }
 
+    /// The context of a look from outside any run: it has no durable jobs, nobody hears it, and it is stopped by being
+    /// dropped.
+    ///
+    /// # Panics
+    /// Never: the names are valid.
+    #[must_use]
+    pub fn of_look(
+        (reach, clock, estate): (Arc<dyn Reach>, Arc<dyn Clock>, Arc<Estate>),
+        direction: Direction,
+        site: &SiteName,
+        service: Option<ServiceName>,
+        host: Option<HostName>,
+    ) -> Self {
+        let step = UnitKey::try_from("health/look".to_owned()).expect("a valid name").step;
+        Self {
+            reach,
+            clock,
+            estate,
+            run: RunId::new("health").expect("a valid name"),
+            point: PointId::new("health").expect("a valid name"),
+            unit: UnitKey { step, site: Some(site.clone()), host: host.clone() },
+            attempt: 1,
+            end: direction.end_of(site),
+            direction,
+            host,
+            first: true,
+            service,
+            voice: Voice::new().0,
+            cancel: CancellationToken::new(),
+            jobs: JobLog::default(),
+        }
+    }
+
     /// The site it acts at.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ pub mod held;
 mod job;
 #[cfg(test)]
 pub(crate) mod local;
-mod probe;
+pub(crate) mod probe;
 pub mod remote;
 pub mod rsync;
 mod step;
@@ -26,13 +26,14 @@ pub mod basic;
 pub mod elasticsearch;
 pub mod exchange;
 pub mod files;
+pub mod host;
 pub mod mysql;
 pub mod redis;
 
 pub use argv::Argv;
 pub use context::{Circumstances, JobLog, StepContext, Voice, VoiceMessage};
 pub use job::{JobRun, run_job, run_job_watched};
-pub use probe::{Condition, Figure, Probe, Reading, Unit};
+pub use probe::{Condition, Figure, Probe, ProbeEntry, Reading, Unit};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, Wrap, service_kind,
     step_kind,

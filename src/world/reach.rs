@@ -7,12 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::fault::SILENCE;
-use super::host::{Job, JobLife, Power, Work, touches_share};
+use super::host::{Job, JobLife, Power, Work, time_limit, touches_share};
 use super::spec::{Listener, listener};
 use super::{Channel, Due, Fault, Mishap, Spec, State, Store, WorldClock, Zone, app, cache, search, sql};
 use crate::model::{HostName, Secret, SecretSource, SiteName};
 use crate::port::{
-    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place, Reach,
+    ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place, Reach,
     ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint, SqlRows, SqlStatement,
 };
 
@@ -209,9 +209,11 @@ impl Reach for SimulatedWorld {
             let stalled = state.sites.get(target.site).is_some_and(|site| site.share_stalled);
             if stalled && state.machine(target.site, host).is_some_and(|on| touches_share(&on, pipeline)) {
                 // What touches a share that does not answer hangs; the effect of this command never happens.
-                let nothing =
+                let mut nothing =
                     ExecOutput { exits: Vec::new(), stdout: Vec::new(), stderr: Vec::new(), truncated: false };
-                return (nothing, Duration::MAX);
+                let limit = time_limit(pipeline);
+                nothing.exits.extend(limit.map(|_| Exit::Code(137)));
+                return (nothing, limit.unwrap_or(Duration::MAX));
             }
             let slowness = state.slowness(target.site);
             let Some(mut machine) = state.machine(target.site, host) else { unreachable!("it listens") };

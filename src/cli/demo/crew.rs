@@ -58,6 +58,18 @@ pub(super) struct Prepared {
     pub(super) folder: PathBuf,
 }
 
+impl Prepared {
+    /// The estate of the simulated world.
+    pub(super) fn estate(&self) -> Arc<Estate> {
+        Arc::clone(&self.estate)
+    }
+
+    /// The record of this demo.
+    pub(super) fn store(&self) -> Store {
+        self.store.clone()
+    }
+}
+
 /// Plans the runbooks, and makes room for the record of this demo: it replaces that of the one before.
 pub(super) fn prepare(app: &mut App, args: &DemoArgs, spec: &Spec, runbooks: &[String]) -> Result<Prepared, CliError> {
     let estate = spec.estate().map_err(|error| CliError::new(Exit::Failed, format!("the demo's estate: {error}")))?;
@@ -140,6 +152,13 @@ impl<'a> Crew<'a> {
         }
     }
 
+    /// The same for a screen: somebody is there to answer, and does so through the run's socket.
+    pub(super) fn watched(mut self) -> Self {
+        self.attended = true;
+        self.at_terminal = false;
+        self
+    }
+
     /// Does what it is told until nobody tells it anything more.
     pub(super) async fn serve(&mut self, mut orders: mpsc::UnboundedReceiver<Order>) -> Result<(), CliError> {
         while let Some(order) = orders.recv().await {
@@ -159,6 +178,11 @@ impl<'a> Crew<'a> {
         let plan = self.plans.get(runbook).cloned().ok_or_else(|| {
             CliError::new(Exit::Failed, format!("runbook {runbook} was not planned before the demo began"))
         })?;
+        self.begin(plan, quiet).await
+    }
+
+    /// Carries a plan out, to its end.
+    pub(super) async fn begin(&mut self, plan: Plan, quiet: bool) -> Result<RunState, CliError> {
         let clock = self.world.clock();
         let noise = clock.entropy();
         let point = point_id(clock.now(), [noise[0], noise[1]]);
@@ -175,7 +199,7 @@ impl<'a> Crew<'a> {
     }
 
     /// Takes a run up again.
-    async fn resume(&mut self, run: &RunId) -> Result<RunState, CliError> {
+    pub(super) async fn resume(&mut self, run: &RunId) -> Result<RunState, CliError> {
         let (journal, history) = self.store.resume_run(run).map_err(|error| not_kept(&error))?;
         let journal = Arc::new(journal);
         let (events, told) = mpsc::unbounded_channel();

@@ -8,6 +8,7 @@ mod director;
 mod pace;
 mod pages;
 mod play;
+mod screen;
 mod story;
 
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use super::{App, CliError, Exit, load};
 use pace::Speed;
 
 /// The arguments of `demo`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct DemoArgs {
     /// Without the console: carry the runbook out, print what happens, count at the end
     #[arg(long)]
@@ -46,6 +47,9 @@ pub struct DemoArgs {
     /// How to show what happens
     #[arg(long, value_name = "HOW", default_value = "auto")]
     output: Output,
+    /// How the screen looks
+    #[command(flatten)]
+    screen: crate::cli::console::ConsoleArgs,
     /// Print the estate file of the simulated world and end
     #[arg(long)]
     print_estate: bool,
@@ -60,9 +64,11 @@ pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
         return list(app);
     }
     if !args.headless {
-        return Err(CliError::invalid("the demo has no screen of its own yet")
-            .hint("`changeover demo --headless` copies one simulated site to the other and counts")
-            .hint("`changeover demo --list` lists stories in which things break"));
+        if args.scenario.is_some() {
+            return Err(CliError::invalid("stories are told without a screen")
+                .hint("add `--headless`; `--answers FILE` plays an operator"));
+        }
+        return screen::open(app, args);
     }
     if let Some(scenario) = &args.scenario {
         return pace::block_on(args.speed(), |tempo| story::story(app, args, scenario, tempo));

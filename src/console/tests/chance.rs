@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::made::*;
 use crate::console::dialog::Dialog;
 use crate::console::facts::{DirectionFacts, PlanShown};
-use crate::console::log::{LogSource, Lines};
+use crate::console::log::{Lines, LogSource};
 use crate::console::{Effect, Key, KeyCode, Msg, State, update};
 use crate::health::Condition;
 use crate::model::{Failure, FailureKind, SafeText};
-use crate::run::sample;
 use crate::run::PromptKind;
+use crate::run::sample;
 
 /// What terminals answer when they are asked, seconds too late and as if it had been typed.
 const REPLIES: [&str; 7] = [
@@ -34,12 +34,16 @@ pub fn any_key(chance: &mut Rng) -> Key {
         11 => plain(KeyCode::Esc),
         12 => plain(*chance.choice(&[KeyCode::Up, KeyCode::Down, KeyCode::Left, KeyCode::Right]).expect("a key")),
         13 => plain(*chance.choice(&[KeyCode::Home, KeyCode::End, KeyCode::PageUp, KeyCode::PageDown]).expect("a key")),
-        14 => plain(*chance.choice(&[KeyCode::Tab, KeyCode::Backspace, KeyCode::Delete, KeyCode::F(1)]).expect("a key")),
+        14 => {
+            plain(*chance.choice(&[KeyCode::Tab, KeyCode::Backspace, KeyCode::Delete, KeyCode::F(1)]).expect("a key"))
+        }
         15 => Key { ctrl: true, ..plain(KeyCode::Char(char::from(chance.u8(b'a'..=b'z')))) },
         16 => Key { shift: true, ..plain(KeyCode::Tab) },
         17 => plain(KeyCode::Char(chance.char(..))),
         // The keys that lead somewhere, more often than by chance.
-        _ => plain(KeyCode::Char(*chance.choice(&['y', 's', 'p', 'a', 'x', 'R', 'c', '2', '3', ':', 'j', 'k']).expect("a key"))),
+        _ => plain(KeyCode::Char(
+            *chance.choice(&['y', 's', 'p', 'a', 'x', 'R', 'c', '2', '3', ':', 'j', 'k']).expect("a key"),
+        )),
     }
 }
 

@@ -5,8 +5,8 @@ use super::picture::text;
 use crate::console::action::Action;
 use crate::console::{Msg, Pane, State, update};
 use crate::model::SafeText;
-use crate::run::sample;
 use crate::run::PromptKind;
+use crate::run::sample;
 
 fn at(name: &str, state: &State, sizes: &[(u16, u16)]) {
     for (width, height) in sizes {
@@ -25,7 +25,10 @@ fn texts_to_read() {
     press(&mut state, "esc k k k w");
     at("why", &state, &[(80, 24)]);
     let mut back = full();
-    update(&mut back, Msg::Opened { run: sample::run_id(), events: events(asks(restored(), PromptKind::Confirm, None)), live: true });
+    update(
+        &mut back,
+        Msg::Opened { run: sample::run_id(), events: events(asks(restored(), PromptKind::Confirm, None)), live: true },
+    );
     at("card", &back, &LEAST);
 }
 
@@ -54,7 +57,16 @@ fn the_way_to_a_start() {
 fn answers() {
     for (name, story, phrase) in [
         ("answer_confirm", restored(), Some("restart bcp 7f3a")),
-        ("answer_failed", restored().start(ONE).end(500, ONE, crate::model::Outcome::Failed { failure: refused() }, serde_json::json!({})), None),
+        (
+            "answer_failed",
+            restored().start(ONE).end(
+                500,
+                ONE,
+                crate::model::Outcome::Failed { failure: refused() },
+                serde_json::json!({}),
+            ),
+            None,
+        ),
     ] {
         let kind = if phrase.is_some() { PromptKind::Confirm } else { PromptKind::Failed };
         let mut state = with_run(asks(story, kind, phrase), true);
@@ -96,7 +108,10 @@ fn palette_search_and_notices() {
     typed(&mut search, "!done", 100);
     at("search", &search, &BOTH[..1]);
     let mut told = full();
-    update(&mut told, Msg::Told { text: SafeText::line("the session of the run does not answer: it is asked again"), bad: true });
+    update(
+        &mut told,
+        Msg::Told { text: SafeText::line("the session of the run does not answer: it is asked again"), bad: true },
+    );
     at("notice", &told, &BOTH[..1]);
     let mut log = with_run(unknown(), false);
     log.go(Pane::Log);
@@ -135,7 +150,10 @@ fn the_field_and_the_phrase_are_always_in_sight() {
     let phrase = phrase(&state);
     for size in [(60, 15), (80, 24), (200, 60)] {
         let shown = text(&state, size);
-        assert!(shown.contains(&phrase) && shown.contains("> restore xyz") && shown.contains("[ Cancel: esc ]"), "{shown}");
+        assert!(
+            shown.contains(&phrase) && shown.contains("> restore xyz") && shown.contains("[ Cancel: esc ]"),
+            "{shown}"
+        );
     }
     let mut asked = asks(restored(), PromptKind::Confirm, Some("restart bcp 7f3a"));
     if let Some(crate::run::EventKind::PromptOpened { prompt }) = asked.events.last_mut().map(|event| &mut event.kind) {

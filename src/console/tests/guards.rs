@@ -20,7 +20,9 @@ fn enter(state: &mut State) -> Vec<Effect> {
 
 fn gate(state: &State) -> (&str, Option<&str>) {
     match &state.dialog {
-        Some(Dialog::Start(start)) => (start.gate.typed.text(), start.gate.note.as_ref().map(crate::model::SafeText::as_str)),
+        Some(Dialog::Start(start)) => {
+            (start.gate.typed.text(), start.gate.note.as_ref().map(crate::model::SafeText::as_str))
+        }
         other => panic!("the question is gone: {other:?}"),
     }
 }
@@ -34,7 +36,10 @@ fn the_phrase_typed_by_a_person_begins_it() {
         assert_eq!(typed(&mut state, &phrase, 150), []);
         let before = state.clone();
         let effects = enter(&mut state);
-        assert!(matches!(effects.as_slice(), [Effect::Start(request)] if request.runbook.as_str() == name), "{effects:?}");
+        assert!(
+            matches!(effects.as_slice(), [Effect::Start(request)] if request.runbook.as_str() == name),
+            "{effects:?}"
+        );
         assert_eq!(level(&before, &effects[0]), wanted);
         assert!(state.dialog.is_none());
     }
@@ -149,7 +154,8 @@ fn nothing_begins_beside_a_run_nor_from_a_console_that_only_looks() {
         update(&mut state, Msg::Tick(now));
         for pane in Pane::ALL {
             state.go(pane);
-            let mut effects = press(&mut state, "s y enter esc x y enter esc p y enter esc c y enter esc R y enter esc a y enter");
+            let mut effects =
+                press(&mut state, "s y enter esc x y enter esc p y enter esc c y enter esc R y enter esc a y enter");
             effects.extend(press(&mut state, "esc esc"));
             let changing: Vec<&Effect> = effects.iter().filter(|effect| level(&state, effect) > 0).collect();
             assert_eq!(changing, Vec::<&Effect>::new(), "{pane:?}");
@@ -175,13 +181,17 @@ fn answers_are_guarded_as_starts_are() {
     typed(&mut state, "restart bcp 7f3a", 120);
     let before = state.clone();
     let effects = enter(&mut state);
-    assert!(matches!(effects.as_slice(), [Effect::Command(RunCommand::Answer(answer))] if answer.typed.as_deref() == Some("restart bcp 7f3a")));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Command(RunCommand::Answer(answer))] if answer.typed.as_deref() == Some("restart bcp 7f3a"))
+    );
     assert_eq!(level(&before, &effects[0]), 2);
 }
 
 #[test]
 fn pause_continue_stop_and_resume_want_a_y() {
-    for (keys, story, live) in [("p", running(), true), ("c", running(), true), ("x", running(), true), ("R", failed(), false)] {
+    for (keys, story, live) in
+        [("p", running(), true), ("c", running(), true), ("x", running(), true), ("R", failed(), false)]
+    {
         let mut state = with_run(story, live);
         assert_eq!(press(&mut state, keys), [], "{keys}");
         assert_eq!(enter(&mut state), []);
@@ -195,7 +205,23 @@ fn pause_continue_stop_and_resume_want_a_y() {
 
 /// Everything that one press of a key can be.
 fn all_keys() -> Vec<Key> {
-    let named = ["enter", "esc", "tab", "shift-tab", "backspace", "delete", "up", "down", "left", "right", "home", "end", "pgup", "pgdn", "f1"];
+    let named = [
+        "enter",
+        "esc",
+        "tab",
+        "shift-tab",
+        "backspace",
+        "delete",
+        "up",
+        "down",
+        "left",
+        "right",
+        "home",
+        "end",
+        "pgup",
+        "pgdn",
+        "f1",
+    ];
     let mut keys: Vec<Key> = named.iter().map(|name| parse_key(name).expect("a key")).collect();
     keys.extend((b' '..=b'~').map(|c| Key { code: KeyCode::Char(char::from(c)), ctrl: false, shift: false }));
     keys.extend((b'a'..=b'z').map(|c| Key { code: KeyCode::Char(char::from(c)), ctrl: true, shift: false }));
@@ -206,10 +232,16 @@ fn all_keys() -> Vec<Key> {
 fn place(state: &State) -> String {
     let dialog = state.dialog.as_ref().map(std::mem::discriminant);
     let typed: Vec<String> = state.typed.iter().map(ToString::to_string).collect();
-    let selected = (state.at_site, state.runbook.selected, state.past.selected, state.run.as_ref().map(|run| run.selected));
+    let selected =
+        (state.at_site, state.runbook.selected, state.past.selected, state.run.as_ref().map(|run| run.selected));
     format!(
         "{:?} {:?} {} {} {:?} {typed:?} {selected:?} {}",
-        state.focus, dialog, state.palette.is_some(), state.search.is_some(), state.detail, state.frozen
+        state.focus,
+        dialog,
+        state.palette.is_some(),
+        state.search.is_some(),
+        state.detail,
+        state.frozen
     )
 }
 
@@ -261,7 +293,11 @@ fn every_action_keeps_its_level() {
             assert!(state.palette.is_none(), "{} is not found by its name", entry.name);
             assert!(effects.iter().all(|effect| level(&state, effect) == 0), "{}: {effects:?}", entry.name);
             let asks = matches!(state.dialog, Some(Dialog::Confirm(_) | Dialog::Form(_) | Dialog::Planning(..)));
-            assert!(!asks || entry.level > 0 || entry.name == "plan", "{} asks, and the table does not say so", entry.name);
+            assert!(
+                !asks || entry.level > 0 || entry.name == "plan",
+                "{} asks, and the table does not say so",
+                entry.name
+            );
         }
     }
 }

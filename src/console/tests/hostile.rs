@@ -67,7 +67,11 @@ fn is_sane(state: &State, size: (u16, u16)) {
         }
         let symbol = cell.symbol();
         for c in symbol.chars() {
-            assert!(!c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'), "{symbol:?}");
+            assert!(
+                !c.is_control()
+                    && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'),
+                "{symbol:?}"
+            );
         }
         assert!(symbol.chars().count() <= 5, "{symbol:?} has too many marks");
         if column >= x {

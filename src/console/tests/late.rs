@@ -2,7 +2,7 @@
 
 use super::made::*;
 use crate::console::dialog::Dialog;
-use crate::console::log::{LogSource, Lines};
+use crate::console::log::{Lines, LogSource};
 use crate::console::{Effect, Msg, Pane, State, update};
 use crate::model::{RunId, SafeText};
 use crate::run::{PromptKind, sample};
@@ -59,7 +59,13 @@ fn lines_of_another_file_are_not_shown_as_those_of_this_one() {
     press(&mut state, "o");
     let lines = |run: RunId, text: &str| {
         let source = Some(LogSource { run, unit: sample::unit(INDEX), attempt: 1 });
-        Msg::Lines(Box::new(Lines { source, total: 1, counted: true, lines: vec![SafeText::line(text)], ..Lines::default() }))
+        Msg::Lines(Box::new(Lines {
+            source,
+            total: 1,
+            counted: true,
+            lines: vec![SafeText::line(text)],
+            ..Lines::default()
+        }))
     };
     update(&mut state, lines(sample::run_id(), "of this run"));
     update(&mut state, lines(other_run(), "of another run"));
@@ -70,7 +76,8 @@ fn lines_of_another_file_are_not_shown_as_those_of_this_one() {
 fn opened_twice_is_opened_once() {
     let mut state = with_run(asks(restored(), PromptKind::Confirm, None), true);
     press(&mut state, "a y");
-    let again = Msg::Opened { run: sample::run_id(), events: events(asks(restored(), PromptKind::Confirm, None)), live: true };
+    let again =
+        Msg::Opened { run: sample::run_id(), events: events(asks(restored(), PromptKind::Confirm, None)), live: true };
     let effects = update(&mut state, again);
     assert!(effects.iter().all(|effect| matches!(effect, Effect::Call(_) | Effect::Lines(_))), "{effects:?}");
     assert!(matches!(&state.dialog, Some(Dialog::Answer(answering)) if answering.typed.text() == "y"));
@@ -163,7 +170,8 @@ fn esc_goes_back_one_level_and_never_leaves() {
     press(&mut state, "z j enter");
     assert!(state.zoom && state.detail.is_some());
     press(&mut state, "?");
-    for (number, expected) in [(false, true, true), (false, false, true), (false, false, false)].into_iter().enumerate() {
+    for (number, expected) in [(false, true, true), (false, false, true), (false, false, false)].into_iter().enumerate()
+    {
         assert_eq!(press(&mut state, "esc"), [], "{number}");
         assert_eq!((state.dialog.is_some(), state.detail.is_some(), state.zoom), expected, "{number}");
     }

@@ -41,6 +41,9 @@ pub fn settings() -> Settings {
         mouse: false,
         privacy: false,
         keys: Keymap::default(),
+        bell: false,
+        notify: false,
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 
@@ -72,7 +75,8 @@ const PROBES: [(&str, &str, &str); 8] = [
 ];
 
 pub fn key(site_name: &str, name: &str) -> ProbeKey {
-    let (kind, name, question) = PROBES.into_iter().find(|(kind, probe, _)| *probe == name || *kind == name).expect("a probe");
+    let (kind, name, question) =
+        PROBES.into_iter().find(|(kind, probe, _)| *probe == name || *kind == name).expect("a probe");
     let subject = match kind {
         "service" => Subject::Service(name.parse().expect("a name")),
         "host" => Subject::Host(name.parse().expect("a name")),
@@ -134,8 +138,9 @@ pub fn trouble(state: &mut State) {
     let red = reading(Condition::Degraded, "yellow, 2 nodes, 12 indices", Some("5 shards are unassigned"), 900.0);
     update(state, answer("bcp", "search", 1, Ok(red.clone())));
     update(state, answer("bcp", "search", 0, Ok(red)));
-    let refused = Failure::new(FailureKind::Unreachable, "ask the health of app at 10.0.1.21:8080", "connection refused")
-        .hint("see whether the service runs: systemctl status app");
+    let refused =
+        Failure::new(FailureKind::Unreachable, "ask the health of app at 10.0.1.21:8080", "connection refused")
+            .hint("see whether the service runs: systemctl status app");
     let lost = Failure::new(FailureKind::Unknown, "run a command on db1", "the connection timed out");
     for ago in [1, 0] {
         update(state, answer("prod", "app", ago, Err(refused.clone())));
@@ -198,7 +203,10 @@ pub fn row(number: u32, runbook: &str, ago: i64, took: u64, mark: Mark, word: &s
         mark,
         alive: false,
         resumable: false,
-        stages: stages.into_iter().map(|(id, took)| (id.parse().expect("a stage"), Duration::from_secs(took))).collect(),
+        stages: stages
+            .into_iter()
+            .map(|(id, took)| (id.parse().expect("a stage"), Duration::from_secs(took)))
+            .collect(),
         point: None,
     }
 }
@@ -284,8 +292,9 @@ pub fn failed() -> Story {
 }
 
 pub fn unknown() -> Story {
-    let failure = Failure::new(FailureKind::Unknown, "restart app on app1", "the connection was lost, and the host is silent")
-        .hint("look at app1 before anything else: systemctl status app");
+    let failure =
+        Failure::new(FailureKind::Unknown, "restart app on app1", "the connection was lost, and the host is silent")
+            .hint("look at app1 before anything else: systemctl status app");
     let step = StepKey::try_from("restore/restart".to_owned()).expect("a step");
     restored()
         .start(ONE)
@@ -324,7 +333,8 @@ pub fn plan(state: &State, runbook: &str) -> PlanShown {
         Some(crate::console::dialog::Dialog::Planning(request, _)) => request.params.clone(),
         _ => BTreeMap::new(),
     };
-    let lines: Vec<String> = (1..=14).map(|n| format!("  step {n}: POST http://10.0.2.11:9200/_snapshot/{n}")).collect();
+    let lines: Vec<String> =
+        (1..=14).map(|n| format!("  step {n}: POST http://10.0.2.11:9200/_snapshot/{n}")).collect();
     PlanShown {
         runbook: SafeText::line(runbook),
         params,

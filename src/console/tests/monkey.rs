@@ -33,8 +33,15 @@ fn beginnings() -> Vec<State> {
     let mut books = full();
     books.go(Pane::Runbooks);
     books.runbook.selected = 1;
-    let beginnings =
-        vec![start_dialog("restore"), start_dialog("failover"), answering, nearly, books, with_run(confirm(), true), with_run(failed(), false)];
+    let beginnings = vec![
+        start_dialog("restore"),
+        start_dialog("failover"),
+        answering,
+        nearly,
+        books,
+        with_run(confirm(), true),
+        with_run(failed(), false),
+    ];
     assert!(matches!(beginnings[0].dialog, Some(Dialog::Start(_))));
     assert!(matches!(beginnings[2].dialog, Some(Dialog::Answer(_))));
     beginnings

@@ -18,7 +18,9 @@ use crate::style::Scope;
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     match &state.dialog {
         None => {}
-        Some(Dialog::Help { top }) => boxed(canvas, area, " Help ", Scope::BorderFocus, &help(state, area.width), *top, 76),
+        Some(Dialog::Help { top }) => {
+            boxed(canvas, area, " Help ", Scope::BorderFocus, &help(state, area.width), *top, 76)
+        }
         Some(Dialog::Text { title, text, top }) => {
             let width = area.width.saturating_sub(4).min(110);
             let rows: Vec<Row> = wrapped(text.as_str(), usize::from(width).saturating_sub(4))
@@ -40,7 +42,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             footed(canvas, area, &format!(" {} ", form.runbook.name), Scope::BorderFocus, &rows, &foot, top, 76);
         }
         Some(Dialog::Planning(request, _)) => {
-            let rows = [Row::new().plain("asking both sites what it would do"), Row::new().put(Scope::Hint, "esc gives up")];
+            let rows =
+                [Row::new().plain("asking both sites what it would do"), Row::new().put(Scope::Hint, "esc gives up")];
             boxed(canvas, area, &format!(" Plan of {} ", request.runbook), Scope::BorderFocus, &rows, 0, 60);
         }
         Some(Dialog::Start(start)) => {
@@ -59,7 +62,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         }
         Some(Dialog::Confirm(confirm)) => {
             let foot = gate_rows(&confirm.gate, None, 72);
-            footed(canvas, area, &format!(" {} ", state.badge.word()), Scope::Prompt, &confirm_rows(confirm), &foot, 0, 76);
+            footed(
+                canvas,
+                area,
+                &format!(" {} ", state.badge.word()),
+                Scope::Prompt,
+                &confirm_rows(confirm),
+                &foot,
+                0,
+                76,
+            );
         }
     }
     if let Some(palette) = &state.palette {
@@ -87,12 +99,7 @@ fn footed(
     let width = width.min(area.width.saturating_sub(2));
     let wanted = u16::try_from(rows.len() + foot.len()).unwrap_or(u16::MAX).saturating_add(2);
     let height = wanted.min(area.height.saturating_sub(2));
-    let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
+    let place = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     canvas.clear(place);
     let inner = canvas.frame(place, &Row::new().put(Scope::Title, safe(title)), scope);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
@@ -123,13 +130,17 @@ fn help(state: &State, width: u16) -> Vec<Row> {
             let mut row = Row::new().plain("  ").put(Scope::Key, safe(keys)).to(14);
             // Where there is no room for both, what it does is worth more than what it is called.
             if width >= 78 {
-                row = row.put(Scope::Muted, safe(format!("{}{argument}", entry.name))).to(32);
+                row = row.put(Scope::Muted, safe(format!("{}{argument}", entry.name))).to(31);
             }
             rows.push(row.plain(" ").put(Scope::Plain, entry.help));
         }
         rows.push(Row::new());
     };
-    section(format!("In pane {} {}", pane.number(), pane.title()), &|entry| entry.scope == action::Where::In(pane), &mut rows);
+    section(
+        format!("In pane {} {}", pane.number(), pane.title()),
+        &|entry| entry.scope == action::Where::In(pane),
+        &mut rows,
+    );
     section("Everywhere".to_owned(), &|entry| entry.scope == action::Where::Everywhere, &mut rows);
     rows.push(Row::new().put(Scope::Hint, "j and k scroll, esc closes"));
     rows
@@ -140,33 +151,44 @@ fn card(state: &State) -> Vec<Row> {
     let Some(run) = &state.run else { return vec![Row::new().plain("no run is looked at")] };
     let mut rows = vec![
         Row::new().put(Scope::Strong, safe(&run.state.plan.title)),
-        Row::new().put(Scope::Muted, safe(format!("{}, begun {} ago by {}", run.id, span(since(run.began(), state.now)), run.state.by.name))),
+        Row::new().put(
+            Scope::Muted,
+            safe(format!("{}, begun {} ago by {}", run.id, span(since(run.began(), state.now)), run.state.by.name)),
+        ),
         Row::new(),
     ];
-    let last = run
-        .state
-        .units
-        .iter()
-        .filter(|(_, unit)| unit.outcome().is_some())
-        .max_by_key(|(_, unit)| unit.ended_seq);
+    let last =
+        run.state.units.iter().filter(|(_, unit)| unit.outcome().is_some()).max_by_key(|(_, unit)| unit.ended_seq);
     if let Some((unit, facts)) = last {
         let word = facts.outcome().map_or("", crate::model::Outcome::word);
         rows.push(Row::new().put(Scope::Muted, "ended last    ").plain(safe(format!("{unit}: {word}"))));
     }
     for (unit, facts) in run.state.units.iter().filter(|(_, unit)| unit.phase == UnitPhase::Running) {
         let said = facts.said.clone().unwrap_or_default();
-        rows.push(Row::new().put(Scope::Muted, "runs now      ").put(Scope::Active, safe(unit.to_string())).plain("  ").plain(said));
+        rows.push(
+            Row::new()
+                .put(Scope::Muted, "runs now      ")
+                .put(Scope::Active, safe(unit.to_string()))
+                .plain("  ")
+                .plain(said),
+        );
     }
     for prompt in run.state.open_prompts() {
         rows.push(Row::new().put(Scope::Prompt, "waits for you").plain(" ").plain(prompt.message.clone()));
     }
     rows.push(Row::new());
-    for event in run.seen().iter().rev().filter(|event| {
-        !matches!(
-            event.kind,
-            crate::run::EventKind::UnitProgress { .. } | crate::run::EventKind::JobBegun { .. }
-        )
-    }).take(5).collect::<Vec<_>>().into_iter().rev() {
+    for event in run
+        .seen()
+        .iter()
+        .rev()
+        .filter(|event| {
+            !matches!(event.kind, crate::run::EventKind::UnitProgress { .. } | crate::run::EventKind::JobBegun { .. })
+        })
+        .take(5)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+    {
         let shown = super::said(event);
         rows.push(
             Row::new()
@@ -244,7 +266,9 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     let label = |text: &'static str| Row::new().put(Scope::Muted, text);
     let runs = start.request.params.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
-    rows.push(label("what       ").put(Scope::Strong, safe(format!("{} ({}){runs}", start.runbook.name, start.runbook.mode))));
+    rows.push(
+        label("what       ").put(Scope::Strong, safe(format!("{} ({}){runs}", start.runbook.name, start.runbook.mode))),
+    );
     let mut on = label("where      ");
     if let Some(direction) = &state.direction.direction {
         on = on
@@ -269,17 +293,21 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
     };
     rows.push(label("who loses  ").plain(loses));
     let usual = crate::console::facts::usual(&state.runs, &start.runbook.name);
-    rows.push(label("how long   ").plain(usual.map_or_else(|| safe("not known: it never ended well here"), |usual| {
-        safe(format!("usually {}", span(usual)))
-    })));
+    rows.push(label("how long   ").plain(usual.map_or_else(
+        || safe("not known: it never ended well here"),
+        |usual| safe(format!("usually {}", span(usual))),
+    )));
     let age = span(since(start.plan.at, state.now));
     let losses = if start.plan.losses.is_empty() {
         label("is lost    ").plain(safe(format!("nothing, as seen {age} ago")))
     } else {
-        label("is lost    ").put(Scope::Danger, safe(match start.plan.losses.len() {
-            1 => format!("this, as seen {age} ago:"),
-            count => format!("{count} things, as seen {age} ago:"),
-        }))
+        label("is lost    ").put(
+            Scope::Danger,
+            safe(match start.plan.losses.len() {
+                1 => format!("this, as seen {age} ago:"),
+                count => format!("{count} things, as seen {age} ago:"),
+            }),
+        )
     };
     rows.push(losses);
     for loss in &start.plan.losses {
@@ -299,12 +327,16 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
 fn answer_rows(state: &State, answering: &Answering, width: usize) -> (Vec<Row>, Vec<Row>) {
     let prompt =
         state.run.as_ref().and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.prompt));
-    let (Some(prompt), Some(run)) = (prompt, &state.run) else { return (vec![Row::new().plain("it has been answered")], Vec::new()) };
-    let mut rows = vec![Row::new().put(Scope::Muted, safe(format!("{} at {}", run.state.plan.runbook, prompt.unit))), Row::new()];
+    let (Some(prompt), Some(run)) = (prompt, &state.run) else {
+        return (vec![Row::new().plain("it has been answered")], Vec::new());
+    };
+    let mut rows =
+        vec![Row::new().put(Scope::Muted, safe(format!("{} at {}", run.state.plan.runbook, prompt.unit))), Row::new()];
     for line in wrapped(prompt.message.as_str(), width) {
         rows.push(Row::new().put(Scope::Strong, line));
     }
-    let failure = run.state.units.get(&prompt.unit).and_then(|unit| unit.outcome()).and_then(|outcome| outcome.failure());
+    let failure =
+        run.state.units.get(&prompt.unit).and_then(|unit| unit.outcome()).and_then(|outcome| outcome.failure());
     if let Some(failure) = failure {
         rows.push(Row::new());
         for line in wrapped(&failure.to_string(), width).into_iter().take(8) {
@@ -320,7 +352,11 @@ fn answer_rows(state: &State, answering: &Answering, width: usize) -> (Vec<Row>,
         Some(note) => Row::new().put(Scope::Warn, note.clone()),
         None => Row::new(),
     });
-    foot.push(Row::new().put(Scope::Selected, "[ Not now: esc ]").put(Scope::Hint, "  the question waits as long as it takes"));
+    foot.push(
+        Row::new()
+            .put(Scope::Selected, "[ Not now: esc ]")
+            .put(Scope::Hint, "  the question waits as long as it takes"),
+    );
     (rows, foot)
 }
 

@@ -46,7 +46,7 @@ pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     if let Some(epoch) = state.direction.epoch {
         line = line.put(Scope::Muted, safe(format!("  epoch {epoch}")));
     }
-    let clock = safe(state.now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+    let clock = safe(super::local(state, state.now).strftime("%Y-%m-%d %H:%M:%S %Z").to_string());
     let frozen = if state.frozen { " HELD STILL " } else { "" };
     let room = usize::from(area.width).saturating_sub(clock.as_str().len() + frozen.len() + 1);
     line = line.limited(room).to(room).put(Scope::Late, frozen).put(Scope::Header, clock);
@@ -70,7 +70,10 @@ fn second_line(state: &State) -> Row {
             let late = state.estate.rpo.is_some_and(|rpo| age > rpo.0);
             let promised = state.estate.rpo.map(|rpo| format!(" of {rpo}")).unwrap_or_default();
             let word = if late { "LATE: " } else { "" };
-            line.put(if late { Scope::Late } else { Scope::Good }, safe(format!("{word}last copy {} old{promised}", span(age))))
+            line.put(
+                if late { Scope::Late } else { Scope::Good },
+                safe(format!("{word}last copy {} old{promised}", span(age))),
+            )
         }
     };
     let Some(run) = &state.run else { return line };
@@ -161,8 +164,12 @@ pub(super) fn footer(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let hints: &[Action] = match state.focus {
         Pane::Sites => &[Action::Open, Action::Left, Action::Right, Action::Zoom],
         Pane::Runbooks => &[Action::StartRunbook, Action::PlanRunbook, Action::Open, Action::Search],
-        Pane::Run => &[Action::Open, Action::Why, Action::CancelRun, Action::PauseRun, Action::ResumeRun, Action::Replay],
-        Pane::Log => &[Action::Follow, Action::Output, Action::Search, Action::NextError, Action::Wrap, Action::AllSteps],
+        Pane::Run => {
+            &[Action::Open, Action::Why, Action::CancelRun, Action::PauseRun, Action::ResumeRun, Action::Replay]
+        }
+        Pane::Log => {
+            &[Action::Follow, Action::Output, Action::Search, Action::NextError, Action::Wrap, Action::AllSteps]
+        }
         Pane::Runs => &[Action::Open, Action::Search],
         Pane::Points => &[Action::Open, Action::Search],
     };

@@ -29,16 +29,16 @@ fn place(unit: &UnitKey) -> SafeText {
 fn words(kind: &EventKind) -> (SafeText, SafeText, Scope) {
     let run = || safe("run");
     match kind {
-        EventKind::RunCreated { plan, by, .. } => (run(), safe(format!("{} by {}", plan.title, by.name)), Scope::Strong),
+        EventKind::RunCreated { plan, by, .. } => {
+            (run(), safe(format!("{} by {}", plan.title, by.name)), Scope::Strong)
+        }
         EventKind::SessionStarted { session, pid, by } => {
             (run(), safe(format!("session {session}, process {pid}, by {} ({})", by.name, by.through)), Scope::Muted)
         }
         EventKind::StageStarted { stage } => (safe(stage.as_str()), safe("stage begins"), Scope::Strong),
-        EventKind::StageEnded { stage, outcome } => (
-            safe(stage.as_str()),
-            safe(format!("stage {}", outcome.word())),
-            super::run::outcome_mark(outcome).scope(),
-        ),
+        EventKind::StageEnded { stage, outcome } => {
+            (safe(stage.as_str()), safe(format!("stage {}", outcome.word())), super::run::outcome_mark(outcome).scope())
+        }
         EventKind::UnitStarted { unit, attempt, .. } => {
             let text = if *attempt > 1 { format!("begins, attempt {attempt}") } else { "begins".to_owned() };
             (place(unit), safe(text), Scope::Active)
@@ -82,11 +82,9 @@ fn words(kind: &EventKind) -> (SafeText, SafeText, Scope) {
             (run(), safe(format!("asked to {how} by {by}")), Scope::Warn)
         }
         EventKind::UndoStarted { because } => (run(), safe(format!("undoing, because of {because}")), Scope::Warn),
-        EventKind::UnitUndone { unit, outcome } => (
-            place(unit),
-            safe(format!("undone: {}", outcome.word())),
-            super::run::outcome_mark(outcome).scope(),
-        ),
+        EventKind::UnitUndone { unit, outcome } => {
+            (place(unit), safe(format!("undone: {}", outcome.word())), super::run::outcome_mark(outcome).scope())
+        }
         EventKind::RunEnded { outcome } => {
             let scope = match outcome.exit_code() {
                 0 => Scope::Good,
@@ -112,7 +110,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         LogMode::Said => {
             let mut rows = Vec::new();
             for number in state.log.in_sight() {
-                let Some(event) = usize::try_from(*number).ok().and_then(|number| run.seen().get(number)) else { continue };
+                let Some(event) = usize::try_from(*number).ok().and_then(|number| run.seen().get(number)) else {
+                    continue;
+                };
                 lines(state, &said(event), usize::from(area.width), &mut rows);
             }
             if rows.is_empty() {
@@ -138,7 +138,7 @@ fn lines(state: &State, shown: &Shown, width: usize, rows: &mut Vec<Row>) {
     for (number, text) in shown.text.as_str().lines().enumerate() {
         let mut head = Row::new();
         if log.times {
-            let time = shown.at.map(|at| at.strftime(clock).to_string()).unwrap_or_default();
+            let time = shown.at.map(|at| super::local(state, at).strftime(clock).to_string()).unwrap_or_default();
             head = head.put(Scope::Muted, if number == 0 { time.clone() } else { " ".repeat(time.len()) }).plain(" ");
         }
         if log.all {

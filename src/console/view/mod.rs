@@ -141,6 +141,11 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// A moment in the time zone of this screen.
+fn local(state: &State, at: jiff::Timestamp) -> jiff::Zoned {
+    at.to_zoned(state.settings.zone.clone())
+}
+
 /// A length of time as people say it.
 fn span(duration: std::time::Duration) -> String {
     let whole = std::time::Duration::from_secs(duration.as_secs());
@@ -155,13 +160,10 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, head: Option<&Row>, rows: Vec<Row>,
         body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     }
     let first = first(selected, body.height);
-    let rows = rows.into_iter().enumerate().skip(first).map(|(number, row)| {
-        if number == selected && focus {
-            row.filled(crate::style::Scope::Selected)
-        } else {
-            row
-        }
-    });
+    let rows =
+        rows.into_iter().enumerate().skip(first).map(|(number, row)| {
+            if number == selected && focus { row.filled(crate::style::Scope::Selected) } else { row }
+        });
     let rows: Vec<Row> = rows.take(usize::from(body.height)).collect();
     canvas.rows(body, &rows);
 }

@@ -193,9 +193,7 @@ impl Canvas<'_> {
             self.cells.set_string(area.x, y, down, style);
             self.cells.set_string(right, y, down, style);
         }
-        for (x, y, corner) in
-            [(area.x, area.y, 0), (right, area.y, 1), (area.x, bottom, 2), (right, bottom, 3)]
-        {
+        for (x, y, corner) in [(area.x, area.y, 0), (right, area.y, 1), (area.x, bottom, 2), (right, bottom, 3)] {
             self.cells.set_string(x, y, corners[corner], style);
         }
         if area.width > 4 {

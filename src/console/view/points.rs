@@ -20,7 +20,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         return;
     }
     let mark = canvas.mark(Mark::Ok).chars().count() + 2;
-    let head = Row::new().to(mark).put(Scope::Header, safe(format!("{:<17}{:>7} {:>10} {:>7}  {}", "made (UTC)", "age", "size", "took", "")));
+    let head = Row::new()
+        .to(mark)
+        .put(Scope::Header, safe(format!("{:<17}{:>7} {:>10} {:>7}  {}", "made", "age", "size", "took", "")));
     let rows = points
         .iter()
         .map(|run| {
@@ -33,7 +35,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
                 .plain(" ")
                 .put(complete.scope(), canvas.mark(complete))
                 .to(mark)
-                .put(Scope::Muted, safe(run.began.strftime("%Y-%m-%d %H:%M").to_string()))
+                .put(Scope::Muted, safe(super::local(state, run.began).strftime("%Y-%m-%d %H:%M").to_string()))
                 .plain(safe(format!(" {:>7} {bytes:>10} {:>7}  ", span(since(run.began, state.now)), span(run.took))));
             match why {
                 None => row.put(Scope::Good, "complete").put(Scope::Muted, safe(format!("  {}", run.direction))),

@@ -59,7 +59,8 @@ fn head(canvas: &mut Canvas<'_>, state: &State, run: &RunView, area: Rect) {
         _ => (Mark::Run, "running"),
     };
     let took = run.took(state.now);
-    let late = run.usual_all.is_some_and(|usual| took > usual * 3 / 2) && !matches!(run.state.phase, RunPhase::Ended(_));
+    let late =
+        run.usual_all.is_some_and(|usual| took > usual * 3 / 2) && !matches!(run.state.phase, RunPhase::Ended(_));
     let mut line = Row::new()
         .put(mark.scope(), safe(format!("{} {word}", canvas.mark(mark))))
         .plain(" ")
@@ -84,7 +85,10 @@ fn head(canvas: &mut Canvas<'_>, state: &State, run: &RunView, area: Rect) {
         }
         None => Row::new().put(
             Scope::Muted,
-            safe(format!("{}  by {} ({})  {}", run.state.plan.direction, run.state.by.name, run.state.by.through, run.id)),
+            safe(format!(
+                "{}  by {} ({})  {}",
+                run.state.plan.direction, run.state.by.name, run.state.by.through, run.id
+            )),
         ),
     };
     canvas.row(Rect { y: area.y + 1, height: 1, ..area }, &second);
@@ -163,11 +167,8 @@ fn row(
         mark => mark.scope(),
     };
     let room = width.saturating_sub(time.chars().count() + 1);
-    let mut row = Row::new()
-        .plain(" ".repeat(indent))
-        .put(mark.scope(), canvas.mark(mark))
-        .plain(" ")
-        .put(scope, title);
+    let mut row =
+        Row::new().plain(" ".repeat(indent)).put(mark.scope(), canvas.mark(mark)).plain(" ").put(scope, title);
     if !note.is_empty() {
         row = row.plain("  ").put(Scope::Muted, note.to_owned());
     }

@@ -24,7 +24,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         .iter()
         .map(|book| {
             let last = state.runs.iter().find(|run| run.runbook == book.name);
-            let mut row = Row::new().plain(" ").put(Scope::Strong, book.name.clone()).limited(name_width + 1).to(name_width + 2);
+            let mut row =
+                Row::new().plain(" ").put(Scope::Strong, book.name.clone()).limited(name_width + 1).to(name_width + 2);
             if with_mode {
                 row = row.put(Scope::Muted, safe(format!("{:<12}", book.mode)));
             }

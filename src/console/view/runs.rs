@@ -20,7 +20,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         return;
     }
     let narrow = area.width < 56;
-    let (clock, head) = if narrow { ("%m-%d %H:%M", "began (UTC)") } else { ("%Y-%m-%d %H:%M", "began (UTC)     ") };
+    let (clock, head) = if narrow { ("%m-%d %H:%M", "began      ") } else { ("%Y-%m-%d %H:%M", "began           ") };
     let mark = canvas.mark(Mark::Ok).chars().count() + 2;
     let word = runs.iter().map(|run| cells(run.word.as_str())).max().unwrap_or(0).clamp(6, 11);
     let name = runs.iter().map(|run| cells(run.runbook.as_str())).max().unwrap_or(0).clamp(7, 16);
@@ -38,7 +38,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
                 .put(run.mark.scope(), safe(format!("{} {}", canvas.mark(run.mark), run.word)))
                 .limited(mark + word)
                 .to(at)
-                .put(Scope::Muted, safe(run.began.strftime(clock).to_string()))
+                .put(Scope::Muted, safe(super::local(state, run.began).strftime(clock).to_string()))
                 .to(book)
                 .put(Scope::Plain, run.runbook.clone())
                 .limited(book + name)

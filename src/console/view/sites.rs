@@ -12,6 +12,7 @@ use crate::console::facts::SiteFacts;
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
 use crate::console::state::State;
+use crate::estate::Objectives;
 use crate::health::{Figure, ProbeHealth, ProbeKey, Subject, Unit, Verdict};
 use crate::model::{SafeText, SiteName};
 use crate::style::Scope;
@@ -31,19 +32,24 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         let width = if number == 0 { half.saturating_sub(1) } else { area.right().saturating_sub(x) };
         one(canvas, state, number, site, Rect { x, width, height: area.height - 1, ..area });
     }
-    let line = pair(state);
+    let line = pair(canvas, state);
     canvas.row(Rect { y: area.bottom() - 1, height: 1, ..area }, &line);
 }
 
 fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, area: Rect) {
     let verdict = state.health.site(&site.name, state.now);
-    let role = state.direction.direction.as_ref().map_or("?", |direction| {
-        if direction.source == site.name { "active" } else { "standby" }
-    });
+    let role = state
+        .direction
+        .direction
+        .as_ref()
+        .map_or("?", |direction| if direction.source == site.name { "active" } else { "standby" });
     let head = Row::new()
         .put(site_scope(state, &site.name), safe(format!("{} ", site.name.as_str().to_uppercase())))
         .put(Scope::Strong, safe(format!("{role} ")))
-        .put(verdict_mark(verdict).scope(), safe(format!("{} {}", canvas.mark(verdict_mark(verdict)), verdict_word(verdict))))
+        .put(
+            verdict_mark(verdict).scope(),
+            safe(format!("{} {}", canvas.mark(verdict_mark(verdict)), verdict_word(verdict))),
+        )
         .plain("  ")
         .put(Scope::Muted, site.title.clone());
     canvas.row(area, &head);
@@ -66,7 +72,8 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
         rows.push(if chosen { row.filled(Scope::Selected) } else { row });
     }
     if !fits {
-        let hidden = subjects.iter().enumerate().filter(|(line, _)| *line < first || *line >= first + usize::from(height));
+        let hidden =
+            subjects.iter().enumerate().filter(|(line, _)| *line < first || *line >= first + usize::from(height));
         let worst = hidden.max_by_key(|(_, (_, verdict))| **verdict).map(|(_, worst)| worst);
         let count = subjects.len().saturating_sub(usize::from(height));
         let row = Row::new().put(Scope::Muted, safe(format!("  {count} more, ")));
@@ -81,11 +88,7 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
 }
 
 /// The probes of a subject, the one that says the worst first.
-fn probes<'s>(
-    state: &'s State,
-    site: &SiteName,
-    subject: &Subject,
-) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
+fn probes<'s>(state: &'s State, site: &SiteName, subject: &Subject) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
     let mut probes: Vec<_> =
         state.health.probes().iter().filter(|(key, _)| key.site == *site && key.subject == *subject).collect();
     probes.sort_by_key(|(_, probe)| std::cmp::Reverse(probe.verdict(state.now)));
@@ -151,8 +154,11 @@ fn age(at: Timestamp, now: Timestamp) -> String {
 
 /// The first figure over the last minutes.
 fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
-    let steps: &[char] =
-        if ascii { &['_', '.', ':', '-', '=', '+', '*', '#'] } else { &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
+    let steps: &[char] = if ascii {
+        &['_', '.', ':', '-', '=', '+', '*', '#']
+    } else {
+        &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+    };
     let values: Vec<Option<f64>> = probe.history.iter().rev().take(width).map(|(_, value)| *value).rev().collect();
     let known = values.iter().flatten().copied();
     let (least, most) = (known.clone().fold(f64::INFINITY, f64::min), known.fold(f64::NEG_INFINITY, f64::max));
@@ -169,7 +175,7 @@ fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
 }
 
 /// What the pair can do now, in words.
-fn pair(state: &State) -> Row {
+fn pair(canvas: &Canvas<'_>, state: &State) -> Row {
     let row = Row::new().plain(" ");
     let Some(direction) = &state.direction.direction else {
         let why = state.direction.trouble.clone().unwrap_or_else(|| safe("the sites have not been asked yet"));
@@ -178,46 +184,10 @@ fn pair(state: &State) -> Row {
     if let Some(trouble) = &state.direction.trouble {
         return row.put(Scope::Warn, trouble.clone());
     }
-    let mut row = row;
-    let source = state.health.site(&direction.source, state.now);
-    if source >= Verdict::Down {
-        let text = format!("{} is {}  ", direction.source.as_str().to_uppercase(), verdict_word(source));
-        row = row.put(verdict_mark(source).scope(), safe(text));
-    }
-    let copy = state.runs.iter().find(|run| {
-        run.direction.as_str() == direction.to_string()
-            && run.point.as_ref().is_some_and(|point| point.incomplete.is_none())
-    });
-    let name = direction.target.as_str().to_uppercase();
-    let subjects = state.health.subjects(&direction.target, state.now);
-    let bad: Vec<&Subject> =
-        subjects.iter().filter(|(_, verdict)| **verdict >= Verdict::Down).map(|(subject, _)| subject).collect();
-    let findings: usize = state
-        .health
-        .probes()
-        .iter()
-        .filter(|(key, probe)| key.site == direction.target && probe.verdict(state.now) != Verdict::Up)
-        .map(|(_, probe)| probe.reasons(state.now).len().max(1))
-        .sum();
-    let old = state.health.probes().iter().any(|(key, probe)| key.site == direction.target && probe.is_stale(state.now));
-    let (scope, words) = match (&copy, bad.as_slice()) {
-        _ if subjects.is_empty() => (Scope::Unknown, format!("{name}: nothing is known of it")),
-        (None, _) => (Scope::Bad, format!("{name} cannot take over: no complete point known")),
-        (Some(_), []) if old => (Scope::Warn, format!("{name} could take over when it was last seen")),
-        (Some(_), []) if findings == 0 => (Scope::Good, format!("{name} can take over")),
-        (Some(_), []) => (Scope::Warn, format!("{name} can take over")),
-        (Some(_), [one]) => (Scope::Bad, format!("{name} may not be able to take over, see {one}")),
-        (Some(_), [one, more @ ..]) => {
-            (Scope::Bad, format!("{name} may not be able to take over, see {one} and {} more", more.len()))
-        }
-    };
-    let age = copy.map(|run| format!(": last complete point {} ago", span(since(run.began, state.now))));
-    let findings = match findings {
-        0 => String::new(),
-        1 => ", 1 finding".to_owned(),
-        more => format!(", {more} findings"),
-    };
-    row.put(scope, safe(words)).plain(safe(format!("{}{findings}", age.unwrap_or_default())))
+    let objectives = Objectives { rpo: state.estate.rpo, ..Objectives::default() };
+    let (verdict, words) = crate::health::takeover(&state.health, direction, state.now, &objectives);
+    let mark = verdict_mark(verdict);
+    row.put(mark.scope(), canvas.mark(mark)).plain(" ").put(mark.scope(), words)
 }
 
 /// Everything that is known of a service, host or tree, as text.
@@ -287,8 +257,9 @@ fn detail(canvas: &mut Canvas<'_>, state: &State, site: &SiteName, subject: &Sub
     canvas.row(area, &head);
     let graph_height = if area.height > 14 { 6 } else { 0 };
     let graph_area = Rect { y: area.y + 1, height: graph_height, ..area };
-    if let Some((key, probe)) =
-        probes(state, site, subject).into_iter().find(|(_, probe)| probe.history.iter().any(|(_, value)| value.is_some()))
+    if let Some((key, probe)) = probes(state, site, subject)
+        .into_iter()
+        .find(|(_, probe)| probe.history.iter().any(|(_, value)| value.is_some()))
     {
         graph(canvas, state, key, probe, graph_area);
     }
@@ -328,7 +299,13 @@ fn graph(canvas: &mut Canvas<'_>, state: &State, key: &ProbeKey, probe: &ProbeHe
     let mut rows = Vec::new();
     for level in (0..levels).rev() {
         let floor = most * level as f64 / levels as f64;
-        let left = if level + 1 == levels { label(most) } else if level == 0 { label(0.0) } else { String::new() };
+        let left = if level + 1 == levels {
+            label(most)
+        } else if level == 0 {
+            label(0.0)
+        } else {
+            String::new()
+        };
         let mut row = Row::new().put(Scope::Muted, safe(format!("{left:>12} ")));
         let drawn: String = values
             .iter()

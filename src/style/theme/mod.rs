@@ -1,4 +1,15 @@
-//! A theme: every scope with its look.
+//! A theme: every scope with its look. Themes are files; see [`Themes`] for how they are found and read.
+
+mod file;
+mod judge;
+mod library;
+mod shipped;
+#[cfg(test)]
+mod tests;
+
+pub use file::ThemeFile;
+pub use library::Themes;
+pub use shipped::SHIPPED_THEMES;
 
 use super::{Color, Depth, Ink, Named, Scope};
 use crate::model::SafeText;
@@ -8,6 +19,8 @@ use crate::model::SafeText;
 pub struct Theme {
     name: String,
     title: SafeText,
+    /// True when it promises to be told apart without seeing red or green.
+    colour_blind: bool,
     /// In the order of [`Scope::ALL`].
     inks: Vec<Ink>,
 }
@@ -18,12 +31,20 @@ impl Default for Theme {
         Self {
             name: "dark".to_owned(),
             title: SafeText::line("The terminal's own colours, on a dark background"),
+            colour_blind: false,
             inks: Scope::ALL.iter().map(|scope| Self::standard(*scope)).collect(),
         }
     }
 }
 
 impl Theme {
+    /// A shipped theme. Those of the user are files: see [`Themes`].
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let source = shipped::shipped(name)?;
+        Themes::default().examine(&source).into_result().ok().map(|(theme, _)| theme)
+    }
+
     /// The name it is chosen by.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -42,6 +63,13 @@ impl Theme {
     #[must_use]
     pub fn ink(&self, scope: Scope) -> Ink {
         self.inks.get(scope as usize).copied().unwrap_or_default()
+    }
+
+    /// How well the letters of a scope are read on what is behind them, 1 to 21, where both colours are known: those of
+    /// the sixteen are the user's own.
+    #[must_use]
+    pub fn contrast(&self, scope: Scope) -> Option<f64> {
+        judge::contrast_of(self, scope)
     }
 
     /// The same theme as it can be shown with `depth`: to be asked for once, at the start.

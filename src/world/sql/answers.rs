@@ -18,6 +18,8 @@ pub const VERSION: &str = "10.11.19-MariaDB-0+deb12u1-log";
 pub const COLLATION: &str = "utf8mb4_general_ci";
 /// How long it had been running when the world began.
 const UPTIME: Duration = Duration::from_hours(24 * 9);
+/// The bytes of a small table.
+const PAGE: usize = 16384;
 /// How long a question takes.
 const LOOK: Duration = Duration::from_millis(2);
 /// How long counting one row takes: worlds are small, so rows are slow.
@@ -56,6 +58,21 @@ pub fn answer(state: &mut State, site: &SiteName, text: &str, values: &[SqlValue
             let before = if started.is_zero() { UPTIME } else { Duration::ZERO };
             let uptime = (now.saturating_sub(started) + before).as_secs();
             table(&["Variable_name", "Value"], std::iter::once(vec!["Uptime".to_owned(), uptime.to_string()]))
+        }
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected', 'Threads_running')" => {
+            // The application keeps a few; whoever asks is one more.
+            let rows = [("Threads_connected", 6 + u64::from(server.locked)), ("Threads_running", 1)];
+            table(
+                &["Variable_name", "Value"],
+                rows.into_iter().map(|(name, value)| vec![name.to_owned(), value.to_string()]),
+            )
+        }
+        SIZES => {
+            let rows = shown().filter(|(_, schema)| !schema.tables.is_empty()).map(|(name, schema)| {
+                let lines: usize = schema.tables.values().map(|table| table.rows.len()).sum();
+                vec![name.clone(), (PAGE * schema.tables.len()).to_string(), lines.to_string()]
+            });
+            table(&["db", "bytes_of", "rows_of"], rows)
         }
         "SELECT UNIX_TIMESTAMP() AS now_is" => one("now_is", wall.to_string()),
         "SHOW GRANTS" => one(
@@ -109,6 +126,8 @@ const SCHEMATA: &str = "SELECT schema_name AS db, default_collation_name AS coll
 const TABLES: &str = "SELECT table_schema AS db, table_name AS item, table_type AS kind, engine AS engine_used, \
      table_rows AS estimate, data_length AS data_bytes, index_length AS index_bytes, table_collation AS \
      collation_used FROM information_schema.tables WHERE table_schema IN (?)";
+const SIZES: &str = "SELECT table_schema AS db, SUM(data_length + index_length) AS bytes_of, SUM(table_rows) AS rows_of \
+     FROM information_schema.tables WHERE table_schema IN (?) GROUP BY table_schema";
 const COLLATIONS_USED: &str = "SELECT DISTINCT collation_name AS collation_used FROM information_schema.columns \
      WHERE table_schema IN (?) AND collation_name IS NOT NULL";
 const VIEWS: &str = "SELECT table_schema AS db, definer AS defined_by, COUNT(*) AS number_of FROM \
@@ -170,6 +189,7 @@ fn variables(server: &Server) -> BTreeMap<&'static str, String> {
         ("log_bin_trust_function_creators", on(false)),
         ("lower_case_table_names", "0".to_owned()),
         ("max_allowed_packet", "16777216".to_owned()),
+        ("max_connections", "151".to_owned()),
         ("port", "3306".to_owned()),
         ("read_only", on(server.read_only)),
         ("server_id", server.id.to_string()),
@@ -180,13 +200,13 @@ fn variables(server: &Server) -> BTreeMap<&'static str, String> {
 }
 
 fn tables(server: &Server, names: &[String]) -> SqlRows {
-    const PAGE: &str = "16384";
+    let page = PAGE.to_string();
     let mut rows = Vec::new();
     for (db, schema) in server.schemas.iter().filter(|(name, _)| names.contains(name)) {
         let text = |parts: [&str; 8]| parts.map(str::to_owned).to_vec();
         for (name, table) in &schema.tables {
             let estimate = table.rows.len().to_string();
-            rows.push(text([db, name, "BASE TABLE", "InnoDB", &estimate, PAGE, "0", COLLATION]));
+            rows.push(text([db, name, "BASE TABLE", "InnoDB", &estimate, &page, "0", COLLATION]));
         }
         let views: BTreeSet<&String> = schema.views.keys().collect();
         for name in views {

@@ -111,6 +111,7 @@ fn look_up(on: &Machine<'_>, call: Call) -> Option<Box<dyn Process>> {
         "sha256sum" => sums::sha256sum(call),
         "env" => wrap::env(on, &call),
         "sudo" => wrap::sudo(on, &call),
+        "timeout" => wrap::timeout(on, &call),
         "xargs" => wrap::xargs(call),
         "zstd" | "gzip" | "pigz" => pack::pack(&call),
         "rsync" => rsync::rsync(on, &call),
@@ -127,7 +128,7 @@ fn look_up(on: &Machine<'_>, call: Call) -> Option<Box<dyn Process>> {
 }
 
 /// The names of everything that [`look_up`] knows.
-const KNOWN: [&str; 32] = [
+const KNOWN: [&str; 33] = [
     "[",
     "awk",
     "cat",
@@ -156,6 +157,7 @@ const KNOWN: [&str; 32] = [
     "tail",
     "tee",
     "test",
+    "timeout",
     "touch",
     "true",
     "xargs",

@@ -1,0 +1,52 @@
+//! What the screen stands on: somebody who tells it of the world, and who does what it orders. There are two: the real
+//! world, and the demo's.
+
+use tokio::sync::mpsc;
+
+use crate::console::Msg;
+use crate::console::dialog::StartRequest;
+use crate::journal::Store;
+use crate::model::RunId;
+
+/// What the screen orders.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::cli) enum Order {
+    /// Read everything anew.
+    Refresh,
+    /// Say what a runbook would do.
+    Plan(StartRequest),
+    /// Begin a run.
+    Start(StartRequest),
+    /// Take a run up again.
+    Resume(RunId),
+}
+
+/// The world as the screen knows it.
+pub(in crate::cli) struct Ground {
+    /// What it tells.
+    pub(in crate::cli) tells: mpsc::UnboundedReceiver<Msg>,
+    /// Where orders go.
+    pub(in crate::cli) orders: mpsc::UnboundedSender<Order>,
+    /// The record of runs.
+    pub(in crate::cli) store: Store,
+    /// True when the world has a time of its own, and tells it; otherwise the machine's is taken.
+    pub(in crate::cli) own_time: bool,
+    /// The themes.
+    pub(in crate::cli) themes: Themes,
+}
+
+/// The themes that there are.
+pub(in crate::cli) struct Themes {
+    /// Reads one by name.
+    pub(in crate::cli) read: Box<dyn Fn(&str) -> Result<crate::style::Theme, String> + Send>,
+    /// Where the user's own are; a change there is taken up at once.
+    pub(in crate::cli) folder: Option<std::path::PathBuf>,
+}
+
+impl Themes {
+    /// When the file of a theme was written last; nothing when it is none of the user's own.
+    pub(in crate::cli) fn written(&self, name: &str) -> Option<std::time::SystemTime> {
+        let path = self.folder.as_ref()?.join(format!("{name}.toml"));
+        std::fs::metadata(path).ok()?.modified().ok()
+    }
+}

@@ -1,0 +1,69 @@
+//! `changeover` without a command, and `changeover console`: the screen over the real world.
+//!
+//! The screen itself is pure and lives in `console`; here are the terminal, the loop, and what its effects do.
+
+mod clipboard;
+mod ground;
+mod open;
+mod real;
+mod rows;
+mod screen;
+mod settings;
+mod terminal;
+
+pub(super) use ground::{Ground, Order};
+pub(super) use real::{direction_facts, shown};
+pub(super) use rows::{Rows, RunBooks};
+pub(super) use screen::show;
+pub(super) use settings::{facts, settings, themes};
+
+use super::live::{Live, operator};
+use super::{App, CliError, Exit};
+use crate::console::{Badge, State};
+use crate::port::Clock as _;
+
+/// The arguments of `console`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConsoleArgs {
+    /// The theme
+    #[arg(long, value_name = "NAME", env = "CHANGEOVER_THEME")]
+    pub(super) theme: Option<String>,
+    /// Draw with ASCII only
+    #[arg(long)]
+    pub(super) ascii: bool,
+    /// Only look: nothing can be begun, stopped or answered
+    #[arg(long)]
+    pub(super) read_only: bool,
+    /// Take the mouse: select, scroll and focus with it
+    #[arg(long)]
+    pub(super) mouse: bool,
+    /// Nothing moves by itself but figures
+    #[arg(long)]
+    pub(super) reduced_motion: bool,
+}
+
+pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
+    refuse_without_terminal(app)?;
+    let live = Live::open(app, "console")?;
+    let badge = if args.read_only { Badge::ReadOnly } else { Badge::Live };
+    let settings = settings(app, args)?;
+    let estate = facts(&live.record.estate, &app.catalogue);
+    let mut state = State::new(estate, badge, operator("console"), settings, live.clock.now());
+    state.health = crate::health::unseen(&crate::health::plan(&live.record.estate, &app.catalogue));
+    let program = super::output::program(app);
+    super::block_on(async {
+        let ground = real::ground(app, live)?;
+        let left = show(state, ground, args.mouse).await?;
+        left.farewell(app, &program)
+    })
+}
+
+/// The screen needs a terminal; without one it says what does not.
+pub(super) fn refuse_without_terminal(app: &App) -> Result<(), CliError> {
+    if app.io.is_interactive && app.io.is_terminal {
+        return Ok(());
+    }
+    Err(CliError::invalid("the console needs a terminal for its input and its output").hint(
+        "`changeover status` prints what both sites say, `changeover run` carries a runbook out without a screen",
+    ))
+}

@@ -1,0 +1,335 @@
+//! The loop: messages in, pictures and effects out. Ten pictures a second at most, and none when nothing has changed.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::{Event as Input, EventStream, KeyEventKind, KeyModifiers, MouseEventKind};
+use futures::StreamExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::clipboard;
+use super::ground::{Ground, Order, Themes};
+use super::open::Looking;
+use super::terminal::Taken;
+use crate::cli::lines::LineStore;
+use crate::cli::{App, CliError, Exit};
+use crate::console::{Effect, Key, KeyCode, Msg, State, update};
+use crate::journal::Store;
+use crate::model::{RunId, SafeText};
+
+/// The least time between two pictures that no key has asked for.
+const FRAME: Duration = Duration::from_millis(100);
+/// How often the time moves on when nothing else happens.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How the screen was left.
+pub(in crate::cli) struct Leave {
+    /// The last picture, when it is to stay.
+    picture: Option<Vec<String>>,
+    /// The run that goes on without it.
+    goes_on: Option<RunId>,
+    /// The signal that ended it.
+    signal: Option<&'static str>,
+}
+
+impl Leave {
+    /// Leaves the demo: its world ends with the screen.
+    ///
+    /// # Errors
+    /// When nothing can be printed.
+    pub(in crate::cli) fn farewell_of_demo(mut self, app: &mut App) -> Result<Exit, CliError> {
+        self.goes_on = None;
+        let program = super::super::output::program(app);
+        writeln!(app.io.err, "the simulated world has ended; its runs are kept: {program} runs list")?;
+        self.farewell(app, &program)
+    }
+
+    /// Says where to find again what goes on.
+    ///
+    /// # Errors
+    /// When nothing can be printed.
+    pub(in crate::cli) fn farewell(self, app: &mut App, program: &str) -> Result<Exit, CliError> {
+        if let Some(picture) = self.picture {
+            for line in picture {
+                writeln!(app.io.out, "{line}")?;
+            }
+            app.io.out.flush()?;
+        }
+        if let Some(signal) = self.signal {
+            writeln!(app.io.err, "the console was ended by {signal}")?;
+        }
+        if let Some(run) = self.goes_on {
+            writeln!(app.io.err, "{run} goes on; watch it: {program} attach {run}, or open the console again")?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// What effects are done with.
+struct Stage {
+    terminal: Taken,
+    store: Store,
+    orders: mpsc::UnboundedSender<Order>,
+    told: mpsc::UnboundedSender<Msg>,
+    looking: Option<Looking>,
+    lines: LineStore,
+    themes: Themes,
+    /// When the file of the theme was written last.
+    theme_written: Option<std::time::SystemTime>,
+    /// The time of the world, when it has one of its own.
+    own_time: bool,
+    leave: Option<Leave>,
+}
+
+/// Shows the screen until it is left.
+///
+/// # Errors
+/// When the terminal cannot be taken.
+pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) -> Result<Leave, CliError> {
+    let broken = |error: io::Error| CliError::new(Exit::Failed, format!("the terminal cannot be used: {error}"));
+    let Ground { mut tells, orders, store, own_time, themes } = ground;
+    let (told, mut news) = mpsc::unbounded_channel();
+    let outputs = store.clone();
+    let (lines, mut read) = LineStore::start(move |source| {
+        outputs.open_run(&source.run).ok().map(|reader| reader.output_path(&source.unit, source.attempt))
+    });
+    let terminal = Taken::take(mouse).map_err(broken)?;
+    let mut stage = Stage {
+        terminal,
+        store,
+        orders,
+        told,
+        looking: None,
+        lines,
+        theme_written: themes.written(state.settings.theme.name()),
+        themes,
+        own_time,
+        leave: None,
+    };
+    state.size = stage.terminal.size();
+    let (width, height) = state.size;
+    stage.feed(&mut state, Msg::Resize(width, height)).map_err(broken)?;
+    stage.terminal.draw(&state).map_err(broken)?;
+    let mut inputs = EventStream::new();
+    let mut second = tokio::time::interval(SECOND);
+    let hear = |kind| signal(kind).map_err(broken);
+    let (mut terminate, mut hang_up, mut continued) =
+        (hear(SignalKind::terminate())?, hear(SignalKind::hangup())?, hear(SignalKind::from_raw(nix::libc::SIGCONT))?);
+    let mut dirty_since: Option<Instant> = None;
+    let mut drawn = Instant::now();
+    loop {
+        let due = dirty_since.map(|_| drawn + FRAME);
+        let mut at_once = false;
+        let msg = tokio::select! {
+            biased;
+            _ = terminate.recv() => return Ok(gone(&state, "SIGTERM")),
+            _ = hang_up.recv() => return Ok(gone(&state, "SIGHUP")),
+            _ = continued.recv() => {
+                stage.terminal.retake(&state).map_err(broken)?;
+                continue;
+            }
+            input = inputs.next() => match input {
+                None => return Ok(gone(&state, "the end of its terminal")),
+                Some(Err(_)) => return Ok(gone(&state, "the loss of its terminal")),
+                Some(Ok(input)) => {
+                    at_once = true;
+                    match message(input) {
+                        Some(msg) => msg,
+                        None => continue,
+                    }
+                }
+            },
+            () = until(due) => {
+                if !state.frozen {
+                    stage.terminal.draw(&state).map_err(broken)?;
+                }
+                drawn = Instant::now();
+                dirty_since = None;
+                continue;
+            }
+            Some(msg) = tells.recv() => msg,
+            Some(msg) = news.recv() => msg,
+            Some(lines) = read.recv() => Msg::Lines(Box::new(lines)),
+            _ = second.tick() => {
+                stage.look_at_theme(&state);
+                if own_time { continue } else { Msg::Tick(jiff::Timestamp::now()) }
+            }
+        };
+        if at_once {
+            let now = jiff::Timestamp::now();
+            stage.feed(&mut state, if own_time { Msg::Wall(now) } else { Msg::Tick(now) }).map_err(broken)?;
+        }
+        let was_frozen = state.frozen;
+        stage.feed(&mut state, msg).map_err(broken)?;
+        if let Some(leave) = stage.leave.take() {
+            return Ok(leave);
+        }
+        if at_once && (!state.frozen || !was_frozen) {
+            stage.terminal.draw(&state).map_err(broken)?;
+            drawn = Instant::now();
+            dirty_since = None;
+        } else {
+            dirty_since.get_or_insert_with(Instant::now);
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn gone(state: &State, signal: &'static str) -> Leave {
+    Leave { picture: None, goes_on: goes_on(state), signal: Some(signal) }
+}
+
+fn goes_on(state: &State) -> Option<RunId> {
+    state
+        .run
+        .as_ref()
+        .filter(|run| run.live)
+        .map(|run| run.id.clone())
+        .or_else(|| state.alive().map(|row| row.run.clone()))
+}
+
+impl Stage {
+    /// Changes the state and does what follows from it.
+    fn feed(&mut self, state: &mut State, msg: Msg) -> io::Result<()> {
+        for effect in update(state, msg) {
+            self.act(state, effect)?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, state: &mut State, effect: Effect) -> io::Result<()> {
+        match effect {
+            Effect::Quit { keep } => {
+                let picture = keep.then(|| Taken::picture(state));
+                self.leave = Some(Leave { picture, goes_on: goes_on(state), signal: None });
+            }
+            Effect::Suspend => self.terminal.suspend(state)?,
+            Effect::Refresh => drop(self.orders.send(Order::Refresh)),
+            Effect::Plan(request) => drop(self.orders.send(Order::Plan(request))),
+            Effect::Start(request) => drop(self.orders.send(Order::Start(request))),
+            Effect::Resume(run) => drop(self.orders.send(Order::Resume(run))),
+            Effect::Open(run) => self.looking = Some(Looking::at(self.store.clone(), run, self.told.clone())),
+            Effect::Detach => self.looking = None,
+            Effect::Command(command) => match &self.looking {
+                Some(looking) => looking.command(command),
+                None => self.tell("no run is attached", true),
+            },
+            Effect::Lines(request) => self.lines.ask(request),
+            Effect::Copy(text) => self.copy(state, &text)?,
+            Effect::SaveLog(name, text) => match clipboard::write(&folder(), &name, &text) {
+                Ok(path) => self.tell(&format!("written to {}", path.display()), false),
+                Err(error) => self.tell(&format!("the log cannot be written: {error}"), true),
+            },
+            Effect::Theme(name) => match (self.themes.read)(&name) {
+                Ok(theme) => drop(self.told.send(Msg::Theme(Box::new(theme)))),
+                Err(why) => self.tell(&why, true),
+            },
+            Effect::Mouse(on) => self.terminal.mouse(on)?,
+            Effect::Title(title) => self.terminal.title(&title)?,
+            Effect::Call(text) => {
+                if state.settings.bell {
+                    self.terminal.write("\u{7}")?;
+                }
+                // OSC 9: those terminals that have notifications show it, the others nothing.
+                if state.settings.notify && !self.own_time {
+                    self.terminal.write(&format!("\u{1b}]9;{text}\u{7}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up a theme whose file has changed.
+    fn look_at_theme(&mut self, state: &State) {
+        let name = state.settings.theme.name();
+        let written = self.themes.written(name);
+        if written != self.theme_written {
+            self.theme_written = written;
+            match (self.themes.read)(name) {
+                Ok(theme) => drop(self.told.send(Msg::Theme(Box::new(theme)))),
+                Err(why) => self.tell(&why, true),
+            }
+        }
+    }
+
+    fn tell(&self, text: &str, bad: bool) {
+        drop(self.told.send(Msg::Told { text: SafeText::line(text), bad }));
+    }
+
+    /// To the terminal's clipboard where that is possible, and always to a file.
+    fn copy(&mut self, state: &State, text: &SafeText) -> io::Result<()> {
+        let inside_tmux = std::env::var_os("TMUX").is_some();
+        let sent = match clipboard::sequence(text, inside_tmux) {
+            Some(sequence) => {
+                self.terminal.write(&sequence)?;
+                true
+            }
+            None => false,
+        };
+        let folder = state.run.as_ref().map_or_else(folder, |run| self.store.folder_of(&run.id));
+        match clipboard::write(&folder, &PathBuf::from("copied.txt"), text) {
+            Ok(path) if sent => self.tell(&format!("copied, and in {}", path.display()), false),
+            Ok(path) => self.tell(&format!("too long for the clipboard: it is in {}", path.display()), false),
+            Err(error) => self.tell(&format!("no file of it could be written: {error}"), !sent),
+        }
+        Ok(())
+    }
+}
+
+/// Where files go that the user asked for: where the program was started.
+fn folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_default()
+}
+
+/// What came from the terminal, as a message.
+fn message(input: Input) -> Option<Msg> {
+    match input {
+        Input::Key(key) if key.kind != KeyEventKind::Release => {
+            use crossterm::event::KeyCode as C;
+            let code = match key.code {
+                C::Char(c) => KeyCode::Char(c),
+                C::F(n) => KeyCode::F(n),
+                C::Enter => KeyCode::Enter,
+                C::Esc => KeyCode::Esc,
+                C::Tab => KeyCode::Tab,
+                C::BackTab => return Some(Msg::Key(Key { code: KeyCode::Tab, ctrl: false, shift: true })),
+                C::Backspace => KeyCode::Backspace,
+                C::Delete => KeyCode::Delete,
+                C::Up => KeyCode::Up,
+                C::Down => KeyCode::Down,
+                C::Left => KeyCode::Left,
+                C::Right => KeyCode::Right,
+                C::Home => KeyCode::Home,
+                C::End => KeyCode::End,
+                C::PageUp => KeyCode::PageUp,
+                C::PageDown => KeyCode::PageDown,
+                _ => return None,
+            };
+            // With alt it is an escape and a key, which means nothing here.
+            let alt = key.modifiers.contains(KeyModifiers::ALT);
+            let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+            (!alt).then_some(Msg::Key(Key { code, ctrl, shift: false }))
+        }
+        Input::Paste(text) => Some(Msg::Paste(text)),
+        Input::Resize(width, height) => Some(Msg::Resize(width, height)),
+        Input::Mouse(mouse) => {
+            let wheel = match mouse.kind {
+                MouseEventKind::Down(_) => 0,
+                MouseEventKind::ScrollDown => 3,
+                MouseEventKind::ScrollUp => -3,
+                _ => return None,
+            };
+            Some(Msg::Mouse { column: mouse.column, row: mouse.row, wheel })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,95 @@
+//! What the user chose, from options, configuration and environment, and the estate as the screen shows it.
+
+use super::ConsoleArgs;
+use super::ground::Themes;
+use crate::cli::{App, CliError, Io, config, theme};
+use crate::console::Settings;
+use crate::console::facts::{EstateFacts, SiteFacts};
+use crate::console::keys::Keymap;
+use crate::estate::Estate;
+use crate::model::SafeText;
+use crate::style::{ColorWish, Depth};
+use crate::systems::{Catalogue, catalogue};
+
+/// The settings of a screen.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub(in crate::cli) fn settings(app: &mut App, args: &ConsoleArgs) -> Result<Settings, CliError> {
+    let (config, warnings) = config::load(app)?;
+    super::super::print_warnings(app, &warnings)?;
+    let config::Config { screen, keys } = config;
+    let theme = theme::theme(app, args.theme.as_deref().unwrap_or(screen.theme.as_str()))?.at(depth(app));
+    let keys = Keymap::with(&keys).map_err(|problems| {
+        let error = CliError::invalid("the keys of config.toml cannot be used");
+        problems.into_iter().fold(error, |error, problem| error.hint(problem))
+    })?;
+    let zone = jiff::tz::TimeZone::get(&screen.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    let is_utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .is_none_or(|value| value.to_ascii_lowercase().replace('-', "").contains("utf8"));
+    Ok(Settings {
+        theme,
+        ascii: args.ascii || screen.ascii || !is_utf8,
+        reduced_motion: args.reduced_motion || screen.reduced_motion,
+        mouse: args.mouse || screen.mouse,
+        bell: screen.bell,
+        notify: screen.notify,
+        privacy: false,
+        zone,
+        keys,
+    })
+}
+
+/// The colours of this terminal.
+pub(in crate::cli) fn depth(app: &App) -> Depth {
+    let wish = match app.global.color {
+        clap::ColorChoice::Auto => ColorWish::Auto,
+        clap::ColorChoice::Always => ColorWish::Always,
+        clap::ColorChoice::Never => ColorWish::Never,
+    };
+    Depth::detect(wish, app.io.is_terminal, |name| std::env::var(name).ok())
+}
+
+/// The estate, as far as it is shown.
+pub(in crate::cli) fn facts(estate: &Estate, catalogue: &Catalogue) -> EstateFacts {
+    let services = || {
+        estate.services.iter().map(|(name, service)| {
+            let kind = catalogue.service(&service.kind).map_or(service.kind.as_str(), |kind| kind.name);
+            (name.clone(), SafeText::line(kind))
+        })
+    };
+    // The site that the estate calls active stands on the left, whichever is so now: nothing changes its place.
+    let mut sites: Vec<_> = estate.sites.keys().collect();
+    sites.sort_by_key(|name| **name != estate.active);
+    EstateFacts {
+        name: SafeText::line(estate.name.as_str()),
+        sites: sites
+            .into_iter()
+            .map(|name| SiteFacts {
+                name: name.clone(),
+                title: SafeText::line(estate.title(name)),
+                services: services().collect(),
+            })
+            .collect(),
+        rpo: estate.objectives.rpo,
+    }
+}
+
+/// Themes by name, with the colours of this terminal, read anew each time.
+pub(in crate::cli) fn themes(app: &App) -> Themes {
+    let depth = depth(app);
+    let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
+    let folder = app.places.config.as_ref().map(|config| config.join("themes"));
+    Themes {
+        read: Box::new(move |name| {
+            let read = theme::theme(&own, name).map(|theme| theme.at(depth));
+            read.map_err(|error| {
+                let hints: Vec<&str> = error.hints.iter().map(crate::model::SafeText::as_str).collect();
+                format!("{} {}", error.message, hints.join(" "))
+            })
+        }),
+        folder,
+    }
+}

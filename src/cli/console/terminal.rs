@@ -1,0 +1,207 @@
+//! The terminal: taken when the screen opens, and given back in the state it was found in, however the screen ends.
+//!
+//! Nothing is ever asked of it: size comes from the system, everything else from the environment.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute, queue};
+use ratatui::backend::{Backend as _, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::console::{State, view};
+use crate::model::SafeText;
+
+/// True while the terminal is ours: a panic gives it back first.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, taken.
+pub(super) struct Taken {
+    /// Where cells are written. Not ratatui's own `Terminal`, which asks for the cursor's position when it clears.
+    backend: CrosstermBackend<BufWriter<Stdout>>,
+    /// What the terminal shows.
+    shown: Buffer,
+    /// The picture in the making.
+    next: Buffer,
+    mouse: bool,
+    titled: bool,
+}
+
+impl Taken {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// When it cannot be taken.
+    pub(super) fn take(mouse: bool) -> io::Result<Self> {
+        give_back_on_panic();
+        // What `NO_COLOR` asks for is done by the theme; crossterm's own way loses bold and reverse with the colours.
+        crossterm::style::force_color_output(true);
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+        let mut taken = Self { backend, shown: Buffer::default(), next: Buffer::default(), mouse, titled: false };
+        taken.enter()?;
+        Ok(taken)
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        let out = &mut self.backend;
+        execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        if self.mouse {
+            execute!(out, EnableMouseCapture)?;
+        }
+        self.wipe()
+    }
+
+    /// Empties the terminal, so that the next picture is written whole.
+    fn wipe(&mut self) -> io::Result<()> {
+        self.shown.reset();
+        queue!(self.backend, Clear(ClearType::All))
+    }
+
+    /// Draws the state; only what has changed is written.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn draw(&mut self, state: &State) -> io::Result<()> {
+        let area = Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 };
+        queue!(self.backend, BeginSynchronizedUpdate)?;
+        if self.shown.area != area {
+            self.shown.resize(area);
+            self.next.resize(area);
+            self.wipe()?;
+        }
+        self.next.reset();
+        view::draw(state, area, &mut self.next);
+        self.backend.draw(self.shown.diff(&self.next).into_iter())?;
+        execute!(self.backend, EndSynchronizedUpdate)?;
+        std::mem::swap(&mut self.shown, &mut self.next);
+        Ok(())
+    }
+
+    /// Draws everything anew.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn redraw(&mut self, state: &State) -> io::Result<()> {
+        self.wipe()?;
+        self.draw(state)
+    }
+
+    /// Its size.
+    pub(super) fn size(&self) -> (u16, u16) {
+        crossterm::terminal::size().unwrap_or((80, 24))
+    }
+
+    /// Takes or leaves the mouse.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        let out = &mut self.backend;
+        if on { execute!(out, EnableMouseCapture) } else { execute!(out, DisableMouseCapture) }
+    }
+
+    /// Sets the title. It was made safe: nothing in it ends the sequence early.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn title(&mut self, title: &SafeText) -> io::Result<()> {
+        self.titled = true;
+        self.write(&format!("\u{1b}]2;{title}\u{7}"))
+    }
+
+    /// Writes a sequence that shows nothing.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn write(&mut self, sequence: &str) -> io::Result<()> {
+        self.backend.write_all(sequence.as_bytes())?;
+        io::Write::flush(&mut self.backend)
+    }
+
+    /// Gives the terminal to the shell until the program is continued.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn suspend(&mut self, state: &State) -> io::Result<()> {
+        self.leave()?;
+        // The whole group: what the shell has started as one job stops and goes on as one. Not SIGTSTP, which a run
+        // in this process (that of the demo) ignores.
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGSTOP)
+            .map_err(io::Error::from)?;
+        self.enter()?;
+        self.redraw(state)
+    }
+
+    /// Takes the terminal again after somebody else has continued the program.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn retake(&mut self, state: &State) -> io::Result<()> {
+        self.enter()?;
+        self.redraw(state)
+    }
+
+    /// The picture as it is, as lines of text.
+    pub(super) fn picture(state: &State) -> Vec<String> {
+        let area = Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 };
+        let mut cells = Buffer::empty(area);
+        view::draw(state, area, &mut cells);
+        let line =
+            |y: u16| (0..area.width).filter_map(|x| cells.cell((x, y)).map(|cell| cell.symbol())).collect::<String>();
+        (0..area.height).map(|y| line(y).trim_end().to_owned()).collect()
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        let titled = std::mem::take(&mut self.titled);
+        if titled {
+            // What it was before cannot be asked for; an empty title lets the shell set its own.
+            self.write("\u{1b}]2;\u{7}")?;
+        }
+        give_back()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing back.
+        drop(self.leave());
+    }
+}
+
+/// The terminal as it was. Harmless when it is so already.
+fn give_back() -> io::Result<()> {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return Ok(());
+    }
+    let mut out = io::stdout();
+    let shown = execute!(
+        out,
+        EndSynchronizedUpdate,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    );
+    disable_raw_mode()?;
+    shown
+}
+
+fn give_back_on_panic() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            drop(give_back());
+            before(info);
+        }));
+    });
+}
