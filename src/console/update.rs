@@ -699,6 +699,7 @@ fn act(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effe
             effects.push(Effect::Mouse(state.settings.mouse));
         }
         Action::Privacy => state.settings.privacy = !state.settings.privacy,
+        Action::Answer if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
         Action::Answer => {
             match state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next()) {
                 Some(prompt) => {

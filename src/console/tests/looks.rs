@@ -4,7 +4,7 @@ use super::made::*;
 use super::picture::{looks, text};
 use crate::console::State;
 use crate::run::PromptKind;
-use crate::style::{Depth, Scope};
+use crate::style::{Depth, Scope, Theme};
 
 fn stuck() -> State {
     let mut state = with_run(unknown(), false);
@@ -32,6 +32,17 @@ fn without_colours() {
     insta::assert_snapshot!("looks_mono", shown);
     // The selected line is still another one than its neighbours.
     assert!(shown.lines().any(|line| line.contains("reverse") && line.contains("Back up the source")), "{shown}");
+}
+
+/// For eyes that do not tell red from green: what is well, wrong and unknown look three ways.
+#[test]
+fn colour_blind() {
+    let mut state = stuck();
+    state.settings.theme = Theme::named("colour-blind").expect("a theme");
+    insta::assert_snapshot!("looks_colour_blind", looks(&state, (80, 24)));
+    let ink = |scope| state.settings.theme.ink(scope);
+    assert_ne!(ink(Scope::Good), ink(Scope::Bad));
+    assert_ne!(ink(Scope::Bad), ink(Scope::Unknown));
 }
 
 #[test]
@@ -74,7 +85,7 @@ fn nothing_is_said_by_colour_alone() {
     assert!(text(&late, (80, 24)).contains("STALE 27s"), "{}", text(&late, (80, 24)));
     assert!(text(&late, (80, 24)).contains("LATE: "));
     // Every scope that means trouble has a look of its own in the standard theme, also without colours.
-    let theme = crate::style::Theme::default().at(Depth::Mono);
+    let theme = Theme::default().at(Depth::Mono);
     for scope in [Scope::Bad, Scope::Unknown, Scope::Selected, Scope::Danger, Scope::Badge] {
         assert_ne!(theme.ink(scope), theme.ink(Scope::Plain), "{scope:?}");
     }

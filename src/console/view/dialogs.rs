@@ -130,7 +130,7 @@ fn help(state: &State, width: u16) -> Vec<Row> {
             let mut row = Row::new().plain("  ").put(Scope::Key, safe(keys)).to(14);
             // Where there is no room for both, what it does is worth more than what it is called.
             if width >= 78 {
-                row = row.put(Scope::Muted, safe(format!("{}{argument}", entry.name))).to(32);
+                row = row.put(Scope::Muted, safe(format!("{}{argument}", entry.name))).to(31);
             }
             rows.push(row.plain(" ").put(Scope::Plain, entry.help));
         }
