@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use changeover::check;
-use changeover::cli::{Excerpts, Io};
+use changeover::cli::{Excerpts, Io, config};
 use changeover::document::{Parsed, has_errors};
 use changeover::estate::Estate;
 use changeover::model::{Diagnostic, Failure, HostName, SafeText, SecretSource, SourceText};
+use changeover::style::Themes;
 use changeover::systems::{Catalogue, Effect, Step, StepContext, StepDone, service_kind, step_kind};
 use proptest::prelude::*;
 use schemars::JsonSchema;
@@ -159,6 +160,14 @@ fn examine(source: &SourceText, estate: &Estate, catalogue: &Catalogue) -> (Vec<
         let parsed = check::runbook(source, Some(estate), catalogue);
         let text = shown(&parsed);
         (parsed.problems, text)
+    } else if source.name.starts_with("theme-") {
+        let parsed = Themes::default().judge(source);
+        let text = shown(&parsed);
+        (parsed.problems, text)
+    } else if source.name.starts_with("config-") {
+        let parsed = config::examine(source, &Themes::default().names());
+        let text = shown(&parsed);
+        (parsed.problems, text)
     } else {
         let parsed = check::estate(source, catalogue);
         let text = shown(&parsed);
@@ -184,9 +193,15 @@ fn every_problem_of_bad_files_is_said_at_its_place() {
         let source = source(&path);
         let (problems, shown) = examine(&source, &estate, &catalogue);
         let stem = path.file_stem().expect("a stem").to_string_lossy().into_owned();
-        let only_warns = ["even-urls", "site-name-in-parameter", "service-unknown", "confirm-without-question"]
-            .iter()
-            .any(|name| stem == format!("estate-{name}") || stem == format!("runbook-{name}"));
+        let only_warns = [
+            "estate-even-urls",
+            "runbook-site-name-in-parameter",
+            "runbook-service-unknown",
+            "runbook-confirm-without-question",
+            "theme-hard-to-read",
+            "theme-colour-blind-alike",
+        ]
+        .contains(&stem.as_str());
         assert_eq!(has_errors(&problems), !only_warns, "{stem}:\n{shown}");
         for problem in &problems {
             let span = problem.span.as_ref().unwrap_or_else(|| panic!("{stem}: no place: {problem}"));
@@ -200,7 +215,13 @@ fn every_problem_of_bad_files_is_said_at_its_place() {
 #[test]
 fn several_problems_in_one_file_are_all_reported() {
     let (estate, catalogue) = (good_estate(), catalogue());
-    for (name, least) in [("estate-several", 7), ("runbook-several", 4), ("runbook-several-in-steps", 5)] {
+    for (name, least) in [
+        ("estate-several", 7),
+        ("runbook-several", 4),
+        ("runbook-several-in-steps", 5),
+        ("theme-several", 10),
+        ("config-several", 8),
+    ] {
         let path = corpus("invalid").into_iter().find(|path| path.ends_with(format!("{name}.toml"))).expect(name);
         let (problems, shown) = examine(&source(&path), &estate, &catalogue);
         assert!(problems.len() >= least, "{name}: {}\n{shown}", problems.len());
@@ -242,7 +263,8 @@ proptest! {
         ],
     ) {
         let (estate, catalogue) = (good_estate(), catalogue());
-        for path in corpus("valid").into_iter().filter(|path| path.ends_with("estate.toml") || path.ends_with("runbook-replicate.toml")) {
+        let names = ["estate.toml", "runbook-replicate.toml", "theme-full.toml", "config-full.toml"];
+        for path in corpus("valid").into_iter().filter(|path| names.iter().any(|name| path.ends_with(name))) {
             let mut source = source(&path);
             source.text = mutate(&mutate(&source.text, at, take, &put), again, 1, &put);
             let (problems, shown) = examine(&source, &estate, &catalogue);
@@ -258,7 +280,7 @@ proptest! {
     fn no_bytes_make_the_checks_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let (estate, catalogue) = (good_estate(), catalogue());
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        for name in ["estate.toml", "runbook-x.toml"] {
+        for name in ["estate.toml", "runbook-x.toml", "theme-x.toml", "config-x.toml"] {
             examine(&SourceText { name: name.to_owned(), text: text.clone() }, &estate, &catalogue);
         }
     }

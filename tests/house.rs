@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("scenario", &["model", "document", "run", "world"]),
     ("style", &["model", "document"]),
     ("report", &["model", "runbook", "run", "style"]),
-    ("console", &["model", "runbook", "run", "health", "style"]),
+    ("console", &["model", "estate", "runbook", "run", "health", "style"]),
     ("check", &["model", "document", "estate", "runbook", "systems"]),
 ];
 

@@ -131,7 +131,7 @@ async fn nodes_that_leave_are_noticed() {
     let scene = Scene::new(&quiet(4));
     scene.world.strike(&down(0));
     let (kind, got) = said(&scene, "out", OUT).await;
-    assert!(kind == FailureKind::Unreachable && got.contains("connection refused"), "{kind:?} {got}");
+    assert!(kind == FailureKind::Unreachable && got.contains("Connection refused"), "{kind:?} {got}");
 }
 
 #[tokio::test(start_paused = true)]

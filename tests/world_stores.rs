@@ -237,10 +237,10 @@ async fn what_is_wrong_with_a_server_is_found_before_anything_is_done() {
     let [first, second] = Spec::sites();
     let lost = |channel| Fault::Mishap { site: first.clone(), channel, mishap: Mishap::ReplyLost };
     let cases = [
-        (Fault::SqlDown { site: first.clone() }, "connection refused"),
+        (Fault::SqlDown { site: first.clone() }, "does the server listen at 10.0.1.31:3306, as seen from prod:app1?"),
         (sql(&first, Sql::LocksOut), "Access denied for user 'changeover'@'10.0.1.11' (using password: YES)"),
         (sql(&second, Sql::ReadOnly), "is read-only: nothing can be loaded"),
-        (cache(&second, Cache::Down), "connection refused"),
+        (cache(&second, Cache::Down), "Connection refused (os error 111)"),
         (Fault::HostDown { site: second.clone(), host: HostName::new("app1").expect("a name") }, "no route to host"),
         (lost(Channel::Sql), "the connection broke before the answer came"),
     ];
@@ -313,7 +313,7 @@ async fn a_flush_finds_the_master_and_waits_for_its_follower() {
         (Cache::FailsOver, "its master is 10.0.2.42:6379"),
         (Cache::Unlinks, "no replica is connected"),
         (Cache::Stalls, "but after 10s not at"),
-        (Cache::Down, "connection refused"),
+        (Cache::Down, "Connection refused (os error 111)"),
     ] {
         let mut scene = Scene::new(&quiet());
         scene.play(&[("exchange.prepare", "both")], "", &[]).await.is_done();

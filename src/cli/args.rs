@@ -6,6 +6,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 
 use super::{
     attach, cancel, check, completions, console, demo, doctor, init, kinds, plan, resume, run, runs, schema, status,
+    theme,
 };
 
 const AFTER_HELP: &str = "\
@@ -74,10 +75,12 @@ pub enum Command {
     Cancel(cancel::CancelArgs),
     /// List runs, show one, print what its steps printed
     Runs(runs::RunsArgs),
-    /// Show which way the direction goes, what runs, and how old the last good copy is
+    /// Show which way the direction goes, what runs, how old the last good copy is, and how well both sites are
     Status(status::StatusArgs),
     /// Find what this machine and every host lack
     Doctor(doctor::DoctorArgs),
+    /// List themes of the screen, show one, or find what is wrong with one
+    Theme(theme::ThemeArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }

@@ -200,7 +200,7 @@ pub fn estate(app: &App) -> Result<(Estate, Vec<Diagnostic>), CliError> {
 }
 
 /// A file's value, or an error with every problem rendered.
-fn usable<T>(app: &App, parsed: Parsed<T>) -> Result<(T, Vec<Diagnostic>), CliError> {
+pub(super) fn usable<T>(app: &App, parsed: Parsed<T>) -> Result<(T, Vec<Diagnostic>), CliError> {
     let mut excerpts = Excerpts::default();
     excerpts.add(&parsed);
     let name = parsed.source.name.clone();
@@ -239,7 +239,7 @@ pub fn runbooks(app: &App, estate: Option<&Path>) -> Result<Vec<RunbookFile>, Cl
     let beside = estate.map(|estate| estate.parent().unwrap_or(Path::new("")).join("runbooks"));
     let own = app.places.config.as_ref().map(|config| config.join("runbooks"));
     for folder in [app.global.runbook_dir.clone(), beside, own].into_iter().flatten() {
-        for (name, path) in runbooks_in(&app.places.current.join(&folder)) {
+        for (name, path) in toml_files_in(&app.places.current.join(&folder)) {
             if found.contains_key(&name) {
                 continue;
             }
@@ -257,7 +257,7 @@ pub fn runbooks(app: &App, estate: Option<&Path>) -> Result<Vec<RunbookFile>, Cl
 }
 
 /// Name and file name of every `*.toml` in a folder; none when there is no such folder.
-fn runbooks_in(folder: &Path) -> BTreeMap<String, PathBuf> {
+pub(super) fn toml_files_in(folder: &Path) -> BTreeMap<String, PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| PathBuf::from(entry.file_name()))

@@ -8,6 +8,7 @@ mod cancel;
 mod check;
 mod completions;
 mod conduct;
+pub mod config;
 mod console;
 mod demo;
 mod diagnostics;
@@ -28,6 +29,7 @@ mod run;
 mod runs;
 mod schema;
 mod status;
+mod theme;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -101,6 +103,7 @@ fn dispatch(app: &mut App, command: Command) -> Result<Exit, CliError> {
         Command::Cancel(args) => cancel::run(app, &args),
         Command::Runs(args) => runs::run(app, args),
         Command::Status(args) => status::run(app, &args),
+        Command::Theme(args) => theme::run(app, args),
         Command::Doctor(args) => doctor::run(app, &args),
     }
 }

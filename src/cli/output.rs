@@ -32,6 +32,26 @@ pub enum Output {
     None,
 }
 
+/// A variable of the environment.
+pub(super) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What the user says about colour.
+pub(super) fn wish(app: &App) -> ColorWish {
+    match app.global.color {
+        ColorChoice::Auto => ColorWish::Auto,
+        ColorChoice::Always => ColorWish::Always,
+        ColorChoice::Never => ColorWish::Never,
+    }
+}
+
+/// True when the locale promises nothing beyond ASCII.
+pub(super) fn is_ascii() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
+    !locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"))
+}
+
 /// The streams of this process, and its viewers, as an audience of a run.
 pub(super) struct Screen<'a> {
     listener: Option<Box<dyn Listener + 'a>>,
@@ -49,14 +69,6 @@ impl<'a> Screen<'a> {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let advice = Advice { program: program(app), folder, can_be_resumed: true };
-        let wish = match app.global.color {
-            ColorChoice::Auto => ColorWish::Auto,
-            ColorChoice::Always => ColorWish::Always,
-            ColorChoice::Never => ColorWish::Never,
-        };
-        let env = |name: &str| std::env::var(name).ok();
-        let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
-        let ascii = !utf8.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"));
         let bars = match output {
             Output::Auto => app.io.is_terminal,
             Output::Bars => true,
@@ -66,7 +78,7 @@ impl<'a> Screen<'a> {
             Output::None => None,
             Output::Json => Some(Box::new(Json::new(Flushed(&mut app.io.out)))),
             _ if bars => {
-                let look = Look::detect(wish, ascii, app.io.is_terminal, env);
+                let look = Look::detect(wish(app), is_ascii(), app.io.is_terminal, env);
                 Some(Box::new(Bars::new(ProgressDrawTarget::stdout(), look, app.io.width)))
             }
             _ => Some(Box::new(Plain::new(Flushed(&mut app.io.out)))),

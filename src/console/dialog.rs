@@ -147,6 +147,8 @@ pub struct Start {
     pub gate: Gate,
     /// What the nonce was made of, to say what has changed.
     pub observed: String,
+    /// What has changed since it was opened; stays in sight while the new phrase is typed.
+    pub changed: Option<SafeText>,
     /// The first line of the plan in sight.
     pub top: u16,
     /// When it was opened.
@@ -169,6 +171,10 @@ pub struct Answering {
 pub enum Deed {
     /// Stop it.
     Cancel(CancelReason),
+    /// Begin nothing new.
+    Pause,
+    /// Go on after a pause.
+    Continue,
     /// Take it up again.
     Resume(RunId),
 }

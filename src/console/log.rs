@@ -8,6 +8,9 @@ use super::run_view::RunView;
 use crate::model::{HostName, SafeText, StepKey, UnitKey};
 use crate::run::EventKind;
 
+/// More lines than any file has: whoever scrolls so far up wants the beginning.
+const FAR: u64 = 1 << 60;
+
 /// What the pane shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogMode {
@@ -57,7 +60,8 @@ pub struct Find {
 pub struct Lines {
     /// Of which file; nothing for none at all.
     pub source: Option<LogSource>,
-    /// The number of the first of them; when `counted` is false it is not known, and this counts from the end.
+    /// The number of the first of them. Of the last lines it is not known while `counted` is false: then this counts
+    /// from the end.
     pub first: u64,
     /// How many lines the file has, as far as it was read.
     pub total: u64,
@@ -119,6 +123,27 @@ pub struct LogView {
     said_for: (Option<StepKey>, Option<HostName>, Option<crate::model::RunId>, usize),
     /// How many lines fit; told by the view's geometry.
     pub height: u16,
+    /// The file that was asked for last.
+    asked: Option<LogSource>,
+    /// How many lines above the end are wanted, while nobody knows yet which number the last line has.
+    above: Option<u64>,
+    /// Where the search that goes on began, and whether it goes back.
+    looking: Option<(u64, bool)>,
+}
+
+/// What came of lines that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// They are shown.
+    Shown,
+    /// It is known now where the lines in sight are: they must be asked for.
+    AskAgain,
+    /// What was searched for is not there.
+    NotFound,
+    /// It was found beyond the end, where the search began anew at the other one.
+    OnceAround,
+    /// They are of a file that is not looked at any more.
+    Late,
 }
 
 impl Default for LogView {
@@ -139,6 +164,9 @@ impl Default for LogView {
             said: Vec::new(),
             said_for: (None, None, None, 0),
             height: 10,
+            asked: None,
+            above: None,
+            looking: None,
         }
     }
 }
@@ -217,36 +245,107 @@ impl LogView {
 
     /// Scrolls; going up lets the end go, coming to the end takes it up again.
     pub fn scroll(&mut self, by: i64) {
+        if self.mode == LogMode::Output && !self.lines.counted && (self.follow || self.above.is_some()) {
+            return self.scroll_uncounted(by);
+        }
         let last = self.total().saturating_sub(u64::from(self.height));
-        let top = i64::try_from(self.top).unwrap_or(i64::MAX).saturating_add(by).max(0);
-        self.top = u64::try_from(top).unwrap_or(0).min(last);
         if by < 0 {
+            self.top = self.top.saturating_sub(by.unsigned_abs());
             self.follow = false;
-        } else if self.top == last {
+            return;
+        }
+        // What was found may stand below the last full page: going down never goes up.
+        self.top = self.top.saturating_add(by.unsigned_abs()).min(last.max(self.top));
+        if self.top >= last && (self.mode == LogMode::Said || self.lines.counted) {
             self.follow = true;
             self.unseen = 0;
         }
     }
 
+    /// Scrolls from the end of a file whose lines are not counted: the way is remembered until they are. To the
+    /// beginning no counting is needed.
+    fn scroll_uncounted(&mut self, by: i64) {
+        let above = self.above.unwrap_or(0);
+        let above =
+            if by < 0 { above.saturating_add(by.unsigned_abs()) } else { above.saturating_sub(by.unsigned_abs()) };
+        self.follow = above == 0;
+        self.top = 0;
+        self.above = (above > 0 && above < FAR).then_some(above);
+    }
+
     /// The request for the lines in sight of a file.
     #[must_use]
     pub fn request(&self, source: LogSource) -> LineRequest {
-        let from = if self.follow { None } else { Some(self.top) };
+        let from = if self.follow || self.above.is_some() { None } else { Some(self.top) };
         LineRequest { source, from, count: self.height.max(1), find: None }
     }
 
+    /// The file that was asked for last.
+    #[must_use]
+    pub fn asked(&self) -> Option<&LogSource> {
+        self.asked.as_ref()
+    }
+
+    /// Looks at a file, or at none. Another file than before is looked at from its end.
+    pub fn look_at(&mut self, source: Option<LogSource>) -> Option<LineRequest> {
+        self.looking = None;
+        if self.asked != source {
+            self.asked.clone_from(&source);
+            self.lines = Lines::default();
+            self.above = None;
+            if self.mode == LogMode::Output {
+                self.follow = true;
+                (self.top, self.left, self.unseen) = (0, 0, 0);
+            }
+        }
+        source.map(|source| self.request(source))
+    }
+
+    /// The request for the next line with a text, or that looks like an error.
+    pub fn look_for(&mut self, source: LogSource, text: Option<String>, back: bool) -> Option<LineRequest> {
+        let mut request = self.look_at(Some(source))?;
+        // From an end whose number nobody knows yet.
+        let unknown = !self.lines.counted && request.from.is_none();
+        let from = if unknown { u64::MAX } else { self.top };
+        self.looking = Some((from, back));
+        request.find = Some(Find { text, from, back });
+        Some(request)
+    }
+
     /// Takes lines that were asked for.
-    pub fn receive(&mut self, lines: Lines) {
-        if !self.follow && lines.source == self.lines.source {
-            self.unseen += lines.total.saturating_sub(self.lines.total);
+    pub fn receive(&mut self, lines: Lines) -> Received {
+        if lines.source != self.asked && lines.source.is_some() {
+            return Received::Late;
         }
-        if lines.found != Some(false) {
-            self.top = lines.first;
-        }
+        let before = std::mem::replace(&mut self.lines, lines);
+        let lines = &self.lines;
+        let last = lines.total.saturating_sub(u64::from(self.height));
         if lines.found == Some(true) {
+            let (from, back) = self.looking.take().unwrap_or((u64::MAX, true));
             self.follow = false;
+            self.above = None;
+            self.top = lines.first;
+            let around = from != u64::MAX && if back { self.top >= from } else { self.top <= from };
+            return if around { Received::OnceAround } else { Received::Shown };
         }
-        self.lines = lines;
+        if self.follow {
+            self.top = if lines.counted { last } else { 0 };
+            self.unseen = 0;
+        } else if lines.counted {
+            if before.counted && before.source == lines.source {
+                self.unseen += lines.total.saturating_sub(before.total);
+            }
+            self.top = self.top.min(lines.total.saturating_sub(1));
+            if let Some(above) = self.above.take() {
+                self.top = last.saturating_sub(above);
+                return Received::AskAgain;
+            }
+        }
+        if lines.found == Some(false) {
+            self.looking = None;
+            return Received::NotFound;
+        }
+        Received::Shown
     }
 }
 
@@ -255,3 +354,6 @@ impl LogView {
 pub fn file_name(run: &crate::model::RunId) -> PathBuf {
     PathBuf::from(format!("changeover-{run}.log"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ mod palette;
 mod pane;
 mod run_view;
 mod state;
+#[cfg(test)]
+mod tests;
 mod update;
 pub mod view;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{RunId, SafeText, StageId, StepKey, UnitKey};
+use crate::model::{HostName, RunId, SafeText, StageId, StepKey, UnitKey};
 use crate::run::{Event, RunPhase, RunState};
+use crate::runbook::PlannedStep;
 
 /// The moments of a run of the past, played again.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,13 +109,29 @@ impl RunView {
         if event.seq <= self.events.last().map_or(0, |last| last.seq) {
             return Ok(());
         }
+        let chosen = self.rows().into_iter().nth(self.selected);
         if self.replay.is_none() {
             self.state.apply(&event).map_err(|error| SafeText::line(&error.to_string()))?;
             self.folded += 1;
         }
         self.events.push(event);
+        self.stay_at(chosen);
         self.keep_up();
         Ok(())
+    }
+
+    /// Keeps the same line selected when stages have opened or closed by themselves; the stage of a line that is gone.
+    fn stay_at(&mut self, chosen: Option<Row>) {
+        let Some(chosen) = chosen else { return };
+        let rows = self.rows();
+        let stage = match &chosen {
+            Row::Stage(stage) => stage,
+            Row::Step(step) => &step.stage,
+            Row::Unit(unit) => &unit.step.stage,
+        };
+        let place = rows.iter().position(|row| *row == chosen);
+        let place = place.or_else(|| rows.iter().position(|row| matches!(row, Row::Stage(one) if one == stage)));
+        self.selected = place.unwrap_or(self.selected).min(rows.len().saturating_sub(1));
     }
 
     /// When it began.
@@ -196,19 +213,28 @@ impl RunView {
         }
     }
 
-    /// The unit of the selected line: of a step that has several, the first that has begun.
+    /// The unit of the selected line: of a step that has several, the one at a host, otherwise the first that has begun.
     #[must_use]
-    pub fn selected_unit(&self) -> Option<UnitKey> {
+    pub fn selected_unit(&self, host: Option<&HostName>) -> Option<UnitKey> {
         match self.rows().get(self.selected)? {
             Row::Stage(_) => None,
             Row::Unit(unit) => Some(unit.clone()),
             Row::Step(step) => {
-                let step = self.state.plan.step(step)?;
-                let mut units = step.units().map(|(unit, _)| unit);
-                let first = step.units().next().map(|(unit, _)| unit);
-                units.find(|unit| self.state.units.get(unit).is_some_and(|state| state.attempts > 0)).or(first)
+                let units: Vec<UnitKey> = self.state.plan.step(step)?.units().map(|(unit, _)| unit).collect();
+                let there = units.iter().find(|unit| host.is_some() && unit.host.as_ref() == host);
+                let begun = |unit: &&UnitKey| self.state.units.get(*unit).is_some_and(|state| state.attempts > 0);
+                there.or_else(|| units.iter().find(begun)).or(units.first()).cloned()
             }
         }
+    }
+
+    /// The hosts of a step, or of all steps.
+    #[must_use]
+    pub fn hosts(&self, step: Option<&StepKey>) -> Vec<HostName> {
+        let steps = self.state.plan.stages.iter().flat_map(|stage| &stage.steps);
+        let units = steps.filter(|planned| step.is_none_or(|step| planned.key == *step)).flat_map(PlannedStep::units);
+        let hosts: BTreeSet<HostName> = units.filter_map(|(unit, _)| unit.host).collect();
+        hosts.into_iter().collect()
     }
 
     /// Selects the line of what goes on, until a person chooses another.

@@ -53,8 +53,14 @@ pub struct Settings {
     pub reduced_motion: bool,
     /// The mouse is taken.
     pub mouse: bool,
+    /// The bell rings when a person is needed.
+    pub bell: bool,
+    /// The desktop is told when a person is needed.
+    pub notify: bool,
     /// Addresses are hidden.
     pub privacy: bool,
+    /// The time zone of what is shown.
+    pub zone: jiff::tz::TimeZone,
     /// The keys.
     pub keys: Keymap,
 }
@@ -98,6 +104,8 @@ pub struct State {
     pub(super) wall: Timestamp,
     /// When the key before came.
     pub(super) last_key: Timestamp,
+    /// How many keys in a row came faster than fingers.
+    pub(super) burst: u8,
     /// Keys that may become a longer chord.
     pub typed: Vec<Key>,
     /// The pane that keys go to.
@@ -161,6 +169,7 @@ impl State {
             now,
             wall: now,
             last_key: Timestamp::UNIX_EPOCH,
+            burst: 0,
             typed: Vec::new(),
             focus: Pane::Sites,
             zoom: false,

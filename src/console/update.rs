@@ -6,10 +6,10 @@ use jiff::SignedDuration;
 
 use super::action::{self, Action};
 use super::dialog::{Answering, Confirm, Deed, Dialog, Form, Gate, Purpose, Start, StartRequest, nonce};
-use super::facts::{PlanShown, RunbookFacts};
+use super::facts::{PlanShown, RunRow, RunbookFacts};
 use super::keys::Found;
 use super::line::Line;
-use super::log::{Find, LogMode, LogSource, file_name};
+use super::log::{LogMode, LogSource, Received, file_name};
 use super::msg::{Effect, Key, KeyCode, Msg};
 use super::palette::Palette;
 use super::pane::Pane;
@@ -21,8 +21,12 @@ use crate::run::{Answer, Event, EventKind, RunCommand, RunPhase, explain, read_a
 /// An enter that comes so soon after the key before was not pressed by a person: it is the end of something that a
 /// terminal sent late, or of a paste that was not marked as one.
 const TOO_FAST: SignedDuration = SignedDuration::from_millis(30);
+/// So many keys in a row faster than fingers are no typing.
+const BURST: u8 = 3;
 /// A plan that is older says nothing of the sites any more.
 const PLAN_HOLDS: SignedDuration = SignedDuration::from_secs(180);
+/// What is told when a search has gone beyond an end.
+const ONCE_AROUND: &str = "found beyond the end: the search went once around";
 /// Whoever presses `q` again within this means it.
 const MEANS_IT: SignedDuration = SignedDuration::from_secs(5);
 
@@ -51,25 +55,12 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             world_may_have_changed(state);
         }
         Msg::Runbooks(runbooks) => {
+            let chosen = state.shown_runbooks().get(state.runbook.selected).map(|book| book.name.clone());
             state.runbooks = runbooks;
-            clamp(&mut state.runbook, state.runbooks.len());
+            let names = state.shown_runbooks().into_iter().map(|book| book.name.clone()).collect();
+            stay(&mut state.runbook, chosen, names);
         }
-        Msg::Runs(runs) => {
-            // What was selected stays selected, wherever the list has moved it.
-            let chosen = state.shown_runs().get(state.past.selected).map(|row| row.run.clone());
-            let first = !state.runs_read;
-            state.runs = runs;
-            state.runs_read = true;
-            if let Some(index) = chosen.and_then(|run| state.shown_runs().iter().position(|row| row.run == run)) {
-                state.past.selected = index;
-            }
-            let count = state.shown_runs().len();
-            clamp(&mut state.past, count);
-            state.know_usual();
-            if first && let Some(alive) = state.alive() {
-                effects.push(Effect::Open(alive.run.clone()));
-            }
-        }
+        Msg::Runs(runs) => on_runs(state, runs, &mut effects),
         Msg::Planned(plan) => planned(state, *plan),
         Msg::Started(Ok(run)) => {
             state.tell(format!("{run} has begun"), false);
@@ -86,29 +77,52 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             if let Some(view) = state.run.as_mut().filter(|view| view.id == run) {
                 view.live = false;
                 view.lost.clone_from(&why);
+                drop_questions_of_the_run(state);
             }
             if let Some(why) = why {
                 state.tell(why.as_str(), true);
             }
             effects.push(Effect::Refresh);
         }
-        Msg::Lines(lines) => {
-            if lines.found == Some(false) {
-                state.tell("nothing found", false);
-            }
-            state.log.receive(*lines);
-        }
+        Msg::Lines(lines) => match state.log.receive(*lines) {
+            Received::NotFound => state.tell("nothing found", false),
+            Received::OnceAround => state.tell(ONCE_AROUND, false),
+            Received::AskAgain => look_at_output(state, &mut effects),
+            Received::Shown | Received::Late => {}
+        },
         Msg::Theme(theme) => state.settings.theme = *theme,
         Msg::Told { text, bad } => state.tell(text.as_str(), bad),
     }
     let selected = state.run.as_ref().and_then(RunView::selected_step);
     state.log.take_in(state.run.as_ref(), selected.as_ref());
+    // Another line was selected, another attempt has begun, the run was looked away from.
+    if state.log.asked() != source(state).as_ref() {
+        look_at_output(state, &mut effects);
+    }
     retitle(state, &mut effects);
     effects
 }
 
-fn clamp(choice: &mut Choice, count: usize) {
-    choice.selected = choice.selected.min(count.saturating_sub(1));
+/// What was selected stays selected, wherever a new list has moved it.
+fn stay<T: PartialEq>(choice: &mut Choice, chosen: Option<T>, list: Vec<T>) {
+    let place = chosen.and_then(|chosen| list.iter().position(|one| *one == chosen));
+    choice.selected = place.unwrap_or(choice.selected).min(list.len().saturating_sub(1));
+}
+
+fn on_runs(state: &mut State, runs: Vec<RunRow>, effects: &mut Vec<Effect>) {
+    let ids = |rows: Vec<&RunRow>| -> Vec<RunId> { rows.into_iter().map(|row| row.run.clone()).collect() };
+    let run = ids(state.shown_runs()).into_iter().nth(state.past.selected);
+    let point = ids(state.shown_points()).into_iter().nth(state.point.selected);
+    let first = !state.runs_read;
+    state.runs = runs;
+    state.runs_read = true;
+    let (all, points) = (ids(state.shown_runs()), ids(state.shown_points()));
+    stay(&mut state.past, run, all);
+    stay(&mut state.point, point, points);
+    state.know_usual();
+    if first && let Some(alive) = state.alive() {
+        effects.push(Effect::Open(alive.run.clone()));
+    }
 }
 
 /// The terminal's title says what a person must know without looking.
@@ -135,6 +149,8 @@ fn on_tick(state: &mut State, now: jiff::Timestamp) {
     if let Some(run) = &mut state.run {
         run.advance(now);
     }
+    // What grows old becomes unknown without anything being told.
+    world_may_have_changed(state);
 }
 
 // ── what a run tells ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,9 +159,12 @@ fn opened(state: &mut State, run: RunId, events: Vec<Arc<Event>>, live: bool, ef
     match RunView::open(run.clone(), events, live) {
         Ok(view) => {
             let came_back = live && since(view.began(), state.now).as_secs() >= 5;
+            if state.run.as_ref().is_none_or(|before| before.id != run || (before.live && !live)) {
+                drop_questions_of_the_run(state);
+            }
             state.run = Some(view);
             state.log.follow = true;
-            state.log.lines = super::log::Lines::default();
+            state.log.look_at(None);
             state.know_usual();
             if came_back && state.dialog.is_none() {
                 state.dialog = Some(Dialog::Card);
@@ -157,16 +176,25 @@ fn opened(state: &mut State, run: RunId, events: Vec<Arc<Event>>, live: bool, ef
     }
 }
 
+/// A question about a run means that run: with another one in sight it must be asked anew.
+fn drop_questions_of_the_run(state: &mut State) {
+    let about_the_run = match &state.dialog {
+        Some(Dialog::Answer(_)) => true,
+        Some(Dialog::Confirm(confirm)) => !matches!(confirm.deed, Deed::Resume(_)),
+        _ => false,
+    };
+    if about_the_run {
+        state.dialog = None;
+        state.tell("the run in sight has changed: ask again", false);
+    }
+}
+
 fn on_event(state: &mut State, run: &RunId, event: Arc<Event>, effects: &mut Vec<Effect>) {
     let Some(view) = state.run.as_mut().filter(|view| view.id == *run) else { return };
     let ended = matches!(event.kind, EventKind::RunEnded { .. });
-    let before = view.selected_unit();
     if let Err(why) = view.apply(event) {
         state.tell(format!("{run} told something impossible: {why}"), true);
         return;
-    }
-    if view.selected_unit() != before {
-        look_at_output(state, effects);
     }
     call(state, effects);
     // A question that somebody else has answered is none any more.
@@ -203,12 +231,26 @@ fn call(state: &mut State, effects: &mut Vec<Effect>) {
 fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     let too_fast = state.wall.duration_since(state.last_key) < TOO_FAST;
     state.last_key = state.wall;
+    state.burst = if too_fast { state.burst.saturating_add(1) } else { 0 };
     if key.ctrl && key.code == KeyCode::Char('z') {
         effects.push(Effect::Suspend);
         return;
     }
     if key.ctrl && key.code == KeyCode::Char('c') {
         state.tell("q leaves the screen; a run is stopped with x in pane 3", false);
+        return;
+    }
+    if !super::view::shows(state.size.0, state.size.1) {
+        // Nobody sees what a key would do: only the way out is open.
+        if key.code == KeyCode::Char('q') {
+            quit(state, false, effects);
+        }
+        return;
+    }
+    if state.frozen {
+        // The picture is not what is: a key brings back what is, and does nothing else.
+        state.frozen = false;
+        state.tell("live again", false);
         return;
     }
     if state.search.is_some() {
@@ -287,7 +329,9 @@ fn on_mouse(state: &mut State, column: u16, row: u16, wheel: i8, effects: &mut V
         return;
     }
     let Some((pane, line)) = super::view::hit(state, column, row) else { return };
-    state.go(pane);
+    if pane != state.focus {
+        state.go(pane);
+    }
     if wheel != 0 {
         for _ in 0..wheel.unsigned_abs() {
             act(state, if wheel < 0 { Action::Up } else { Action::Down }, "", effects);
@@ -318,7 +362,7 @@ fn on_search_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     match key.code {
         KeyCode::Esc => {
             state.search = None;
-            set_filter(state, None);
+            drop_filter(state);
         }
         KeyCode::Enter => {
             let text = line.text().to_owned();
@@ -338,14 +382,25 @@ fn on_search_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     }
 }
 
+fn choice(state: &mut State) -> Option<&mut Choice> {
+    match state.focus {
+        Pane::Runbooks => Some(&mut state.runbook),
+        Pane::Runs => Some(&mut state.past),
+        Pane::Points => Some(&mut state.point),
+        _ => None,
+    }
+}
+
 fn set_filter(state: &mut State, filter: Option<String>) {
-    let choice = match state.focus {
-        Pane::Runbooks => &mut state.runbook,
-        Pane::Runs => &mut state.past,
-        Pane::Points => &mut state.point,
-        _ => return,
-    };
-    *choice = Choice { selected: 0, filter: filter.filter(|text| !text.is_empty()) };
+    if let Some(choice) = choice(state) {
+        *choice = Choice { selected: 0, filter: filter.filter(|text| !text.is_empty()) };
+    }
+}
+
+fn drop_filter(state: &mut State) {
+    if choice(state).is_some_and(|choice| choice.filter.is_some()) {
+        set_filter(state, None);
+    }
 }
 
 fn on_palette_key(state: &mut State, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
@@ -401,30 +456,49 @@ fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects: &mut Vec<
                 state.dialog = Some(Dialog::Text { title, text, top: scrolled(top, key) });
             }
         }
+        // The two keys that the card names do what it says.
+        Dialog::Card if key == plain('3') || key == plain('a') => on_plain_key(state, key, effects),
         Dialog::Card => {}
         Dialog::Form(form) => on_form_key(state, form, key, too_fast, effects),
         Dialog::Planning(request, purpose) => state.dialog = Some(Dialog::Planning(request, purpose)),
-        Dialog::Start(start) => on_start_key(state, start, key, too_fast, effects),
-        Dialog::Answer(answering) => on_answer_key(state, answering, key, too_fast, effects),
-        Dialog::Confirm(mut confirm) => match key.code {
-            KeyCode::Enter if !too_fast && confirm.gate.is_met() => match confirm.deed {
-                Deed::Cancel(reason) => {
-                    effects.push(Effect::Command(RunCommand::Cancel { reason, by: Some(state.by.clone()) }));
-                    state.tell("asked the run to stop", false);
-                }
-                Deed::Resume(run) => effects.push(Effect::Resume(run)),
-            },
-            KeyCode::Enter => {
-                confirm.gate.note = Some(not_met(&confirm.gate));
-                state.dialog = Some(Dialog::Confirm(confirm));
-            }
-            _ => {
-                confirm.gate.typed.key(key);
-                confirm.gate.note = None;
-                state.dialog = Some(Dialog::Confirm(confirm));
-            }
-        },
+        Dialog::Start(start) => on_start_key(state, start, key, effects),
+        Dialog::Answer(answering) => on_answer_key(state, answering, key, effects),
+        Dialog::Confirm(confirm) => on_confirm_key(state, confirm, key, effects),
     }
+}
+
+/// Puts a key into the field of a gate. What comes faster than fingers, a terminal's late answer or a paste that was not
+/// marked as one, empties the field instead.
+fn type_into(typed: &mut Line, burst: u8, key: Key) -> Option<SafeText> {
+    if burst >= BURST || (burst > 0 && key.code == KeyCode::Enter) {
+        typed.clear();
+        return Some(SafeText::line("that came faster than fingers: it must be typed"));
+    }
+    typed.key(key);
+    None
+}
+
+fn on_confirm_key(state: &mut State, mut confirm: Confirm, key: Key, effects: &mut Vec<Effect>) {
+    if state.burst > 0 || key.code != KeyCode::Enter {
+        confirm.gate.note = type_into(&mut confirm.gate.typed, state.burst, key);
+    } else if confirm.gate.is_met() {
+        let by = state.by.clone();
+        let command = match confirm.deed {
+            Deed::Cancel(reason) => RunCommand::Cancel { reason, by: Some(by) },
+            Deed::Pause => RunCommand::Pause { by },
+            Deed::Continue => RunCommand::Continue { by },
+            Deed::Resume(run) => return effects.push(Effect::Resume(run)),
+        };
+        state.tell("the run has been told", false);
+        return effects.push(Effect::Command(command));
+    } else {
+        confirm.gate.note = Some(not_met(&confirm.gate));
+    }
+    state.dialog = Some(Dialog::Confirm(confirm));
+}
+
+fn plain(c: char) -> Key {
+    Key { code: KeyCode::Char(c), ctrl: false, shift: false }
 }
 
 fn closes(key: Key) -> bool {
@@ -490,20 +564,25 @@ fn planned(state: &mut State, plan: PlanShown) {
             let observed = state.observed();
             let target = state.direction.direction.as_ref().map_or("", |direction| direction.target.as_str());
             let gate = Gate::of(runbook.level, runbook.mode.as_str(), target, &nonce(digest, &observed));
-            Dialog::Start(Start { request, runbook, plan, gate, observed, top: 0, opened: state.now })
+            Dialog::Start(Start { request, runbook, plan, gate, observed, changed: None, top: 0, opened: state.now })
         }
         _ => Dialog::Text { title, text: plan.text, top: 0 },
     });
 }
 
-fn on_start_key(state: &mut State, mut start: Start, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
+fn on_start_key(state: &mut State, mut start: Start, key: Key, effects: &mut Vec<Effect>) {
     match key.code {
         KeyCode::Up => start.top = start.top.saturating_sub(1),
         KeyCode::Down => start.top = start.top.saturating_add(1),
         KeyCode::PageUp => start.top = start.top.saturating_sub(10),
         KeyCode::PageDown => start.top = start.top.saturating_add(10),
-        KeyCode::Enter if too_fast => {}
+        KeyCode::Enter if state.burst > 0 => start.gate.note = type_into(&mut start.gate.typed, state.burst, key),
         KeyCode::Enter if start.gate.is_met() => {
+            if let Some(why) = may_not_start(state, &start.runbook) {
+                start.gate.note = Some(SafeText::line(&why));
+                state.dialog = Some(Dialog::Start(start));
+                return;
+            }
             if state.now.duration_since(start.plan.at) > PLAN_HOLDS {
                 state.tell("the plan was old: it is made anew", false);
                 effects.push(Effect::Plan(start.request.clone()));
@@ -515,10 +594,7 @@ fn on_start_key(state: &mut State, mut start: Start, key: Key, too_fast: bool, e
             return;
         }
         KeyCode::Enter => start.gate.note = Some(not_met(&start.gate)),
-        _ => {
-            start.gate.typed.key(key);
-            start.gate.note = None;
-        }
+        _ => start.gate.note = type_into(&mut start.gate.typed, state.burst, key),
     }
     state.dialog = Some(Dialog::Start(start));
 }
@@ -533,19 +609,21 @@ fn world_may_have_changed(state: &mut State) {
     {
         let digest = start.plan.digest.clone().unwrap_or_default();
         start.gate = Gate::of(start.runbook.level, start.runbook.mode.as_str(), &target, &nonce(&digest, &observed));
-        start.gate.note = Some(SafeText::line(&format!("it was {}; now it is {observed}", start.observed)));
+        start.changed = Some(SafeText::line(&format!("it was {}; now it is {observed}", start.observed)));
         start.observed = observed;
     }
 }
 
-fn on_answer_key(state: &mut State, mut answering: Answering, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
+fn on_answer_key(state: &mut State, mut answering: Answering, key: Key, effects: &mut Vec<Effect>) {
     let prompt = state
         .run
         .as_ref()
         .and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.prompt).cloned());
     let Some(prompt) = prompt else { return };
     match key.code {
-        KeyCode::Enter if too_fast => {}
+        KeyCode::Enter if state.burst > 0 => {
+            answering.note = type_into(&mut answering.typed, state.burst, key);
+        }
         KeyCode::Enter => match read_answer(&prompt, answering.typed.text()) {
             Some((answer, typed)) => {
                 let answer = Answer { prompt: prompt.id, answer, typed, by: state.by.clone() };
@@ -557,10 +635,7 @@ fn on_answer_key(state: &mut State, mut answering: Answering, key: Key, too_fast
             }
             None => answering.note = Some(SafeText::line("that is no answer to this question")),
         },
-        _ => {
-            answering.typed.key(key);
-            answering.note = None;
-        }
+        _ => answering.note = type_into(&mut answering.typed, state.burst, key),
     }
     state.dialog = Some(Dialog::Answer(answering));
 }
@@ -594,7 +669,7 @@ fn act(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effe
                 state.zoom = false;
                 fit(state, effects);
             } else {
-                set_filter(state, None);
+                drop_filter(state);
                 state.notice = None;
             }
         }
@@ -615,8 +690,8 @@ fn act(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effe
         Action::SearchNext => find(state, false, effects),
         Action::SearchPrevious => find(state, true, effects),
         Action::Freeze => {
-            state.frozen = !state.frozen;
-            state.tell(if state.frozen { "held still: F lets it go" } else { "live again" }, false);
+            state.frozen = true;
+            state.tell("held still: any key lets it go", false);
         }
         Action::Theme => effects.push(Effect::Theme(argument.to_owned())),
         Action::Mouse => {
@@ -884,7 +959,7 @@ fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
                     consequences: vec![
                         SafeText::line("What ended well is not done again."),
                         SafeText::line("What nobody knows the ending of is looked at first, and asked about."),
-                        SafeText::line("The direction and the safety rules are read anew before anything is done."),
+                        SafeText::line("The direction and the safety rules are read anew first."),
                     ],
                     deed: Deed::Resume(id),
                     gate: Gate::of(1, "resume", "", ""),
@@ -892,8 +967,28 @@ fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             }
         }
         _ if !run.live => state.tell("it is not going on: there is nothing to steer", false),
-        Action::PauseRun => effects.push(Effect::Command(RunCommand::Pause { by: state.by.clone() })),
-        Action::ContinueRun => effects.push(Effect::Command(RunCommand::Continue { by: state.by.clone() })),
+        Action::PauseRun => {
+            state.dialog = Some(Dialog::Confirm(Confirm {
+                deed: Deed::Pause,
+                question: SafeText::line("Begin nothing new until somebody says so?"),
+                consequences: vec![
+                    SafeText::line("The steps that run now go on to their end."),
+                    SafeText::line("A paused run stays paused, however long nobody looks; c goes on."),
+                ],
+                gate: Gate::of(1, "pause", "", ""),
+            }));
+        }
+        Action::ContinueRun => {
+            state.dialog = Some(Dialog::Confirm(Confirm {
+                deed: Deed::Continue,
+                question: SafeText::line("Go on with the run?"),
+                consequences: vec![
+                    SafeText::line("The next steps begin at once, also those that change something."),
+                    SafeText::line("Whoever paused it may have had a reason: the log says who."),
+                ],
+                gate: Gate::of(1, "continue", "", ""),
+            }));
+        }
         Action::CancelRun => {
             let again = run.state.cancel.is_some();
             let reason = if again { CancelReason::OperatorNow } else { CancelReason::Operator };
@@ -952,14 +1047,9 @@ fn on_log(state: &mut State, action: Action, argument: &str, effects: &mut Vec<E
         Action::Output => {
             log.mode = if log.mode == LogMode::Said { LogMode::Output } else { LogMode::Said };
             log.follow = true;
-            log.top = 0;
+            (log.top, log.unseen) = (0, 0);
         }
-        Action::HostFilter => {
-            log.host = match argument {
-                "" | "all" => None,
-                name => crate::model::HostName::new(name).ok(),
-            };
-        }
+        Action::HostFilter => choose_host(state, argument),
         Action::NextError => {
             find_in(state, None, false, effects);
             return;
@@ -975,11 +1065,45 @@ fn on_log(state: &mut State, action: Action, argument: &str, effects: &mut Vec<E
     look_at_output(state, effects);
 }
 
-/// Asks for the lines of the selected unit's output, when that is what is shown.
-fn look_at_output(state: &State, effects: &mut Vec<Effect>) {
-    if let Some(source) = source(state) {
-        effects.push(Effect::Lines(state.log.request(source)));
+/// Chooses one host of the selected step, or of all steps when all are shown: by its name, or the next one.
+fn choose_host(state: &mut State, name: &str) {
+    let Some(run) = &mut state.run else { return };
+    let log = &mut state.log;
+    let step = if log.all && log.mode == LogMode::Said { None } else { run.selected_step() };
+    let hosts = run.hosts(step.as_ref());
+    let chosen = match name {
+        "all" => None,
+        "" => {
+            let at = hosts.iter().position(|host| log.host.as_ref() == Some(host));
+            hosts.get(at.map_or(0, |at| at + 1)).cloned()
+        }
+        name => hosts.iter().find(|host| host.as_str() == name).cloned(),
+    };
+    if chosen.is_none() && (hosts.is_empty() || !matches!(name, "" | "all")) {
+        if matches!(name, "" | "all") {
+            log.host = None;
+        }
+        let hosts: Vec<&str> = hosts.iter().map(crate::model::HostName::as_str).collect();
+        let hosts = if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") };
+        state.tell(format!("no such host to choose; what is shown runs on: {hosts}"), false);
+        return;
     }
+    // Where the line of one host is selected, that of the chosen one is from now on.
+    if let (Some(host), LogMode::Output, Some(Row::Unit(unit))) = (&chosen, log.mode, run.rows().get(run.selected)) {
+        let other =
+            |row: &Row| matches!(row, Row::Unit(other) if other.step == unit.step && other.host.as_ref() == Some(host));
+        if let Some(index) = run.rows().iter().position(other) {
+            run.selected = index;
+            run.keeps_up = false;
+        }
+    }
+    log.host = chosen;
+}
+
+/// Asks for the lines of the selected unit's output, when that is what is shown.
+fn look_at_output(state: &mut State, effects: &mut Vec<Effect>) {
+    let source = source(state);
+    effects.extend(state.log.look_at(source).map(Effect::Lines));
 }
 
 /// The file of output that is shown.
@@ -989,7 +1113,7 @@ pub fn source(state: &State) -> Option<LogSource> {
         return None;
     }
     let run = state.run.as_ref()?;
-    let unit = run.selected_unit()?;
+    let unit = run.selected_unit(state.log.host.as_ref())?;
     let attempt = run.state.units.get(&unit)?.attempts.max(1);
     Some(LogSource { run: run.id.clone(), unit, attempt })
 }
@@ -1003,9 +1127,7 @@ fn find(state: &mut State, back: bool, effects: &mut Vec<Effect>) {
 
 fn find_in(state: &mut State, text: Option<String>, back: bool, effects: &mut Vec<Effect>) {
     if let Some(source) = source(state) {
-        let mut request = state.log.request(source);
-        request.find = Some(Find { text, from: state.log.top, back });
-        effects.push(Effect::Lines(request));
+        effects.extend(state.log.look_for(source, text, back).map(Effect::Lines));
         return;
     }
     let Some(run) = &state.run else { return };
@@ -1021,7 +1143,7 @@ fn find_in(state: &mut State, text: Option<String>, back: bool, effects: &mut Ve
     let said = state.log.said();
     let top = usize::try_from(state.log.top).unwrap_or(usize::MAX).min(said.len());
     let found = if back {
-        said[..top].iter().rposition(hit)
+        said[..top].iter().rposition(hit).or_else(|| said.iter().rposition(hit))
     } else {
         let begin = (top + 1).min(said.len());
         said[begin..].iter().position(hit).map(|at| at + begin).or_else(|| said.iter().position(hit))
@@ -1030,6 +1152,9 @@ fn find_in(state: &mut State, text: Option<String>, back: bool, effects: &mut Ve
         Some(at) => {
             state.log.follow = false;
             state.log.top = at as u64;
+            if if back { at >= top } else { at <= top } {
+                state.tell(ONCE_AROUND, false);
+            }
         }
         None => state.tell("nothing found", false),
     }

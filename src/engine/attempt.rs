@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::guard::judge_direction;
 use crate::model::{CancelReason, Failure, FailureKind, Outcome, Skip, Span};
 use crate::port::{JobPoll, JobState};
-use crate::systems::{Effect, Step, StepContext, StepDone, Verified, epoch};
+use crate::systems::{Effect, Step, StepContext, StepDone, Verified, end_earlier, epoch};
 
 /// How long a step may take to stop after it was told to. It stops what it started remotely in that time.
 const STOP_GRACE: Duration = Duration::from_mins(1);
@@ -57,6 +57,10 @@ impl Ending {
 impl Attempt {
     /// Runs the step to its ending. Never longer than its time limit and the grace to stop.
     pub(super) async fn run(self) -> Ending {
+        // Before anything else, the direction included: what an attempt before this one left at work changes the world too.
+        if let Err(failure) = end_earlier(&self.cx).await {
+            return Ending::failed(failure);
+        }
         let ending = match self.guard().await {
             Ok(()) => {
                 let stop = self.cx.cancel.clone();

@@ -344,6 +344,15 @@ impl Decider<'_> {
     }
 
     fn end(&mut self, unit: &UnitKey, outcome: Outcome) {
+        let released = self.state.units.get(unit).filter(|facts| facts.released && facts.phase == UnitPhase::Waiting);
+        let outcome = match released {
+            // What an earlier attempt began may still be at work: that this one is not begun says nothing of it.
+            Some(facts) => {
+                let why = format!("it was to be done again, but was not begun any more: {}", outcome.word());
+                Outcome::Unknown { failure: fate_unknown(&self.state.run, unit, facts.doubt.as_ref(), &why) }
+            }
+            None => outcome,
+        };
         self.decisions.push(Decision::End { unit: unit.clone(), outcome });
     }
 

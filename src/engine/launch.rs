@@ -1,6 +1,7 @@
 //! From a decision to a running attempt: parameters rendered, the intent recorded, and only then a task.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -11,7 +12,7 @@ use super::attempt::Attempt;
 use super::dispatcher::{Doing, Engine, EngineError, Input, Live, ended};
 use crate::model::{Failure, FailureKind, Outcome, UnitKey};
 use crate::port::{JobId, Place};
-use crate::run::{EventKind, JobAt};
+use crate::run::{EventKind, JobAt, UnitState};
 use crate::runbook::render_value;
 use crate::systems::{Circumstances, JobLog, StepContext, Voice};
 
@@ -25,9 +26,12 @@ impl Engine {
         let params = match self.params(unit) {
             Ok(params) => params,
             Err(failure) => {
-                // Nothing was started: the unit ends as a failure of its declaration.
+                // Nothing was started: the unit ends as a failure of its declaration, unless something from before may
+                // still be at work.
+                let is_loose = self.state.units.get(unit).is_some_and(|unit| unit.loose_since.is_some());
+                let outcome = if is_loose { Outcome::Unknown { failure } } else { Outcome::Failed { failure } };
                 let started = EventKind::UnitStarted { unit: unit.clone(), attempt, params: Map::new() };
-                let failed = ended(unit.clone(), attempt, Outcome::Failed { failure }, Map::new(), None);
+                let failed = ended(unit.clone(), attempt, outcome, Map::new(), None);
                 return self.record(vec![started, failed]).await;
             }
         };
@@ -43,6 +47,11 @@ impl Engine {
         };
         let jobs = self.state.units.get(unit).into_iter().flat_map(|unit| &unit.jobs);
         jobs.map(|job| (place(job), JobId::new(&[&job.name]))).collect()
+    }
+
+    /// The attempts before the latest that may have left something at work.
+    fn loose_attempts(&self, unit: &UnitKey) -> Range<u32> {
+        self.state.units.get(unit).map_or(0..0, UnitState::loose_attempts)
     }
 
     fn params(&self, unit: &UnitKey) -> Result<Map<String, Value>, Failure> {
@@ -66,7 +75,7 @@ impl Engine {
         let attempt = self.state.units.get(unit).map_or(1, |unit| unit.attempts.max(1));
         let (voice, mut said) = Voice::new();
         let cancel = CancellationToken::new();
-        let jobs = JobLog::after(self.jobs_of(unit));
+        let jobs = JobLog::after(self.jobs_of(unit), self.loose_attempts(unit));
         let prepared = self.prepare(unit, attempt, voice, &cancel, &jobs);
         let prepared = match prepared {
             Ok(prepared) => prepared,

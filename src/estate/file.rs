@@ -1,6 +1,7 @@
 //! The types of `estate.toml`, and the look-ups the rest of the program uses.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -33,6 +34,9 @@ pub struct Estate {
     /// Safety limits.
     #[serde(default)]
     pub policy: Policy,
+    /// How the live health of both sites is watched.
+    #[serde(default)]
+    pub health: Health,
 }
 
 /// One of the two places.
@@ -190,6 +194,60 @@ pub struct Policy {
     /// Free space that must remain on a disk that is written to, in percent. Ten when left out.
     #[serde(default)]
     pub min_free_percent: Option<u8>,
+}
+
+/// How the live health of both sites is watched. What is left out has a default of its own for each question.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// Between two looks. A question that costs something, such as the size of a database, is never asked more often
+    /// than its own default.
+    #[serde(default)]
+    pub interval: Option<Span>,
+    /// How long one look may take before it is given up.
+    #[serde(default)]
+    pub deadline: Option<Span>,
+    /// How many good looks in a row make something that was not up, up again. Two when left out.
+    #[serde(default)]
+    pub rise: Option<NonZeroU32>,
+    /// How many bad looks in a row make something that was up, degraded, down or unknown. Two when left out.
+    #[serde(default)]
+    pub fall: Option<NonZeroU32>,
+    /// What differs for some services, by name.
+    #[serde(default)]
+    pub services: BTreeMap<ServiceName, Pace>,
+}
+
+/// How one service is watched.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    /// Between two looks.
+    #[serde(default)]
+    pub interval: Option<Span>,
+    /// How long one look may take.
+    #[serde(default)]
+    pub deadline: Option<Span>,
+    /// Good looks in a row.
+    #[serde(default)]
+    pub rise: Option<NonZeroU32>,
+    /// Bad looks in a row.
+    #[serde(default)]
+    pub fall: Option<NonZeroU32>,
+}
+
+impl Health {
+    /// How `service` is watched, or what is not a service.
+    #[must_use]
+    pub fn pace(&self, service: Option<&ServiceName>) -> Pace {
+        let own = service.and_then(|service| self.services.get(service)).cloned().unwrap_or_default();
+        Pace {
+            interval: own.interval.or(self.interval),
+            deadline: own.deadline.or(self.deadline),
+            rise: own.rise.or(self.rise),
+            fall: own.fall.or(self.fall),
+        }
+    }
 }
 
 impl Estate {

@@ -7,5 +7,7 @@ mod file;
 mod parse;
 mod rules;
 
-pub use file::{Estate, Host, Objectives, Policy, Service, Site, Ssh, Transfer, TransferBy, TransferFrom};
+pub use file::{
+    Estate, Health, Host, Objectives, Pace, Policy, Service, Site, Ssh, Transfer, TransferBy, TransferFrom,
+};
 pub use parse::{examine, parse};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::document::{Entry, INLINE_SECRET_HINT, Node, NodeValue, is_secret_key, locate};
-use crate::model::{Diagnostic, did_you_mean};
+use crate::model::{Diagnostic, Span, did_you_mean};
 
 /// Every broken rule.
 pub(super) fn check_rules(file: &str, root: &Node) -> Vec<Diagnostic> {
@@ -16,6 +16,7 @@ pub(super) fn check_rules(file: &str, root: &Node) -> Vec<Diagnostic> {
     }
     rules.transfer();
     rules.policy();
+    rules.health();
     rules.secrets();
     rules.problems
 }
@@ -167,6 +168,34 @@ impl<'a> Rules<'a> {
         if let Some(NodeValue::Integer(percent @ 100..=255)) = percent.map(|node| &node.value) {
             let message = format!("{percent} percent of a disk can never stay free while something is written to it");
             self.error("policy.min_free_percent", message, "write a number below 100");
+        }
+    }
+
+    fn health(&mut self) {
+        let Some(health) = self.root.get("health") else { return };
+        self.pace("health", health);
+        let known: Vec<&str> =
+            self.root.get("services").map_or(&[][..], Node::entries).iter().map(|entry| entry.key.as_str()).collect();
+        for entry in health.get("services").map_or(&[][..], Node::entries) {
+            let path = format!("health.services.{}", entry.key);
+            if !known.contains(&entry.key.as_str()) {
+                let hint = did_you_mean(&entry.key, known.iter().copied()).map_or_else(
+                    || format!("the services are {}", known.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let message = format!("there is no service `{}`", entry.key.escape_debug());
+                self.error_at(&path, Some(entry.key_span.clone()), message, &hint);
+            }
+            self.pace(&path, &entry.node);
+        }
+    }
+
+    fn pace(&mut self, path: &str, pace: &'a Node) {
+        for name in ["interval", "deadline"] {
+            let written = pace.get(name).and_then(Node::text).and_then(|text| Span::parse(text).ok());
+            if written.is_some_and(|span| span < Span::seconds(1)) {
+                self.error(&format!("{path}.{name}"), "is too short", "write at least \"1s\"");
+            }
         }
     }
 

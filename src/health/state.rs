@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::{Failure, HostName, SafeText, ServiceName, SiteName};
+use crate::model::{Failure, FailureKind, HostName, SafeText, ServiceName, SiteName};
 use crate::systems::{Condition, Reading};
 
 /// Readings that are kept of each probe, for sparkline and history graph.
@@ -25,6 +25,19 @@ pub enum Verdict {
     Down,
     /// Not known: never seen, too old, or the way to it is broken. As loud as down.
     Unknown,
+}
+
+impl Verdict {
+    /// One word, for tables and for people who cannot see colours.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "DOWN",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
 }
 
 /// What a probe looks at within a site.
@@ -128,20 +141,23 @@ impl ProbeHealth {
     /// What is believed now. A verdict whose looks have stopped coming becomes unknown.
     #[must_use]
     pub fn verdict(&self, now: Timestamp) -> Verdict {
-        let asked = self.asked_at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= self.interval * 3);
-        if asked { self.settled } else { Verdict::Unknown }
+        if self.is_asked(now) { self.settled } else { Verdict::Unknown }
+    }
+
+    /// False once its looks have stopped coming.
+    fn is_asked(&self, now: Timestamp) -> bool {
+        self.asked_at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= self.interval * 3)
     }
 
     /// Why it is not up, in words.
     #[must_use]
     pub fn reasons(&self, now: Timestamp) -> Vec<SafeText> {
-        if let Some(failure) = &self.failure {
-            return vec![failure.got.clone()];
-        }
-        match &self.reading {
-            None => vec!["not asked yet".into()],
-            Some(_) if self.verdict(now) == Verdict::Unknown => vec!["no fresh answer".into()],
-            Some(reading) => reading.findings.clone(),
+        match (&self.failure, &self.reading) {
+            _ if self.asked_at.is_none() => vec!["not asked yet".into()],
+            _ if !self.is_asked(now) => vec!["no fresh answer".into()],
+            (Some(failure), _) => vec![failure.got.clone()],
+            (None, Some(reading)) => reading.findings.clone(),
+            (None, None) => Vec::new(),
         }
     }
 
@@ -152,7 +168,8 @@ impl ProbeHealth {
                 Condition::Degraded => Verdict::Degraded,
                 Condition::Down => Verdict::Down,
             },
-            Err(failure) if failure.is_unknown() => Verdict::Unknown,
+            // An estate that is wrong says nothing of the system either.
+            Err(failure) if failure.is_unknown() || failure.kind == FailureKind::Invalid => Verdict::Unknown,
             Err(_) => Verdict::Down,
         };
         self.asked_at = Some(observation.at);
@@ -232,3 +249,6 @@ impl HealthState {
         self.subjects(site, now).into_values().max().unwrap_or(Verdict::Unknown)
     }
 }
+
+#[cfg(test)]
+mod tests;

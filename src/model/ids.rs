@@ -113,6 +113,14 @@ names! {
     RunId, "run id";
 }
 
+impl ThemeName {
+    /// The theme that holds when nobody has chosen one.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self("dark".to_owned())
+    }
+}
+
 /// A step within its stage: the stable identity that the journal, the screen and the user's selection use.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]

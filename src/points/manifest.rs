@@ -105,6 +105,14 @@ pub fn point_id(at: Timestamp, nonce: [u8; 2]) -> PointId {
     PointId::new(text).expect("digits, letters and dashes are a valid name")
 }
 
+/// When the run began that a point was made by, to the second; nothing for a name that this program did not give.
+#[must_use]
+pub fn point_time(point: &PointId) -> Option<Timestamp> {
+    let (time, _) = point.as_str().strip_prefix("p-")?.rsplit_once('-')?;
+    let time = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", time).ok()?;
+    jiff::tz::TimeZone::UTC.to_timestamp(time).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +123,7 @@ mod tests {
         let late = point_id("2026-11-21T02:03:04Z".parse().expect("a time"), [0, 0]);
         assert_eq!(early.as_str(), "p-20260301-020304-ab01");
         assert!(early < late);
+        assert_eq!(point_time(&early), "2026-03-01T02:03:04Z".parse().ok());
+        assert_eq!(point_time(&PointId::new("p-before-upgrade").expect("a name")), None);
     }
 }

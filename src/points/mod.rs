@@ -8,4 +8,4 @@ mod manifest;
 
 pub use counts::{Counts, Difference, Measure, compare};
 pub use layout::Tree;
-pub use manifest::{Artifact, CompletionMarker, Manifest, Part, point_id};
+pub use manifest::{Artifact, CompletionMarker, Manifest, Part, point_id, point_time};

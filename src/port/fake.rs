@@ -67,7 +67,7 @@ pub(crate) struct FakeJob {
     pub(crate) output: Vec<u8>,
     /// How it is found. A running one runs until it is cancelled.
     pub(crate) state: JobState,
-    /// Errors that looks at it meet first.
+    /// Errors that looks at it, and attempts to stop it, meet first.
     pub(crate) poll_errors: VecDeque<ReachError>,
     /// Who is still alive after it was cancelled.
     pub(crate) survivors: Vec<String>,
@@ -220,6 +220,19 @@ impl FakeReach {
         self.rule(words, Source::Dynamic(Box::new(respond)))
     }
 
+    /// A job that is there already and runs; looks at it, and attempts to stop it, meet these errors first, and these
+    /// processes survive being told to stop.
+    pub(crate) fn runs(&self, place: &Place, job: &JobId, errors: &[ReachErrorKind], survivors: &[&str]) {
+        let error = |kind: &ReachErrorKind| ReachError::new(*kind, place.to_string(), "no answer");
+        let found = FakeJob {
+            output: Vec::new(),
+            state: JobState::Running,
+            poll_errors: errors.iter().map(error).collect(),
+            survivors: survivors.iter().map(|&who| who.to_owned()).collect(),
+        };
+        self.state().jobs.insert((place.clone(), job.clone()), found);
+    }
+
     /// Everything that was asked, in order. Looks at jobs are not recorded.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
@@ -333,6 +346,9 @@ impl Reach for FakeReach {
         let Some(found) = state.jobs.get_mut(&(place.clone(), job.clone())) else {
             return Ok(JobCancel { state: JobState::Absent, survivors: Vec::new() });
         };
+        if let Some(error) = found.poll_errors.pop_front() {
+            return Err(error);
+        }
         if found.state == JobState::Running && found.survivors.is_empty() {
             found.state = JobState::Ended(vec![Exit::Code(143)]);
         }

@@ -180,7 +180,7 @@ impl RunState {
             }
             EventKind::UnitStarted { unit, attempt, .. } => {
                 let state = self.step_unit(unit, &UnitInput::Started(*attempt))?;
-                state.attempts = *attempt;
+                state.note_start(*attempt);
                 state.started_ms = Some(event.elapsed_ms);
                 state.progress = None;
                 state.doubt = None;
@@ -198,8 +198,8 @@ impl RunState {
                 let session = self.session;
                 let state = self.step_unit(unit, &input)?;
                 state.ended_in = session;
-                if let (Outcome::Unknown { failure }, true) = (outcome, was_running) {
-                    state.doubt = Some(failure.clone());
+                if was_running {
+                    state.note_end(outcome);
                 }
                 state.ended_seq = Some(event.seq);
                 state.progress = None;
@@ -285,7 +285,8 @@ impl RunState {
         let (unit, kind) = (state.prompt.unit.clone(), state.prompt.kind);
         match (kind, answer) {
             (PromptKind::Failed | PromptKind::Interrupted, PromptAnswer::Retry) => {
-                self.step_unit(&unit, &UnitInput::Retry)?;
+                let state = self.step_unit(&unit, &UnitInput::Retry)?;
+                state.released = kind == PromptKind::Interrupted;
             }
             (PromptKind::Interrupted, PromptAnswer::ItWasDone { comment }) => {
                 let input = UnitInput::DoneByWord { by: by.name.clone(), comment: comment.clone() };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 
 use super::JobAt;
 use crate::model::{Failure, Outcome, SafeText, Skip};
@@ -77,6 +78,12 @@ pub struct UnitState {
     pub was_interrupted: bool,
     /// What its latest attempt itself did not know when it ended unknown; nothing once it has been started again.
     pub doubt: Option<Failure>,
+    /// The first of the attempts of which it is not known that nothing they began still works.
+    pub loose_since: Option<u32>,
+    /// True when the latest attempt was entered again by a later process.
+    pub entered_again: bool,
+    /// True while a person has said to do it again although nobody knows how its latest attempt ended.
+    pub released: bool,
 }
 
 impl UnitState {
@@ -95,6 +102,35 @@ impl UnitState {
             ended_in: 0,
             was_interrupted: false,
             doubt: None,
+            loose_since: None,
+            entered_again: false,
+            released: false,
+        }
+    }
+
+    /// The attempts before the latest one of which it is not known that nothing they began still works: a fresh attempt
+    /// makes sure of that before it begins.
+    #[must_use]
+    pub fn loose_attempts(&self) -> Range<u32> {
+        self.loose_since.unwrap_or(self.attempts)..self.attempts
+    }
+
+    /// Notes that an attempt was started.
+    pub(super) fn note_start(&mut self, attempt: u32) {
+        self.entered_again = self.attempts == attempt;
+        self.attempts = attempt;
+        self.loose_since.get_or_insert(attempt);
+        self.released = false;
+    }
+
+    /// Notes how an attempt that was running has ended. An attempt says of itself that all it began has ended, by ending
+    /// in any way that is known; but one that was entered again may fail before it comes to what it began the first
+    /// time, and the record of that may have died with the program.
+    pub(super) fn note_end(&mut self, outcome: &Outcome) {
+        if let Outcome::Unknown { failure } = outcome {
+            self.doubt = Some(failure.clone());
+        } else if outcome.is_good() || !self.entered_again {
+            self.loose_since = None;
         }
     }
 
@@ -135,6 +171,10 @@ impl UnitState {
                     false,
                 ),
             ) => P::Ended(outcome.clone()),
+            // A person said to do it again, but it never came to that: how it ended is still not known.
+            (P::Waiting, I::Ended(0, outcome @ Outcome::Unknown { .. }, false)) if self.released => {
+                P::Ended(outcome.clone())
+            }
             (P::Running | P::Ended(Outcome::Unknown { .. }), I::NewSession) => P::Interrupted,
             (P::Ended(outcome), I::NewSession) if !outcome.is_good() => P::Waiting,
             (P::Retrying, I::NewSession) => P::Waiting,

@@ -14,8 +14,8 @@ fn linear(Rgb(red, green, blue): Rgb) -> Linear {
     })
 }
 
-fn times(matrix: &[[f64; 3]; 3], [x, y, z]: Linear) -> Linear {
-    matrix.map(|[a, b, c]| z.mul_add(c, x.mul_add(a, y * b)))
+fn times(matrix: &[[f64; 3]; 3], light: Linear) -> Linear {
+    matrix.map(|row| row.iter().zip(&light).map(|(weight, part)| weight * part).sum())
 }
 
 /// Oklab (B. Ottosson, "A perceptual color space for image processing", 2020): lightness, green to red, blue to yellow.
@@ -33,8 +33,8 @@ fn oklab(light: Linear) -> Linear {
     times(&TO_LAB, times(&TO_CONES, light).map(f64::cbrt))
 }
 
-fn apart([a, b, c]: Linear, [x, y, z]: Linear) -> f64 {
-    (a - x).hypot(b - y).hypot(c - z)
+fn apart(one: Linear, other: Linear) -> f64 {
+    (one[0] - other[0]).hypot(one[1] - other[1]).hypot(one[2] - other[2])
 }
 
 /// How colourful: 0 for greys.

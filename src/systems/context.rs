@@ -1,6 +1,7 @@
 //! What a step may touch while it acts: the port, the facts of its run, and a voice. No screen, no journal.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,13 +57,21 @@ pub struct StepContext {
 pub struct JobLog {
     own: Arc<Mutex<Vec<(Place, JobId)>>>,
     earlier: Arc<BTreeSet<(Place, JobId)>>,
+    loose: Range<u32>,
 }
 
 impl JobLog {
-    /// The log of an attempt whose unit has begun these jobs before.
+    /// The log of an attempt whose unit has begun these jobs before, and of whose `loose` earlier attempts nobody knows
+    /// whether anything they began still works.
     #[must_use]
-    pub fn after(earlier: BTreeSet<(Place, JobId)>) -> Self {
-        Self { own: Arc::default(), earlier: Arc::new(earlier) }
+    pub fn after(earlier: BTreeSet<(Place, JobId)>, loose: Range<u32>) -> Self {
+        Self { own: Arc::default(), earlier: Arc::new(earlier), loose }
+    }
+
+    /// The attempts before this one of which nobody knows whether anything they began still works.
+    #[must_use]
+    pub fn loose(&self) -> Range<u32> {
+        self.loose.clone()
     }
 
     /// Notes a job.
@@ -128,6 +137,39 @@ impl StepContext {
             first: step.is_first(unit),
             service: step.service.clone(),
             voice,
+            cancel: CancellationToken::new(),
+            jobs: JobLog::default(),
+        }
+    }
+
+    /// The context of a look from outside any run: it has no durable jobs, nobody hears it, and it is stopped by being
+    /// dropped.
+    ///
+    /// # Panics
+    /// Never: the names are valid.
+    #[must_use]
+    pub fn of_look(
+        (reach, clock, estate): (Arc<dyn Reach>, Arc<dyn Clock>, Arc<Estate>),
+        direction: Direction,
+        site: &SiteName,
+        service: Option<ServiceName>,
+        host: Option<HostName>,
+    ) -> Self {
+        let step = UnitKey::try_from("health/look".to_owned()).expect("a valid name").step;
+        Self {
+            reach,
+            clock,
+            estate,
+            run: RunId::new("health").expect("a valid name"),
+            point: PointId::new("health").expect("a valid name"),
+            unit: UnitKey { step, site: Some(site.clone()), host: host.clone() },
+            attempt: 1,
+            end: direction.end_of(site),
+            direction,
+            host,
+            first: true,
+            service,
+            voice: Voice::new().0,
             cancel: CancellationToken::new(),
             jobs: JobLog::default(),
         }
@@ -221,7 +263,13 @@ impl StepContext {
     /// The name of a job of this attempt. `label` tells apart several jobs of one step.
     #[must_use]
     pub fn job_id(&self, label: &str) -> JobId {
-        JobId::new(&[self.run.as_str(), &self.unit.file_stem(), &self.attempt.to_string(), label])
+        self.job_of(self.attempt, label)
+    }
+
+    /// The name of a job of any attempt of this unit.
+    #[must_use]
+    pub fn job_of(&self, attempt: u32, label: &str) -> JobId {
+        JobId::new(&[self.run.as_str(), &self.unit.file_stem(), &attempt.to_string(), label])
     }
 
     /// Says one thing to whoever watches.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::earlier::end_namesakes;
 use super::{StepContext, VoiceMessage};
 use crate::model::{Failure, FailureKind};
 use crate::port::{Exit, JobId, JobState, Pipeline, Place, ReachErrorKind, complaint};
@@ -12,7 +13,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// How long one look may wait for news.
 const POLL: Duration = Duration::from_secs(10);
 /// Between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How much of the output's end is kept for messages.
 const TAIL: usize = 16 * 1024;
 
@@ -68,6 +69,7 @@ pub async fn run_job_watched(
     cx.jobs.note(place, &job);
     // What an earlier process began is looked for, not started: were it gone, starting would do its work again.
     if !cx.jobs.was_begun(place, &job) {
+        end_namesakes(cx, place, label).await?;
         start(cx, place, &job, pipeline, &tried).await?;
         cx.voice.send(VoiceMessage::JobBegun(place.clone(), job.clone()));
     }

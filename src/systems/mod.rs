@@ -5,6 +5,7 @@
 
 mod argv;
 mod context;
+mod earlier;
 pub mod epoch;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -12,7 +13,7 @@ pub mod held;
 mod job;
 #[cfg(test)]
 pub(crate) mod local;
-mod probe;
+pub(crate) mod probe;
 pub mod remote;
 pub mod rsync;
 mod step;
@@ -26,13 +27,15 @@ pub mod basic;
 pub mod elasticsearch;
 pub mod exchange;
 pub mod files;
+pub mod host;
 pub mod mysql;
 pub mod redis;
 
 pub use argv::Argv;
 pub use context::{Circumstances, JobLog, StepContext, Voice, VoiceMessage};
+pub use earlier::end_earlier;
 pub use job::{JobRun, run_job, run_job_watched};
-pub use probe::{Condition, Figure, Probe, Reading, Unit};
+pub use probe::{Condition, Figure, Probe, ProbeEntry, Reading, Unit};
 pub use step::{
     CheckReport, Checked, Effect, Finding, KindEntry, ServiceKind, Step, StepDone, Verified, Wrap, service_kind,
     step_kind,

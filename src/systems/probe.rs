@@ -2,12 +2,20 @@
 //! screen ask with the same probe. When to ask, and what follows from several answers, is `health`'s affair.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
 
 use super::StepContext;
-use crate::model::{Failure, SafeText};
+use crate::model::{Failure, FailureKind, SafeText};
+use crate::port::{Command, Place};
+
+/// The longest answer that is kept for the detail view.
+const RAW: usize = 8 * 1024;
+/// How long a host may take to say that it is there at all.
+const THERE: Duration = Duration::from_secs(2);
 
 /// What one answer says about the system, on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -65,6 +73,83 @@ pub struct Reading {
     pub raw: SafeText,
 }
 
+impl Figure {
+    /// A figure.
+    #[must_use]
+    pub fn new(name: &str, value: f64, unit: Unit) -> Self {
+        Self { name: SafeText::line(name), value, unit }
+    }
+
+    /// A number of things, or of bytes.
+    #[must_use]
+    pub fn whole(name: &str, value: u64, unit: Unit) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "drawn and compared, never added up")]
+        let value = value as f64;
+        Self::new(name, value, unit)
+    }
+
+    /// How much of a whole, in percent; nothing of nothing is nothing.
+    #[must_use]
+    pub fn share(name: &str, part: u64, whole: u64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+        let value = if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 };
+        Self::new(name, value, Unit::Percent)
+    }
+}
+
+impl Reading {
+    /// A look at `source` at which all was well so far.
+    #[must_use]
+    pub fn up(source: impl AsRef<str>) -> Self {
+        Self {
+            condition: Condition::Up,
+            summary: SafeText::default(),
+            findings: Vec::new(),
+            figures: Vec::new(),
+            source: SafeText::line(source.as_ref()),
+            raw: SafeText::default(),
+        }
+    }
+
+    /// With the whole in a few words.
+    #[must_use]
+    pub fn summed_up(mut self, summary: impl AsRef<str>) -> Self {
+        self.summary = SafeText::line(summary.as_ref());
+        self
+    }
+
+    /// With one more figure.
+    #[must_use]
+    pub fn figure(mut self, figure: Figure) -> Self {
+        self.figures.push(figure);
+        self
+    }
+
+    /// With the answer as it came, as far as it is worth keeping.
+    #[must_use]
+    pub fn answered(mut self, raw: &str) -> Self {
+        let mut end = raw.len().min(RAW);
+        while !raw.is_char_boundary(end) {
+            end -= 1;
+        }
+        let cut =
+            if end < raw.len() { format!("{}\n… ({} bytes in all)", &raw[..end], raw.len()) } else { raw.to_owned() };
+        self.raw = SafeText::block(&cut);
+        self
+    }
+
+    /// Finds something that makes it no better than `condition`. What is worse comes first; else the order is kept.
+    pub fn find(&mut self, condition: Condition, finding: impl AsRef<str>) {
+        let finding = SafeText::block(finding.as_ref());
+        if condition > self.condition {
+            self.findings.insert(0, finding);
+            self.condition = condition;
+        } else {
+            self.findings.push(finding);
+        }
+    }
+}
+
 /// A question that can be asked again and again and changes nothing.
 #[async_trait]
 pub trait Probe: Send + Sync + fmt::Debug {
@@ -74,4 +159,99 @@ pub trait Probe: Send + Sync + fmt::Debug {
     /// When no answer came. `Unreachable` and `Refused` say that the system itself did not answer or said no; `Unknown`
     /// says that the way to it is broken, so that nothing is known of the system.
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure>;
+}
+
+/// A probe as its room offers it: how often it is worth asking, and how much an answer is believed.
+#[derive(Debug, Clone)]
+pub struct ProbeEntry {
+    /// Which question: `cluster`, `disk`. Unique within its service.
+    pub question: &'static str,
+    /// Between two looks when the estate says nothing.
+    pub interval: Duration,
+    /// How long one look may take when the estate says nothing.
+    pub deadline: Duration,
+    /// True for a question that costs something: it is never asked more often than `interval`.
+    pub dear: bool,
+    /// The probe.
+    pub probe: Arc<dyn Probe>,
+}
+
+impl ProbeEntry {
+    /// A cheap question, asked every ten seconds with five to answer unless said otherwise.
+    #[must_use]
+    pub fn new(question: &'static str, probe: impl Probe + 'static) -> Self {
+        let (interval, deadline) = (Duration::from_secs(10), Duration::from_secs(5));
+        Self { question, interval, deadline, dear: false, probe: Arc::new(probe) }
+    }
+
+    /// Asked every so many seconds.
+    #[must_use]
+    pub fn every(mut self, seconds: u64) -> Self {
+        self.interval = Duration::from_secs(seconds);
+        self
+    }
+
+    /// A look may take so many seconds.
+    #[must_use]
+    pub fn within(mut self, seconds: u64) -> Self {
+        self.deadline = Duration::from_secs(seconds);
+        self
+    }
+
+    /// It costs something: never asked more often.
+    #[must_use]
+    pub fn dear(mut self) -> Self {
+        self.dear = true;
+        self
+    }
+}
+
+/// The failure of a look at something behind a host, after it met `failure`: when the host itself does not answer,
+/// nothing is known of what is behind it.
+pub async fn behind(cx: &StepContext, place: &Place, failure: Failure) -> Failure {
+    if failure.kind != FailureKind::Unreachable {
+        return failure;
+    }
+    let there = Command::new("true").into();
+    match tokio::time::timeout(THERE, cx.reach.exec(place, &there, THERE)).await {
+        Ok(Ok(_)) => failure,
+        Ok(Err(_)) | Err(_) => {
+            let got = format!("{place} does not answer, and it is asked through there ({})", failure.got);
+            Failure::new(FailureKind::Unknown, failure.tried.as_str(), got)
+        }
+    }
+}
+
+/// The failure of a look that could not find its way: nothing is known of what is at its end.
+#[must_use]
+pub fn lost_way(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Unreachable | FailureKind::Busy => Failure { kind: FailureKind::Unknown, ..failure },
+        _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_finding_comes_first_and_decides() {
+        let mut reading = Reading::up("x").summed_up("a\nb").figure(Figure::share("used", 1, 4));
+        reading.find(Condition::Degraded, "one");
+        reading.find(Condition::Down, "two");
+        reading.find(Condition::Degraded, "three");
+        assert_eq!(reading.condition, Condition::Down);
+        let said: Vec<&str> = reading.findings.iter().map(SafeText::as_str).collect();
+        assert_eq!(said, ["two", "one", "three"]);
+        assert_eq!((reading.summary.as_str(), reading.figures[0].value), ("a^Jb", 25.0));
+    }
+
+    #[test]
+    fn an_answer_is_kept_as_far_as_it_is_worth_keeping() {
+        let long = "ä".repeat(RAW);
+        let kept = Reading::up("x").answered(&long).raw;
+        assert!(kept.as_str().len() < RAW + 40 && kept.as_str().ends_with("bytes in all)"), "{}", kept.as_str().len());
+        assert_eq!(Reading::up("x").answered("short").raw.as_str(), "short");
+    }
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::StepContext;
 use crate::model::{ByteSize, Failure, FailureKind, PointId, ServiceName, SiteName};
 use crate::points::Part;
-use crate::port::{Command, ExecOutput, Pipeline, Place};
+use crate::port::{Command, ExecOutput, Exit, Pipeline, Place};
 
 const CHORE: Duration = Duration::from_mins(1);
 
@@ -142,13 +142,77 @@ pub async fn ensure_space(cx: &StepContext, place: &Place, path: &Path, bytes: u
     .hint("free some space there, prune old restore points, or lower `policy.min_free_percent` in the estate"))
 }
 
+/// The space of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// How many bytes it holds.
+    pub size: u64,
+    /// How many more can be written.
+    pub free: u64,
+}
+
+impl Space {
+    /// What is wrong with it, given how many percent must stay free.
+    #[must_use]
+    pub fn problem(self, min_free_percent: u8) -> Option<String> {
+        let percent = u128::from(self.free) * 100 / u128::from(self.size.max(1));
+        match self.free {
+            0 => Some("is full".to_owned()),
+            _ if percent < u128::from(min_free_percent) => Some(format!(
+                "has {} left ({percent} %, and {min_free_percent} % should stay free)",
+                ByteSize(self.free)
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// What a look at disks found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disks {
+    /// The space at each path, in their order, and the answer as it came.
+    Seen(Vec<Space>, String),
+    /// The host answers, and the file system at one of the paths does not.
+    Stalled,
+}
+
+/// How many seconds `df` may take. A share that does not answer holds it for ever, and with it one of the few sessions
+/// that a host allows: so the host itself ends it.
+pub const DF_SECONDS: &str = "4";
+/// A little more: then it is the host that does not answer.
+const DF_PATIENCE: Duration = Duration::from_secs(6);
+
+/// Looks at the space of the disks that hold these paths, and never leaves anything hanging on the host.
+///
+/// # Errors
+/// As [`look`]: also when one of the paths is not there.
+pub async fn disks(cx: &StepContext, place: &Place, paths: &[String]) -> Result<Disks, Failure> {
+    let df = Command::new("timeout").args(["-s", "KILL", DF_SECONDS, "df", "-P", "-B1"]);
+    let df = Pipeline::from(df.args(paths.iter().map(String::as_str)).env("LC_ALL", "C"));
+    let tried = format!("run {df}");
+    let output = cx.reach.exec(place, &df, DF_PATIENCE).await.map_err(|error| error.while_reading(&tried))?;
+    if output.exits == [Exit::Code(137)] {
+        return Ok(Disks::Stalled);
+    }
+    let text = finished(place, &df, output, &tried)?.text();
+    let seen: Option<Vec<Space>> = text.lines().skip(1).map(parse_df_line).collect();
+    match seen {
+        Some(seen) if seen.len() == paths.len() => Ok(Disks::Seen(seen, text)),
+        _ => Err(Failure::new(FailureKind::Refused, format!("{tried} on {place}"), text)),
+    }
+}
+
 /// Size and free bytes from `df -P -B1`.
 fn parse_df(text: &str) -> Option<(u64, u64)> {
-    let fields: Vec<&str> = text.lines().nth(1)?.split_whitespace().collect();
+    text.lines().nth(1).and_then(parse_df_line).map(|space| (space.size, space.free))
+}
+
+fn parse_df_line(line: &str) -> Option<Space> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
     // From the right, because the device name may hold spaces: … size used available capacity% mount.
     let percent = fields.iter().rposition(|field| field.ends_with('%'))?;
     let number = |back: usize| fields.get(percent.checked_sub(back)?)?.parse().ok();
-    Some((number(3)?, number(1)?))
+    Some(Space { size: number(3)?, free: number(1)? })
 }
 
 /// Keeps what one store put into the point, at the source's exchange tree.
@@ -187,7 +251,20 @@ pub async fn load_part(
 
 #[cfg(test)]
 mod tests {
-    use super::parse_df;
+    use super::{Space, parse_df};
+
+    #[test]
+    fn a_disk_is_full_or_short_or_fine() {
+        for (size, free, said) in [
+            (1000, 500, None),
+            (1000, 100, None),
+            (1000, 99, Some("has 99 B left (9 %, and 10 % should stay free)")),
+            (1000, 0, Some("is full")),
+            (0, 0, Some("is full")),
+        ] {
+            assert_eq!(Space { size, free }.problem(10).as_deref(), said, "{free} of {size}");
+        }
+    }
 
     #[test]
     fn df_is_read_from_the_right() {

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::StepContext;
+use super::{ProbeEntry, StepContext};
 use crate::model::{Failure, FailureKind, SafeText, Span};
 use crate::runbook::{Interrupted, KindFacts};
 
@@ -317,6 +317,7 @@ pub struct ServiceKind {
     /// One line for people.
     pub summary: &'static str,
     check: fn(&Map<String, Value>) -> Result<(), String>,
+    probes: fn(&Map<String, Value>) -> Vec<ProbeEntry>,
     schema: fn() -> Schema,
 }
 
@@ -329,6 +330,7 @@ pub fn service_kind<S: DeserializeOwned + JsonSchema>(name: &'static str, summar
         check: |settings| {
             serde_json::from_value::<S>(Value::Object(settings.clone())).map(drop).map_err(|error| error.to_string())
         },
+        probes: |_| Vec::new(),
         schema: || schemars::schema_for!(S),
     }
 }
@@ -340,6 +342,19 @@ impl ServiceKind {
     /// What is wrong with them.
     pub fn check(&self, settings: &Map<String, Value>) -> Result<(), String> {
         (self.check)(settings)
+    }
+
+    /// Says which questions a service of this kind is asked, given its settings at a site.
+    #[must_use]
+    pub fn probed(mut self, probes: fn(&Map<String, Value>) -> Vec<ProbeEntry>) -> Self {
+        self.probes = probes;
+        self
+    }
+
+    /// The questions that a service with these settings is asked.
+    #[must_use]
+    pub fn probes(&self, settings: &Map<String, Value>) -> Vec<ProbeEntry> {
+        (self.probes)(settings)
     }
 
     /// The JSON Schema of the settings.

@@ -62,8 +62,12 @@ pub struct Inode {
     pub node: Node,
     /// Its permissions.
     pub mode: u16,
-    /// When its content was changed last.
+    /// Its number, which all its names share and no other file of the disk ever has.
+    pub number: u64,
+    /// When its content was changed last, or when somebody said that it was.
     pub modified: Timestamp,
+    /// When anything of it was changed last. Nobody can set this time.
+    pub changed: Timestamp,
     /// How many names it has.
     pub links: u32,
     /// How many bytes of a file survive a power cut.
@@ -111,7 +115,15 @@ impl Disk {
     /// An empty disk.
     #[must_use]
     pub fn new(capacity: u64, now: Timestamp) -> Self {
-        let root = Inode { node: Node::Folder(BTreeMap::new()), mode: 0o755, modified: now, links: 1, synced: 0 };
+        let root = Inode {
+            node: Node::Folder(BTreeMap::new()),
+            mode: 0o755,
+            number: ROOT,
+            modified: now,
+            changed: now,
+            links: 1,
+            synced: 0,
+        };
         Self { capacity, read_only: false, slowness: 1, inodes: [(ROOT, root)].into(), next: 1, used: 0 }
     }
 
@@ -216,6 +228,7 @@ impl Disk {
         let inode = self.inode(number)?;
         inode.node = Node::File(content);
         inode.modified = now;
+        inode.changed = now;
         inode.synced = 0;
         Ok(())
     }
@@ -305,7 +318,9 @@ impl Disk {
             return Err(DiskError::Exists);
         }
         self.enter(to, number, now)?;
-        self.inode(number)?.links += 1;
+        let inode = self.inode(number)?;
+        inode.links += 1;
+        inode.changed = now;
         Ok(())
     }
 
@@ -330,6 +345,7 @@ impl Disk {
         }
         self.enter(to, number, now)?;
         self.leave(from, now)?;
+        self.inode(number)?.changed = now;
         Ok(())
     }
 
@@ -346,6 +362,7 @@ impl Disk {
         self.leave(path, now)?;
         let inode = self.inode(number)?;
         inode.links -= 1;
+        inode.changed = now;
         if inode.links == 0 {
             let size = inode.size();
             self.inodes.remove(&number);
@@ -367,14 +384,16 @@ impl Disk {
         self.remove(path, now)
     }
 
-    /// Sets a time.
+    /// Sets the time of the content.
     ///
     /// # Errors
     /// As [`Self::stat`]; `ReadOnly`.
-    pub fn set_modified(&mut self, path: &str, modified: Timestamp) -> Result<(), DiskError> {
+    pub fn set_modified(&mut self, path: &str, modified: Timestamp, now: Timestamp) -> Result<(), DiskError> {
         self.may_change()?;
         let number = self.find(path)?;
-        self.inode(number)?.modified = modified;
+        let inode = self.inode(number)?;
+        inode.modified = modified;
+        inode.changed = now;
         Ok(())
     }
 
@@ -382,10 +401,24 @@ impl Disk {
     ///
     /// # Errors
     /// As [`Self::stat`]; `ReadOnly`.
-    pub fn set_mode(&mut self, path: &str, mode: u16) -> Result<(), DiskError> {
+    pub fn set_mode(&mut self, path: &str, mode: u16, now: Timestamp) -> Result<(), DiskError> {
         self.may_change()?;
         let number = self.find(path)?;
-        self.inode(number)?.mode = mode;
+        let inode = self.inode(number)?;
+        inode.mode = mode;
+        inode.changed = now;
+        Ok(())
+    }
+
+    /// Turns a bit of a file's byte `at` below the file system, which notices nothing: no time changes.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; `Broken` when the file ends before that byte.
+    pub fn rot(&mut self, path: &str, at: usize) -> Result<(), DiskError> {
+        let mut content = self.read(path)?.to_vec();
+        *content.get_mut(at).ok_or(DiskError::Broken)? ^= 1;
+        let number = self.find(path)?;
+        self.inode(number)?.node = Node::File(content.into());
         Ok(())
     }
 
@@ -445,7 +478,7 @@ impl Disk {
         let number = self.next;
         self.enter(path, number, now)?;
         self.next += 1;
-        self.inodes.insert(number, Inode { node, mode, modified: now, links: 1, synced: 0 });
+        self.inodes.insert(number, Inode { node, mode, number, modified: now, changed: now, links: 1, synced: 0 });
         Ok(number)
     }
 
@@ -457,6 +490,7 @@ impl Disk {
         let Node::Folder(names) = &mut inode.node else { return Err(DiskError::NotFolder) };
         names.insert(name.to_owned(), number);
         inode.modified = now;
+        inode.changed = now;
         Ok(())
     }
 
@@ -468,6 +502,7 @@ impl Disk {
         let Node::Folder(names) = &mut inode.node else { return Err(DiskError::NotFolder) };
         names.remove(name);
         inode.modified = now;
+        inode.changed = now;
         Ok(())
     }
 }
@@ -543,6 +578,26 @@ mod tests {
             (Bytes::from("12345"), 0)
         );
         assert_eq!(disk.used(), 5);
+    }
+
+    #[test]
+    fn what_is_changed_is_seen_even_when_its_time_is_set_back() {
+        let mut disk = disk();
+        let later = |seconds| Timestamp::from_second(seconds).expect("a time");
+        let seen = |disk: &Disk| {
+            let inode = disk.stat("/a/b/f").expect("a file");
+            (inode.number, inode.modified.as_second(), inode.changed.as_second())
+        };
+        let (number, ..) = seen(&disk);
+        disk.write("/a/b/f", "54321", 0o644, later(5)).expect("written");
+        disk.set_modified("/a/b/f", NOW, later(6)).expect("set back");
+        assert_eq!(seen(&disk), (number, 0, 6));
+        disk.rot("/a/b/f", 2).expect("rotten");
+        assert_eq!((seen(&disk), disk.read("/a/b/f").expect("it")), ((number, 0, 6), Bytes::from("54221")));
+        disk.write("/a/new", "54321", 0o644, NOW).expect("written");
+        disk.rename("/a/new", "/a/b/f", later(9)).expect("replaced");
+        let (other, modified, changed) = seen(&disk);
+        assert!(other != number && (modified, changed) == (0, 9));
     }
 
     #[test]

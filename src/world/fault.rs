@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::balancer::Wanted;
 use super::host::{JobLife, Power};
 use super::{State, Zone, cache, sql};
 use crate::model::{DirectionRecord, Epoch, HostName, SiteName};
@@ -336,7 +337,6 @@ impl State {
 
     fn rot(&mut self, site: &SiteName, like: &str) {
         let Some(id) = self.sites.get(site).map(|site| site.exchange) else { return };
-        let now = self.wall_time();
         let disk = &mut self.disks[id.0];
         let files: Vec<String> = disk.walk("/").map_or_else(
             |_| Vec::new(),
@@ -349,14 +349,10 @@ impl State {
             return;
         }
         let path = &files[self.rng.usize(..files.len())];
-        let (Ok(content), Ok(modified)) = (disk.read(path), disk.stat(path).map(|inode| inode.modified)) else {
-            return;
-        };
-        let mut content = content.to_vec();
-        let at = self.rng.usize(..content.len());
-        content[at] ^= 1;
-        // What rots keeps its size and its time: only a checksum finds it.
-        let rotten = disk.write(path, content, 0o644, now).and_then(|()| disk.set_modified(path, modified));
+        let Ok(size) = disk.stat(path).map(|inode| usize::try_from(inode.size()).unwrap_or(usize::MAX)) else { return };
+        let at = self.rng.usize(..size);
+        // What rots keeps its size and its times: only a checksum finds it.
+        let rotten = disk.rot(path, at);
         debug_assert!(rotten.is_ok(), "a byte of {path} could not be turned: {rotten:?}");
     }
 
@@ -376,6 +372,10 @@ impl State {
                 let written = disk.write(RECORD, text, 0o664, now);
                 debug_assert!(written.is_ok(), "the record could not be written: {written:?}");
             }
+        }
+        if let Some(balancer) = &mut self.balancer {
+            balancer.tell(&self.active, Wanted::Maint, self.now);
+            balancer.tell(&next, Wanted::Ready, self.now);
         }
         self.active = next.clone();
         self.turned = Some(self.now);

@@ -3,10 +3,11 @@
 //!
 //! It keeps state truthfully: what is restored is what was in the snapshot, what was not copied is lost. It takes time
 //! (`tokio::time`, which tests pause and the demo drives), breaks on command, and does the same for the same seed. A
-//! room per system holds what that system knows and answers (`host`, `search`, `sql`, `cache`, `app`); this file and its
+//! room per system holds what that system knows and answers (`host`, `search`, `sql`, `cache`, `app`, `balancer`); this file and its
 //! neighbours hold what they share. It must not know step kinds: it answers commands, requests and statements.
 
 pub mod app;
+pub mod balancer;
 pub mod cache;
 mod clock;
 mod count;

@@ -16,6 +16,8 @@ pub enum Due {
     Search(SiteName),
     /// The application of a site writes, if it is the one that has the users.
     Writes(SiteName),
+    /// The load balancer looks at the health of its servers.
+    Checks,
     /// Something breaks, or is mended.
     Strikes(Fault),
 }

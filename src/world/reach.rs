@@ -7,12 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::fault::SILENCE;
-use super::host::{Job, JobLife, Power, Work, touches_share};
+use super::host::{Job, JobLife, Power, Work, time_limit, touches_share};
 use super::spec::{Listener, listener};
 use super::{Channel, Due, Fault, Mishap, Spec, State, Store, WorldClock, Zone, app, cache, search, sql};
 use crate::model::{HostName, Secret, SecretSource, SiteName};
 use crate::port::{
-    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place, Reach,
+    ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place, Reach,
     ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint, SqlRows, SqlStatement,
 };
 
@@ -102,7 +102,7 @@ impl SimulatedWorld {
         };
         let (answer, took) = match done {
             Ok(done) => done,
-            Err(Listens::Refuses) => return Err(to.error(ReachErrorKind::Unreachable, "connection refused")),
+            Err(Listens::Refuses) => return Err(to.refused()),
             Err(_) => {
                 tokio::time::sleep(SILENCE.min(to.patience)).await;
                 return Err(to.error(ReachErrorKind::Unreachable, "no route to host"));
@@ -165,6 +165,25 @@ impl Target<'_> {
         ReachError::new(kind, self.at.clone(), got)
     }
 
+    /// What is told when nothing listens, in the words of what carries the call.
+    fn refused(&self) -> ReachError {
+        let got = match (self.channel, &self.who) {
+            (Channel::Http, _) => "client error (Connect): tcp connect error: Connection refused (os error 111)",
+            // The host takes the connection, and ends it because nobody takes what comes through.
+            (Channel::Sql, Who::Behind(..)) => "Input/output error: Input/output error: connection closed",
+            (Channel::Sql | Channel::Redis, _) => "Connection refused (os error 111)",
+            _ => "connection refused",
+        };
+        let error = self.error(ReachErrorKind::Unreachable, got);
+        match (self.channel, &self.who, self.at.split_once('@')) {
+            (Channel::Sql, Who::Behind(host, _), Some((_, address))) => {
+                let address = address.split(' ').next().unwrap_or(address);
+                error.hint(format!("does the server listen at {address}, as seen from {}:{host}?", self.site))
+            }
+            _ => error,
+        }
+    }
+
     fn listens(&self, state: &State) -> Listens {
         let Some(site) = state.sites.get(self.site) else { return Listens::Silent };
         let host = |name: &HostName| match site.hosts.get(name).map(|host| host.power) {
@@ -193,6 +212,12 @@ impl Target<'_> {
     }
 }
 
+/// The part of an address that says who is asked.
+fn origin(url: &str) -> &str {
+    let begins = url.find("://").map_or(0, |at| at + 3);
+    url[begins..].find(['/', '?']).map_or(url, |ends| &url[..begins + ends])
+}
+
 /// Host and port of an address such as `http://10.0.1.21:9200/_cat`.
 fn authority(url: &str) -> Option<(&str, u16)> {
     let rest = url.split_once("://")?.1;
@@ -209,9 +234,11 @@ impl Reach for SimulatedWorld {
             let stalled = state.sites.get(target.site).is_some_and(|site| site.share_stalled);
             if stalled && state.machine(target.site, host).is_some_and(|on| touches_share(&on, pipeline)) {
                 // What touches a share that does not answer hangs; the effect of this command never happens.
-                let nothing =
+                let mut nothing =
                     ExecOutput { exits: Vec::new(), stdout: Vec::new(), stderr: Vec::new(), truncated: false };
-                return (nothing, Duration::MAX);
+                let limit = time_limit(pipeline);
+                nothing.exits.extend(limit.map(|_| Exit::Code(137)));
+                return (nothing, limit.unwrap_or(Duration::MAX));
             }
             let slowness = state.slowness(target.site);
             let Some(mut machine) = state.machine(target.site, host) else { unreachable!("it listens") };
@@ -326,8 +353,8 @@ impl Reach for SimulatedWorld {
             return Err(ReachError::new(ReachErrorKind::Unreachable, &request.url, "nothing is at this address"));
         };
         let who = Who::Listener(listener.clone());
-        let target =
-            Target { site: &site, who, channel: Channel::Http, patience: request.timeout, at: request.url.clone() };
+        let at = origin(&request.url).to_owned();
+        let target = Target { site: &site, who, channel: Channel::Http, patience: request.timeout, at };
         self.call(&target, |state| match &listener {
             Listener::Search(node) => search::answer(state, &site, *node, request),
             Listener::App(host) => app::answer(state, &site, host, request),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::disk::Disk;
 use super::host::{DiskId, Host, Power};
-use super::{Due, Network, Queue, Site, State, app, cache, host, search, sql};
+use super::{Due, Network, Queue, Site, State, app, balancer, cache, host, search, sql};
 use crate::estate::Estate;
 use crate::model::{HostName, SiteName};
 
@@ -23,6 +23,8 @@ pub struct Spec {
     pub hosts: [usize; 2],
     /// How many search nodes they have. At least one each.
     pub nodes: [usize; 2],
+    /// Which program the SQL servers are.
+    pub sql: sql::Flavour,
     /// How many documents the first site begins with.
     pub documents: u32,
     /// How many rows.
@@ -31,6 +33,8 @@ pub struct Spec {
     pub files: u32,
     /// The time between two writes of the application; nothing for an application without users.
     pub write_every: Option<Duration>,
+    /// Whether the users come through a load balancer. Without one they know where the active site is.
+    pub balancer: bool,
     /// How many bytes each disk holds.
     pub disk: u64,
 }
@@ -44,10 +48,12 @@ impl Spec {
             epoch: "2026-03-01T02:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH),
             hosts: [2, 1],
             nodes: [1, 1],
+            sql: sql::Flavour::MariaDb,
             documents: 60,
             rows: 80,
             files: 24,
             write_every: Some(Duration::from_secs(2)),
+            balancer: false,
             disk: 64 << 20,
         }
     }
@@ -176,6 +182,7 @@ bcp.leader_url = "http://{}:8500/leader"
             queue: Queue::default(),
             rng: fastrand::Rng::with_seed(self.seed),
             active: active.clone(),
+            balancer: None,
             changes: Vec::new(),
             struck: Vec::new(),
             acknowledged: Vec::new(),
@@ -188,6 +195,12 @@ bcp.leader_url = "http://{}:8500/leader"
             search::fill(&mut state, &site);
             sql::fill(&mut state, &site);
             cache::fill(&mut state, &site);
+        }
+        if self.balancer {
+            let servers = state.sites.iter();
+            let servers = servers.flat_map(|(site, found)| found.hosts.keys().map(|host| (site.clone(), host.clone())));
+            state.balancer = Some(balancer::Balancer::new(servers, &active));
+            state.queue.put(balancer::first_check(), Due::Checks);
         }
         if let Some(every) = self.write_every {
             state.queue.put(every, Due::Writes(active));
@@ -230,6 +243,11 @@ fn host_name(host: usize) -> String {
 
 fn address(site: usize, last: usize) -> String {
     format!("10.0.{}.{last}", site + 1)
+}
+
+/// The address of a site's SQL server.
+pub(super) fn sql_address(site: &SiteName) -> String {
+    address(Spec::sites().iter().position(|known| known == site).unwrap_or(0), SQL)
 }
 
 /// The addresses of the two servers of a site's cache.

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::disk::Disk;
 use super::host::{DiskId, Host, JobLife, Machine, Power};
-use super::{Channel, Counts, Due, Fault, Mishap, Network, Queue, Spec, Truth, app, cache, host, search, sql};
+use super::{
+    Channel, Counts, Due, Fault, Mishap, Network, Queue, Spec, Truth, app, balancer, cache, host, search, sql,
+};
 use crate::model::{HostName, SiteName};
 use crate::port::JobId;
 
@@ -30,6 +32,8 @@ pub struct State {
     pub rng: fastrand::Rng,
     /// Which site has the users: its application writes.
     pub active: SiteName,
+    /// The load balancer before both sites, if there is one: then it says who is given what users write.
+    pub balancer: Option<balancer::Balancer>,
     /// What was changed by anybody but the users, oldest first.
     pub changes: Vec<Change>,
     /// What broke and what was mended, oldest first.
@@ -108,6 +112,7 @@ impl State {
                 Due::Job(site, host, job) => self.job_slice(&site, &host, &job),
                 Due::Search(site) => search::goes_on(self, &site),
                 Due::Writes(site) => app::writes(self, &site),
+                Due::Checks => balancer::checks(self),
                 Due::Strikes(fault) => self.strike(&fault),
             }
         }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use changeover::model::{Failure, FailureKind, SafeText, Secret, SecretSource, UnitKey};
 use changeover::port::{
-    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach, ReachError,
-    RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
+    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place, Reach,
+    ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
 };
 use changeover::run::Event;
 use changeover::systems::{Catalogue, Step, StepContext, StepDone, catalogue};
 use changeover::world::{Fault, Spec, Zone};
 use tokio::sync::mpsc;
 
-use crate::journal::Journal;
+use crate::journal::{Death, Journal};
 use crate::performance::{Engine, perform_schedule};
 use crate::schedule::Schedule;
 
@@ -30,12 +30,14 @@ pub enum Broken {
     BelievesSuccess,
     /// What nobody knows the outcome of is simply done again.
     RepeatsUnknown,
+    /// A job that was told to stop is believed to have stopped.
+    BelievesStopped,
 }
 
 impl Broken {
     pub fn reach(self, reach: Arc<dyn Reach>) -> Arc<dyn Reach> {
         match self {
-            Self::NoEpoch => Arc::new(Forgetful(reach)),
+            Self::NoEpoch | Self::BelievesStopped => Arc::new(Dishonest(reach, self)),
             _ => reach,
         }
     }
@@ -122,10 +124,10 @@ impl Step for Careless {
     }
 }
 
-/// Shows every direction record as it was when it was first read.
-struct Forgetful(Arc<dyn Reach>);
+/// Shows every direction record as it was when it was first read, or stops no job and says that it did.
+struct Dishonest(Arc<dyn Reach>, Broken);
 
-impl Forgetful {
+impl Dishonest {
     fn first_record(output: ExecOutput) -> ExecOutput {
         let Ok(mut record) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else { return output };
         if record.get("active").is_some() && record.get("epoch").is_some() {
@@ -137,11 +139,11 @@ impl Forgetful {
 }
 
 #[async_trait]
-impl Reach for Forgetful {
+impl Reach for Dishonest {
     async fn exec(&self, place: &Place, pipeline: &Pipeline, timeout: Duration) -> Result<ExecOutput, ReachError> {
         let output = self.0.exec(place, pipeline, timeout).await?;
         let reads = pipeline.to_string().contains("direction.json") && pipeline.members[0].program == "cat";
-        Ok(if reads { Self::first_record(output) } else { output })
+        Ok(if reads && self.1 == Broken::NoEpoch { Self::first_record(output) } else { output })
     }
 
     async fn job_start(&self, place: &Place, job: &JobId, pipeline: &Pipeline) -> Result<JobStart, ReachError> {
@@ -153,6 +155,9 @@ impl Reach for Forgetful {
     }
 
     async fn job_cancel(&self, place: &Place, job: &JobId, grace: Duration) -> Result<JobCancel, ReachError> {
+        if self.1 == Broken::BelievesStopped {
+            return Ok(JobCancel { state: JobState::Vanished, survivors: Vec::new() });
+        }
         self.0.job_cancel(place, job, grace).await
     }
 
@@ -245,4 +250,42 @@ fn the_repetition_of_an_unknown_outcome_is_caught() {
         schedule
     });
     is_caught(Broken::RepeatsUnknown, &["works in several attempts at once", "still works at"], cut);
+}
+
+/// The program dies while the transfer goes on slowly at a site that is out of sight, and its second life is asked, again
+/// and again, to do it afresh. The site comes back while the first transfer still works.
+fn asked_again(death: usize) -> Schedule {
+    let [source, _] = Spec::sites();
+    let zone = Zone::Site(source.clone());
+    let mut schedule = quiet(7);
+    schedule.unattended = false;
+    schedule.helpful = true;
+    schedule.deaths = vec![Death { at: death, after: true }];
+    schedule.faults = vec![
+        (Duration::from_millis(4_740), Fault::DisksSlow { site: source.clone(), times: 5_000 }),
+        (Duration::from_millis(4_800), Fault::Cut { from: zone.clone(), to: Zone::Console }),
+        (Duration::from_mins(10), Fault::Mend { a: zone, b: Zone::Console }),
+        (Duration::from_mins(15), Fault::DisksSlow { site: source, times: 1 }),
+    ];
+    schedule
+}
+
+#[test]
+fn a_fresh_attempt_beside_the_one_before_is_caught() {
+    is_caught(
+        Broken::BelievesStopped,
+        &["works in several attempts at once", "still works at"],
+        (103..107).map(asked_again),
+    );
+}
+
+#[test]
+fn a_fresh_attempt_waits_for_a_silent_host_and_then_ends_the_one_before() {
+    let report = perform_schedule(&asked_again(104), &Engine::Sound).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let carried: Vec<&str> = report.history.lines().filter(|line| line.contains("\"transfer/carry@prod\"")).collect();
+    let refused = |line: &&&str| line.contains("unit_ended") && line.contains("nothing was begun beside it");
+    let count = carried.iter().filter(refused).count();
+    assert!(count > 3, "refused {count} times:\n{}", carried.join("\n"));
+    assert!(carried.last().is_some_and(|line| line.contains("succeeded")), "{}", carried.join("\n"));
+    assert_eq!(report.first_ending, "done, warned");
 }

@@ -31,7 +31,7 @@ pub struct Inspector {
     unknown: BTreeSet<UnitKey>,
     /// The unit that the latest event ended.
     just_ended: Option<UnitKey>,
-    /// Units of which a person said to go on although nobody knew what became of them.
+    /// Units that a person called done although nobody knew what became of them.
     released: BTreeSet<UnitKey>,
     prompts: BTreeMap<PromptId, UnitKey>,
     last_elapsed: u64,
@@ -128,7 +128,9 @@ impl Inspector {
                     && let Some(unit) = self.prompts.get(prompt)
                 {
                     self.unknown.remove(unit);
-                    self.released.insert(unit.clone());
+                    if matches!(answer, PromptAnswer::ItWasDone { .. }) {
+                        self.released.insert(unit.clone());
+                    }
                 }
             }
             EventKind::UnitStarted { unit, attempt, .. } if self.unknown.contains(unit) => {
@@ -253,7 +255,7 @@ impl Inspector {
             return Ok(());
         }
         let mut alive: BTreeMap<&UnitKey, BTreeSet<u32>> = BTreeMap::new();
-        for ((unit, attempt), begun) in self.intents.iter().filter(|((unit, _), _)| !self.released.contains(unit)) {
+        for ((unit, attempt), begun) in &self.intents {
             if names.iter().any(|name| name.starts_with(&begun.jobs)) {
                 alive.entry(unit).or_default().insert(*attempt);
             }

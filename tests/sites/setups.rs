@@ -198,7 +198,10 @@ fn a_standby_with_fewer_nodes() {
     let lab = Lab::fresh("nodes", &["--nodes", "3", "--standby-nodes", "1"]);
     let program = twice(&lab);
     // Were a replica waited for that no node can hold, the cluster would be yellow, and the check would say so.
-    program.run(&["runs", "show", "latest", "--json"]).expect(0).says("have fewer replicas than at the source");
+    program
+        .run(&["runs", "show", "latest", "--json"])
+        .expect(0)
+        .says("indices with fewer replicas than at the source: ");
     let estate = fs::read_to_string(lab.estate_file()).expect("the estate file is there");
     let url = estate.split("bcp = { urls = [\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a URL");
     let health = Command::new("curl").args(["-s", &format!("{url}/_cluster/health")]).output().expect("curl");

@@ -95,6 +95,8 @@ fn find_in_all_forms_that_steps_use() {
             "~find @/a -mindepth 1 -regextype posix-extended '(' -type d -regex '@/a/(.*/)?e' ')' -prune -o -printf '%P\\n'",
             "~find @/a -mindepth 1 -regextype posix-extended '(' -regex '@/a/d/[^/]*' -o -regex '@/a/(.*/)?l.*' ')' -prune -o -print0",
             "find @/a -foo",
+            "find @/a/f @/a/d/hard -printf '%n %Q %Cq %T@ %p\\n'",
+            "find @/a/f -printf '%s %'",
             "find @/a -printf",
             "find @/a '(' -name x",
             "find @/a -name x ')'",

@@ -128,7 +128,7 @@ impl Twins {
             let now = machine.now();
             let (disk, path) = machine.disk_mut(full.to_str().expect("text"));
             disk.make_folders(&path, 0o755, now).expect("folders");
-            disk.set_mode(&path, 0o755).expect("a mode");
+            disk.set_mode(&path, 0o755, now).expect("a mode");
         });
         set_mode(&full, 0o755);
     }
@@ -141,9 +141,10 @@ impl Twins {
         set_time(&full, seconds);
         on(&mut self.state, AT, |machine| {
             machine.write(full.to_str().expect("text"), content.to_vec(), mode).expect("a file");
+            let now = machine.now();
             let (disk, path) = machine.disk_mut(full.to_str().expect("text"));
-            disk.set_mode(&path, mode).expect("a mode");
-            disk.set_modified(&path, Timestamp::from_second(seconds).expect("a time")).expect("a time");
+            disk.set_mode(&path, mode, now).expect("a mode");
+            disk.set_modified(&path, Timestamp::from_second(seconds).expect("a time"), now).expect("a time");
         });
     }
 

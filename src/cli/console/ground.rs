@@ -31,6 +31,22 @@ pub(in crate::cli) struct Ground {
     pub(in crate::cli) store: Store,
     /// True when the world has a time of its own, and tells it; otherwise the machine's is taken.
     pub(in crate::cli) own_time: bool,
-    /// The themes by name.
-    pub(in crate::cli) themes: Box<dyn Fn(&str) -> Result<crate::style::Theme, String> + Send>,
+    /// The themes.
+    pub(in crate::cli) themes: Themes,
+}
+
+/// The themes that there are.
+pub(in crate::cli) struct Themes {
+    /// Reads one by name.
+    pub(in crate::cli) read: Box<dyn Fn(&str) -> Result<crate::style::Theme, String> + Send>,
+    /// Where the user's own are; a change there is taken up at once.
+    pub(in crate::cli) folder: Option<std::path::PathBuf>,
+}
+
+impl Themes {
+    /// When the file of a theme was written last; nothing when it is none of the user's own.
+    pub(in crate::cli) fn written(&self, name: &str) -> Option<std::time::SystemTime> {
+        let path = self.folder.as_ref()?.join(format!("{name}.toml"));
+        std::fs::metadata(path).ok()?.modified().ok()
+    }
 }

@@ -48,7 +48,8 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
     let badge = if args.read_only { Badge::ReadOnly } else { Badge::Live };
     let settings = settings(app, args)?;
     let estate = facts(&live.record.estate, &app.catalogue);
-    let state = State::new(estate, badge, operator("console"), settings, live.clock.now());
+    let mut state = State::new(estate, badge, operator("console"), settings, live.clock.now());
+    state.health = crate::health::unseen(&crate::health::plan(&live.record.estate, &app.catalogue));
     let program = super::output::program(app);
     super::block_on(async {
         let ground = real::ground(app, live)?;

@@ -18,6 +18,7 @@ use crate::cli::{App, CliError, Io, load};
 use crate::console::Msg;
 use crate::console::dialog::StartRequest;
 use crate::console::facts::{DirectionFacts, PlanShown};
+use crate::health::Watch;
 use crate::model::{Direction, RunId, SafeText, SiteName};
 use crate::port::Clock as _;
 use crate::runbook::PlanRequest;
@@ -67,6 +68,9 @@ impl Real {
         for interval in [&mut record, &mut direction] {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         }
+        let estate = Arc::clone(&self.live.record.estate);
+        let (watch, mut looks) =
+            Watch::start(self.live.world.clone(), self.live.clock.clone(), estate, &self.app.catalogue, None);
         let (asked, mut says) = mpsc::unbounded_channel();
         loop {
             tokio::select! {
@@ -82,7 +86,13 @@ impl Real {
                     Some(Order::Start(request)) => self.spawn(start_words(&request)),
                     Some(Order::Resume(run)) => self.spawn(vec!["resume".into(), run.to_string()]),
                 },
-                Some(said) = says.recv() => self.directed(said),
+                Some(said) = says.recv() => {
+                    self.directed(said);
+                    if let Some(direction) = &self.direction {
+                        watch.turn(direction.clone());
+                    }
+                }
+                Some(look) = looks.recv() => self.tell(Msg::Health(Box::new(look))),
                 _ = record.tick() => self.read_record().await,
                 _ = direction.tick() => self.ask(&asked),
             }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::clipboard;
-use super::ground::{Ground, Order};
+use super::ground::{Ground, Order, Themes};
 use super::open::Looking;
 use super::terminal::Taken;
 use crate::cli::lines::LineStore;
@@ -76,7 +76,9 @@ struct Stage {
     told: mpsc::UnboundedSender<Msg>,
     looking: Option<Looking>,
     lines: LineStore,
-    themes: Box<dyn Fn(&str) -> Result<crate::style::Theme, String> + Send>,
+    themes: Themes,
+    /// When the file of the theme was written last.
+    theme_written: Option<std::time::SystemTime>,
     /// The time of the world, when it has one of its own.
     own_time: bool,
     leave: Option<Leave>,
@@ -95,7 +97,18 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
         outputs.open_run(&source.run).ok().map(|reader| reader.output_path(&source.unit, source.attempt))
     });
     let terminal = Taken::take(mouse).map_err(broken)?;
-    let mut stage = Stage { terminal, store, orders, told, looking: None, lines, themes, own_time, leave: None };
+    let mut stage = Stage {
+        terminal,
+        store,
+        orders,
+        told,
+        looking: None,
+        lines,
+        theme_written: themes.written(state.settings.theme.name()),
+        themes,
+        own_time,
+        leave: None,
+    };
     state.size = stage.terminal.size();
     let (width, height) = state.size;
     stage.feed(&mut state, Msg::Resize(width, height)).map_err(broken)?;
@@ -140,7 +153,10 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
             Some(msg) = tells.recv() => msg,
             Some(msg) = news.recv() => msg,
             Some(lines) = read.recv() => Msg::Lines(Box::new(lines)),
-            _ = second.tick(), if !own_time => Msg::Tick(jiff::Timestamp::now()),
+            _ = second.tick() => {
+                stage.look_at_theme(&state);
+                if own_time { continue } else { Msg::Tick(jiff::Timestamp::now()) }
+            }
         };
         if at_once {
             let now = jiff::Timestamp::now();
@@ -213,21 +229,36 @@ impl Stage {
                 Ok(path) => self.tell(&format!("written to {}", path.display()), false),
                 Err(error) => self.tell(&format!("the log cannot be written: {error}"), true),
             },
-            Effect::Theme(name) => match (self.themes)(&name) {
+            Effect::Theme(name) => match (self.themes.read)(&name) {
                 Ok(theme) => drop(self.told.send(Msg::Theme(Box::new(theme)))),
                 Err(why) => self.tell(&why, true),
             },
             Effect::Mouse(on) => self.terminal.mouse(on)?,
             Effect::Title(title) => self.terminal.title(&title)?,
             Effect::Call(text) => {
-                // The bell, and the notification of those terminals that have one (OSC 9).
-                self.terminal.write("\u{7}")?;
-                if !self.own_time {
+                if state.settings.bell {
+                    self.terminal.write("\u{7}")?;
+                }
+                // OSC 9: those terminals that have notifications show it, the others nothing.
+                if state.settings.notify && !self.own_time {
                     self.terminal.write(&format!("\u{1b}]9;{text}\u{7}"))?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes up a theme whose file has changed.
+    fn look_at_theme(&mut self, state: &State) {
+        let name = state.settings.theme.name();
+        let written = self.themes.written(name);
+        if written != self.theme_written {
+            self.theme_written = written;
+            match (self.themes.read)(name) {
+                Ok(theme) => drop(self.told.send(Msg::Theme(Box::new(theme)))),
+                Err(why) => self.tell(&why, true),
+            }
+        }
     }
 
     fn tell(&self, text: &str, bad: bool) {

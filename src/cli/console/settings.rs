@@ -1,33 +1,44 @@
 //! What the user chose, from options, configuration and environment, and the estate as the screen shows it.
 
 use super::ConsoleArgs;
-use crate::cli::{App, CliError};
+use super::ground::Themes;
+use crate::cli::{App, CliError, Io, config, theme};
 use crate::console::Settings;
 use crate::console::facts::{EstateFacts, SiteFacts};
 use crate::console::keys::Keymap;
 use crate::estate::Estate;
 use crate::model::SafeText;
-use crate::style::{ColorWish, Depth, Theme};
-use crate::systems::Catalogue;
+use crate::style::{ColorWish, Depth};
+use crate::systems::{Catalogue, catalogue};
 
 /// The settings of a screen.
 ///
 /// # Errors
 /// Everything that is wrong with the configuration.
-pub(in crate::cli) fn settings(app: &App, args: &ConsoleArgs) -> Result<Settings, CliError> {
-    let depth = depth(app);
-    let theme = theme(args.theme.as_deref().unwrap_or("dark"))?.at(depth);
+pub(in crate::cli) fn settings(app: &mut App, args: &ConsoleArgs) -> Result<Settings, CliError> {
+    let (config, warnings) = config::load(app)?;
+    super::super::print_warnings(app, &warnings)?;
+    let config::Config { screen, keys } = config;
+    let theme = theme::theme(app, args.theme.as_deref().unwrap_or(screen.theme.as_str()))?.at(depth(app));
+    let keys = Keymap::with(&keys).map_err(|problems| {
+        let error = CliError::invalid("the keys of config.toml cannot be used");
+        problems.into_iter().fold(error, |error, problem| error.hint(problem))
+    })?;
+    let zone = jiff::tz::TimeZone::get(&screen.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
     let is_utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
         .is_none_or(|value| value.to_ascii_lowercase().replace('-', "").contains("utf8"));
     Ok(Settings {
         theme,
-        ascii: args.ascii || !is_utf8,
-        reduced_motion: args.reduced_motion,
-        mouse: args.mouse,
+        ascii: args.ascii || screen.ascii || !is_utf8,
+        reduced_motion: args.reduced_motion || screen.reduced_motion,
+        mouse: args.mouse || screen.mouse,
+        bell: screen.bell,
+        notify: screen.notify,
         privacy: false,
-        keys: Keymap::default(),
+        zone,
+        keys,
     })
 }
 
@@ -39,12 +50,6 @@ pub(in crate::cli) fn depth(app: &App) -> Depth {
         clap::ColorChoice::Never => ColorWish::Never,
     };
     Depth::detect(wish, app.io.is_terminal, |name| std::env::var(name).ok())
-}
-
-fn theme(name: &str) -> Result<Theme, CliError> {
-    Theme::named(name).ok_or_else(|| {
-        CliError::invalid(format!("there is no theme `{name}`")).hint("`changeover theme list` lists them")
-    })
 }
 
 /// The estate, as far as it is shown.
@@ -72,10 +77,19 @@ pub(in crate::cli) fn facts(estate: &Estate, catalogue: &Catalogue) -> EstateFac
     }
 }
 
-/// Themes by name, with the colours of this terminal.
-pub(in crate::cli) fn themes(app: &App) -> Box<dyn Fn(&str) -> Result<Theme, String> + Send> {
+/// Themes by name, with the colours of this terminal, read anew each time.
+pub(in crate::cli) fn themes(app: &App) -> Themes {
     let depth = depth(app);
-    Box::new(move |name| {
-        Theme::named(name).map(|theme| theme.at(depth)).ok_or_else(|| format!("there is no theme `{name}`"))
-    })
+    let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
+    let folder = app.places.config.as_ref().map(|config| config.join("themes"));
+    Themes {
+        read: Box::new(move |name| {
+            let read = theme::theme(&own, name).map(|theme| theme.at(depth));
+            read.map_err(|error| {
+                let hints: Vec<&str> = error.hints.iter().map(crate::model::SafeText::as_str).collect();
+                format!("{} {}", error.message, hints.join(" "))
+            })
+        }),
+        folder,
+    }
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 use crate::console::{State, view};
 use crate::model::SafeText;
@@ -23,7 +23,12 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, taken.
 pub(super) struct Taken {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Where cells are written. Not ratatui's own `Terminal`, which asks for the cursor's position when it clears.
+    backend: CrosstermBackend<BufWriter<Stdout>>,
+    /// What the terminal shows.
+    shown: Buffer,
+    /// The picture in the making.
+    next: Buffer,
     mouse: bool,
     titled: bool,
 }
@@ -38,8 +43,7 @@ impl Taken {
         // What `NO_COLOR` asks for is done by the theme; crossterm's own way loses bold and reverse with the colours.
         crossterm::style::force_color_output(true);
         let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
-        let terminal = Terminal::new(backend)?;
-        let mut taken = Self { terminal, mouse, titled: false };
+        let mut taken = Self { backend, shown: Buffer::default(), next: Buffer::default(), mouse, titled: false };
         taken.enter()?;
         Ok(taken)
     }
@@ -47,12 +51,18 @@ impl Taken {
     fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
-        let out = self.terminal.backend_mut();
+        let out = &mut self.backend;
         execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
         if self.mouse {
             execute!(out, EnableMouseCapture)?;
         }
-        self.terminal.clear()
+        self.wipe()
+    }
+
+    /// Empties the terminal, so that the next picture is written whole.
+    fn wipe(&mut self) -> io::Result<()> {
+        self.shown.reset();
+        queue!(self.backend, Clear(ClearType::All))
     }
 
     /// Draws the state; only what has changed is written.
@@ -60,12 +70,19 @@ impl Taken {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn draw(&mut self, state: &State) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|frame| {
-            let area = frame.area();
-            view::draw(state, area, frame.buffer_mut());
-        })?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        let area = Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 };
+        queue!(self.backend, BeginSynchronizedUpdate)?;
+        if self.shown.area != area {
+            self.shown.resize(area);
+            self.next.resize(area);
+            self.wipe()?;
+        }
+        self.next.reset();
+        view::draw(state, area, &mut self.next);
+        self.backend.draw(self.shown.diff(&self.next).into_iter())?;
+        execute!(self.backend, EndSynchronizedUpdate)?;
+        std::mem::swap(&mut self.shown, &mut self.next);
+        Ok(())
     }
 
     /// Draws everything anew.
@@ -73,7 +90,7 @@ impl Taken {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn redraw(&mut self, state: &State) -> io::Result<()> {
-        self.terminal.clear()?;
+        self.wipe()?;
         self.draw(state)
     }
 
@@ -88,7 +105,7 @@ impl Taken {
     /// When the terminal is gone.
     pub(super) fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
-        let out = self.terminal.backend_mut();
+        let out = &mut self.backend;
         if on { execute!(out, EnableMouseCapture) } else { execute!(out, DisableMouseCapture) }
     }
 
@@ -106,9 +123,8 @@ impl Taken {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn write(&mut self, sequence: &str) -> io::Result<()> {
-        let out = self.terminal.backend_mut();
-        out.write_all(sequence.as_bytes())?;
-        io::Write::flush(out)
+        self.backend.write_all(sequence.as_bytes())?;
+        io::Write::flush(&mut self.backend)
     }
 
     /// Gives the terminal to the shell until the program is continued.
@@ -117,8 +133,9 @@ impl Taken {
     /// When the terminal is gone.
     pub(super) fn suspend(&mut self, state: &State) -> io::Result<()> {
         self.leave()?;
-        // The whole group: what the shell has started as one job stops and goes on as one.
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGTSTP)
+        // The whole group: what the shell has started as one job stops and goes on as one. Not SIGTSTP, which a run
+        // in this process (that of the demo) ignores.
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGSTOP)
             .map_err(io::Error::from)?;
         self.enter()?;
         self.redraw(state)
@@ -135,7 +152,7 @@ impl Taken {
 
     /// The picture as it is, as lines of text.
     pub(super) fn picture(state: &State) -> Vec<String> {
-        let area = ratatui::layout::Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 };
+        let area = Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 };
         let mut cells = Buffer::empty(area);
         view::draw(state, area, &mut cells);
         let line =

@@ -21,6 +21,7 @@ use crate::console::dialog::StartRequest;
 use crate::console::facts::PlanShown;
 use crate::console::{Badge, Msg, State};
 use crate::estate::Estate;
+use crate::health::Watch;
 use crate::model::{Direction, RunId, SafeText};
 use crate::points::point_id;
 use crate::port::Clock;
@@ -48,7 +49,8 @@ pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
     let estate = prepared.estate();
     let store = prepared.store();
     let facts = console::facts(&estate, &app.catalogue);
-    let state = State::new(facts, Badge::Simulated, crew::operator(), settings, spec.epoch);
+    let mut state = State::new(facts, Badge::Simulated, crew::operator(), settings, spec.epoch);
+    state.health = crate::health::unseen(&crate::health::plan(&estate, &app.catalogue));
     let (tell, tells) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
     let ground = Ground { tells, orders, store, own_time: true, themes: console::themes(app) };
@@ -105,6 +107,13 @@ async fn live(
         Speed::Times(times) => times,
         Speed::Unlimited => 10.0,
     };
+    let (_watch, mut looks) = Watch::start(
+        Arc::new(world.clone()),
+        world.clock(),
+        Arc::clone(&desk.estate),
+        &desk.app.catalogue,
+        desk.direction().ok(),
+    );
     let mut tick = tokio::time::interval(TICK.mul_f64(times));
     let mut look = tokio::time::interval(LOOK);
     loop {
@@ -152,6 +161,7 @@ async fn live(
                     None => desk.tell(Msg::Started(Err(SafeText::line("a run is going on; one at a time")))),
                 },
             },
+            Some(look) = looks.recv() => desk.tell(Msg::Health(Box::new(look))),
             _ = tick.tick() => desk.tick(),
             _ = look.tick() => desk.look().await,
         }

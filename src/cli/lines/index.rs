@@ -72,7 +72,7 @@ impl Index {
             self.scanned += at as u64 + 1;
             self.open = self.scanned;
             self.marks.push(Mark { line: self.ended, offset: self.open });
-            if self.marks.len() > self.most {
+            while self.marks.len() > self.most {
                 self.thin();
             }
             rest = &beyond[at + 1..];

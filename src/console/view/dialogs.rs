@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::frame::site_scope;
-use super::paint::{Canvas, Row, wrapped};
+use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{safe, span};
 use crate::console::action::{self, ACTIONS};
 use crate::console::dialog::{Answering, Confirm, Dialog, Form, Gate, Start};
@@ -18,7 +18,9 @@ use crate::style::Scope;
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     match &state.dialog {
         None => {}
-        Some(Dialog::Help { top }) => boxed(canvas, area, " Help ", Scope::BorderFocus, &help(state), *top, 76),
+        Some(Dialog::Help { top }) => {
+            boxed(canvas, area, " Help ", Scope::BorderFocus, &help(state, area.width), *top, 76)
+        }
         Some(Dialog::Text { title, text, top }) => {
             let width = area.width.saturating_sub(4).min(110);
             let rows: Vec<Row> = wrapped(text.as_str(), usize::from(width).saturating_sub(4))
@@ -29,7 +31,15 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         }
         Some(Dialog::Card) => boxed(canvas, area, " Where were we ", Scope::Prompt, &card(state), 0, 76),
         Some(Dialog::Form(form)) => {
-            boxed(canvas, area, &format!(" {} ", form.runbook.name), Scope::BorderFocus, &form_rows(form), 0, 76);
+            let (rows, at) = form_rows(form);
+            // The field that is typed into stays in sight.
+            let top = u16::try_from((at + 2).saturating_sub(usize::from(area.height.saturating_sub(8)))).unwrap_or(0);
+            let mut foot = vec![Row::new()];
+            if let Some(trouble) = &form.trouble {
+                foot.push(Row::new().put(Scope::Bad, trouble.clone()));
+            }
+            foot.push(Row::new().put(Scope::Hint, "tab next field, enter makes the plan, esc cancels"));
+            footed(canvas, area, &format!(" {} ", form.runbook.name), Scope::BorderFocus, &rows, &foot, top, 76);
         }
         Some(Dialog::Planning(request, _)) => {
             let rows =
@@ -40,17 +50,28 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             let scope = if start.runbook.level >= 2 { Scope::Danger } else { Scope::Prompt };
             let title = format!(" {}: start {}? ", state.badge.word(), start.runbook.name);
             let width = area.width.saturating_sub(4).min(100);
-            let rows = start_rows(state, start, usize::from(width).saturating_sub(4), area.height);
-            boxed(canvas, area, &title, scope, &rows, 0, width);
+            let rows = start_rows(state, start, usize::from(width).saturating_sub(4));
+            let foot = gate_rows(&start.gate, start.changed.as_ref(), usize::from(width).saturating_sub(4));
+            footed(canvas, area, &title, scope, &rows, &foot, start.top, width);
         }
         Some(Dialog::Answer(answering)) => {
             let width = area.width.saturating_sub(4).min(100);
-            let rows = answer_rows(state, answering, usize::from(width).saturating_sub(4));
-            boxed(canvas, area, &format!(" {}: the run asks ", state.badge.word()), Scope::Prompt, &rows, 0, width);
+            let (rows, foot) = answer_rows(state, answering, usize::from(width).saturating_sub(4));
+            let title = format!(" {}: the run asks ", state.badge.word());
+            footed(canvas, area, &title, Scope::Prompt, &rows, &foot, 0, width);
         }
         Some(Dialog::Confirm(confirm)) => {
-            let rows = confirm_rows(confirm);
-            boxed(canvas, area, &format!(" {} ", state.badge.word()), Scope::Prompt, &rows, 0, 76);
+            let foot = gate_rows(&confirm.gate, None, 72);
+            footed(
+                canvas,
+                area,
+                &format!(" {} ", state.badge.word()),
+                Scope::Prompt,
+                &confirm_rows(confirm),
+                &foot,
+                0,
+                76,
+            );
         }
     }
     if let Some(palette) = &state.palette {
@@ -60,25 +81,43 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 
 /// A box in the middle, as high as its text where that fits.
 fn boxed(canvas: &mut Canvas<'_>, area: Rect, title: &str, scope: Scope, rows: &[Row], top: u16, width: u16) {
+    footed(canvas, area, title, scope, rows, &[], top, width);
+}
+
+/// A box whose last lines are always in sight, whatever is above them: what is typed must be seen.
+#[expect(clippy::too_many_arguments, reason = "the parts of a box, each once")]
+fn footed(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    title: &str,
+    scope: Scope,
+    rows: &[Row],
+    foot: &[Row],
+    top: u16,
+    width: u16,
+) {
     let width = width.min(area.width.saturating_sub(2));
-    let wanted = u16::try_from(rows.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let wanted = u16::try_from(rows.len() + foot.len()).unwrap_or(u16::MAX).saturating_add(2);
     let height = wanted.min(area.height.saturating_sub(2));
     let place = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     canvas.clear(place);
     let inner = canvas.frame(place, &Row::new().put(Scope::Title, safe(title)), scope);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let below = u16::try_from(foot.len()).unwrap_or(u16::MAX).min(inner.height);
+    canvas.rows(Rect { y: inner.bottom() - below, height: below, ..inner }, foot);
+    let inner = Rect { height: inner.height - below, ..inner };
     let last = rows.len().saturating_sub(usize::from(inner.height));
     let first = usize::from(top).min(last);
     canvas.rows(inner, &rows[first..]);
     if last > first {
-        let more = Row::new().put(Scope::Hint, safe(format!(" {} more lines below ", last - first)));
+        let more = Row::new().put(Scope::Hint, safe(format!(" {} more lines ", last - first)));
         let width = u16::try_from(more.width()).unwrap_or(0).min(inner.width);
         canvas.row(Rect { x: place.x + 2, y: place.bottom() - 1, width, height: 1 }, &more);
     }
 }
 
 /// Everything that can be done here, from the one table.
-fn help(state: &State) -> Vec<Row> {
+fn help(state: &State, width: u16) -> Vec<Row> {
     let pane = state.focus;
     let mut rows = Vec::new();
     let section = |title: String, wanted: &dyn Fn(&action::Entry) -> bool, rows: &mut Vec<Row>| {
@@ -88,15 +127,12 @@ fn help(state: &State) -> Vec<Row> {
                 state.settings.keys.of(entry.action).iter().map(|chord| crate::console::keys::shown(chord)).collect();
             let keys = if keys.is_empty() { format!(":{}", entry.name) } else { keys.join(", ") };
             let argument = entry.argument.map(|argument| format!(" {argument}")).unwrap_or_default();
-            rows.push(
-                Row::new()
-                    .plain("  ")
-                    .put(Scope::Key, safe(keys))
-                    .to(16)
-                    .put(Scope::Muted, safe(format!("{}{argument}", entry.name)))
-                    .to(36)
-                    .put(Scope::Plain, entry.help),
-            );
+            let mut row = Row::new().plain("  ").put(Scope::Key, safe(keys)).to(14);
+            // Where there is no room for both, what it does is worth more than what it is called.
+            if width >= 78 {
+                row = row.put(Scope::Muted, safe(format!("{}{argument}", entry.name))).to(32);
+            }
+            rows.push(row.plain(" ").put(Scope::Plain, entry.help));
         }
         rows.push(Row::new());
     };
@@ -115,20 +151,23 @@ fn card(state: &State) -> Vec<Row> {
     let Some(run) = &state.run else { return vec![Row::new().plain("no run is looked at")] };
     let mut rows = vec![
         Row::new().put(Scope::Strong, safe(&run.state.plan.title)),
-        Row::new().put(Scope::Muted, safe(format!("{}, for {}", run.id, span(run.took(state.now))))),
+        Row::new().put(
+            Scope::Muted,
+            safe(format!("{}, begun {} ago by {}", run.id, span(since(run.began(), state.now)), run.state.by.name)),
+        ),
         Row::new(),
     ];
     let last =
         run.state.units.iter().filter(|(_, unit)| unit.outcome().is_some()).max_by_key(|(_, unit)| unit.ended_seq);
     if let Some((unit, facts)) = last {
         let word = facts.outcome().map_or("", crate::model::Outcome::word);
-        rows.push(Row::new().put(Scope::Muted, "ended last   ").plain(safe(format!("{unit}: {word}"))));
+        rows.push(Row::new().put(Scope::Muted, "ended last    ").plain(safe(format!("{unit}: {word}"))));
     }
     for (unit, facts) in run.state.units.iter().filter(|(_, unit)| unit.phase == UnitPhase::Running) {
         let said = facts.said.clone().unwrap_or_default();
         rows.push(
             Row::new()
-                .put(Scope::Muted, "runs now     ")
+                .put(Scope::Muted, "runs now      ")
                 .put(Scope::Active, safe(unit.to_string()))
                 .plain("  ")
                 .plain(said),
@@ -154,7 +193,7 @@ fn card(state: &State) -> Vec<Row> {
         rows.push(
             Row::new()
                 .put(Scope::Muted, safe(format!("{} ago", span(since(event.at, state.now)))))
-                .to(13)
+                .to(14)
                 .put(Scope::Source, shown.who)
                 .plain(" ")
                 .put(shown.scope, shown.text),
@@ -165,21 +204,27 @@ fn card(state: &State) -> Vec<Row> {
     rows
 }
 
-fn field(line: &Line, focus: bool) -> Row {
+/// A field, its cursor in sight however long the text is.
+fn field(line: &Line, focus: bool, width: usize) -> Row {
     let row = Row::new().put(Scope::Muted, "> ");
-    let text: Vec<char> = line.shown().as_str().chars().collect();
+    let shown = line.shown();
     if !focus {
-        return row.plain(text.iter().collect::<String>());
+        return row.plain(shown);
     }
-    let at = line.cursor().min(text.len());
-    let under = text.get(at).copied().unwrap_or(' ');
-    row.plain(text[..at].iter().collect::<String>())
-        .put(Scope::Selected, under.to_string())
-        .plain(text.get(at + 1..).unwrap_or_default().iter().collect::<String>())
+    let room = width.saturating_sub(3).max(8);
+    let before = line.text().chars().take(line.cursor()).collect::<String>();
+    let after = line.text().chars().skip(line.cursor()).collect::<String>();
+    let (before, after) = (SafeText::line(&before), SafeText::line(&after));
+    let hidden = cells(before.as_str()).saturating_sub(room);
+    let under = fitting(after.as_str(), 2).chars().next().map_or_else(|| " ".to_owned(), |c| c.to_string());
+    let rest = after.as_str().strip_prefix(under.as_str()).unwrap_or_default();
+    row.plain(without(before.as_str(), hidden)).put(Scope::Selected, under).plain(rest)
 }
 
-fn form_rows(form: &Form) -> Vec<Row> {
+/// The fields, and the line of the one that is typed into.
+fn form_rows(form: &Form) -> (Vec<Row>, usize) {
     let mut rows = Vec::new();
+    let mut at = 0;
     for (number, (param, line)) in form.runbook.params.iter().zip(&form.fields).enumerate() {
         let focus = number == form.at;
         rows.push(
@@ -191,22 +236,23 @@ fn form_rows(form: &Form) -> Vec<Row> {
         if !param.choices.is_empty() {
             rows.push(Row::new().put(Scope::Muted, safe(format!("  one of {}", param.choices.join(", ")))));
         }
-        rows.push(field(line, focus));
+        if focus {
+            at = rows.len();
+        }
+        rows.push(field(line, focus, 70));
     }
-    if let Some(trouble) = &form.trouble {
-        rows.push(Row::new().put(Scope::Bad, trouble.clone()));
-    }
-    rows.push(Row::new());
-    rows.push(Row::new().put(Scope::Hint, "tab next field, enter makes the plan, esc cancels"));
-    rows
+    (rows, at)
 }
 
 /// The gate at the foot of a question: what must be typed, what has been, and how to leave.
-fn gate_rows(gate: &Gate) -> Vec<Row> {
-    let mut rows = vec![
-        Row::new().plain("To do it, type ").put(Scope::Strong, gate.phrase.clone()).plain(" and then enter."),
-        field(&gate.typed, true),
-    ];
+fn gate_rows(gate: &Gate, changed: Option<&SafeText>, width: usize) -> Vec<Row> {
+    let mut rows = vec![Row::new()];
+    if let Some(changed) = changed {
+        let lines = wrapped(&format!("CHANGED, type anew: {changed}"), width);
+        rows.extend(lines.into_iter().take(3).map(|line| Row::new().put(Scope::Danger, line)));
+    }
+    rows.push(Row::new().plain("To do it, type ").put(Scope::Strong, gate.phrase.clone()).plain(" and then enter."));
+    rows.push(field(&gate.typed, true, width));
     rows.push(match &gate.note {
         Some(note) => Row::new().put(Scope::Warn, note.clone()),
         None => Row::new(),
@@ -216,7 +262,7 @@ fn gate_rows(gate: &Gate) -> Vec<Row> {
 }
 
 /// The six answers, each at its place, and then the plan.
-fn start_rows(state: &State, start: &Start, width: usize, height: u16) -> Vec<Row> {
+fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     let label = |text: &'static str| Row::new().put(Scope::Muted, text);
     let runs = start.request.params.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
@@ -232,11 +278,20 @@ fn start_rows(state: &State, start: &Start, width: usize, height: u16) -> Vec<Ro
             .plain(" is changed: ");
     }
     let hosts: Vec<&str> = start.plan.hosts.iter().map(SafeText::as_str).collect();
-    rows.push(on.plain(safe(hosts.join(", "))));
-    rows.push(
-        label("writes     ")
-            .plain("nobody at the active site loses writes by it; the standby is not written to by users"),
-    );
+    if hosts.is_empty() {
+        on = on.plain("no host by name");
+    }
+    let used = on.width();
+    let mut lines = wrapped(&hosts.join(", "), width.saturating_sub(used).max(20)).into_iter();
+    rows.push(on.plain(lines.next().unwrap_or_default()));
+    rows.extend(lines.map(|line| Row::new().to(used).plain(line)));
+    let loses = match start.runbook.mode.as_str() {
+        "replicate" | "drill" => "nobody: the active site is only read",
+        "reverse" => "everybody, while the direction turns",
+        "failover" => "whoever still writes to the site that is given up",
+        _ => "see the plan below: this runbook does not say",
+    };
+    rows.push(label("who loses  ").plain(loses));
     let usual = crate::console::facts::usual(&state.runs, &start.runbook.name);
     rows.push(label("how long   ").plain(usual.map_or_else(
         || safe("not known: it never ended well here"),
@@ -246,44 +301,37 @@ fn start_rows(state: &State, start: &Start, width: usize, height: u16) -> Vec<Ro
     let losses = if start.plan.losses.is_empty() {
         label("is lost    ").plain(safe(format!("nothing, as seen {age} ago")))
     } else {
-        label("is lost    ").put(Scope::Danger, safe(format!("{} things, as seen {age} ago:", start.plan.losses.len())))
+        label("is lost    ").put(
+            Scope::Danger,
+            safe(match start.plan.losses.len() {
+                1 => format!("this, as seen {age} ago:"),
+                count => format!("{count} things, as seen {age} ago:"),
+            }),
+        )
     };
     rows.push(losses);
-    let few = usize::from(height).saturating_sub(20).clamp(2, 8);
-    for loss in start.plan.losses.iter().take(few) {
-        rows.push(Row::new().to(11).put(Scope::Warn, loss.clone()));
+    for loss in &start.plan.losses {
+        let lines = wrapped(loss.as_str(), width.saturating_sub(13));
+        rows.extend(lines.into_iter().map(|line| Row::new().to(11).put(Scope::Warn, safe(format!("- {line}")))));
     }
-    if start.plan.losses.len() > few {
-        rows.push(
-            Row::new()
-                .to(11)
-                .put(Scope::Warn, safe(format!("and {} more: see the plan (p)", start.plan.losses.len() - few))),
-        );
-    }
-    rows.push(label("way back   ").plain("stopping it: x in pane 3; the copy before it is kept as a restore point"));
-    for finding in start.plan.findings.iter().take(few) {
+    rows.push(label("way back   ").plain("x in pane 3 stops it; the point before it is kept"));
+    for finding in &start.plan.findings {
         rows.push(label("to know    ").put(Scope::Warn, finding.clone()));
     }
     rows.push(Row::new());
-    let lines = wrapped(start.plan.text.as_str(), width);
-    let room = usize::from(height).saturating_sub(rows.len() + 10).min(12);
-    let first = usize::from(start.top).min(lines.len().saturating_sub(room));
-    for line in lines.iter().skip(first).take(room) {
-        rows.push(Row::new().put(Scope::Muted, line.clone()));
-    }
-    if lines.len() > room && room > 0 {
-        rows.push(Row::new().put(Scope::Hint, safe(format!("plan: {} lines, arrows scroll", lines.len()))));
-    }
-    rows.push(Row::new());
-    rows.extend(gate_rows(&start.gate));
+    rows.push(Row::new().put(Scope::Hint, "the plan, arrows scroll:"));
+    rows.extend(wrapped(start.plan.text.as_str(), width).into_iter().map(|line| Row::new().put(Scope::Muted, line)));
     rows
 }
 
-fn answer_rows(state: &State, answering: &Answering, width: usize) -> Vec<Row> {
+fn answer_rows(state: &State, answering: &Answering, width: usize) -> (Vec<Row>, Vec<Row>) {
     let prompt =
         state.run.as_ref().and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.prompt));
-    let (Some(prompt), Some(run)) = (prompt, &state.run) else { return vec![Row::new().plain("it has been answered")] };
-    let mut rows = vec![Row::new().put(Scope::Muted, safe(format!("{} at {}", run.id, prompt.unit))), Row::new()];
+    let (Some(prompt), Some(run)) = (prompt, &state.run) else {
+        return (vec![Row::new().plain("it has been answered")], Vec::new());
+    };
+    let mut rows =
+        vec![Row::new().put(Scope::Muted, safe(format!("{} at {}", run.state.plan.runbook, prompt.unit))), Row::new()];
     for line in wrapped(prompt.message.as_str(), width) {
         rows.push(Row::new().put(Scope::Strong, line));
     }
@@ -295,33 +343,31 @@ fn answer_rows(state: &State, answering: &Answering, width: usize) -> Vec<Row> {
             rows.push(Row::new().put(Scope::Warn, line));
         }
     }
-    rows.push(Row::new());
+    let mut foot = vec![Row::new()];
     for line in wrapped(&choices(prompt), width) {
-        rows.push(Row::new().put(Scope::Hint, line));
+        foot.push(Row::new().put(Scope::Hint, line));
     }
-    rows.push(field(&answering.typed, true));
-    rows.push(match &answering.note {
+    foot.push(field(&answering.typed, true, width));
+    foot.push(match &answering.note {
         Some(note) => Row::new().put(Scope::Warn, note.clone()),
         None => Row::new(),
     });
-    rows.push(
+    foot.push(
         Row::new()
             .put(Scope::Selected, "[ Not now: esc ]")
             .put(Scope::Hint, "  the question waits as long as it takes"),
     );
-    rows
+    (rows, foot)
 }
 
 fn confirm_rows(confirm: &Confirm) -> Vec<Row> {
     let mut rows = vec![Row::new().put(Scope::Strong, confirm.question.clone()), Row::new()];
     rows.extend(confirm.consequences.iter().map(|text| Row::new().plain(text.clone())));
-    rows.push(Row::new());
-    rows.extend(gate_rows(&confirm.gate));
     rows
 }
 
 fn draw_palette(canvas: &mut Canvas<'_>, state: &State, palette: &Palette, area: Rect) {
-    let mut rows = vec![field(&palette.line, true)];
+    let mut rows = vec![field(&palette.line, true, 70)];
     let matches = palette.matches();
     let height = usize::from(area.height).saturating_sub(8).min(14);
     let first = super::first(palette.selected, u16::try_from(height).unwrap_or(0));

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Canvas, Row};
+use super::paint::{Canvas, Row, fitting};
 use super::{LEAST, safe, span};
 use crate::console::action::{self, Action};
 use crate::console::pane::Pane;
@@ -32,7 +32,7 @@ pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let mut line = Row::new()
         .put(badge_scope(state.badge), safe(format!(" {} ", state.badge.word())))
         .plain(" ")
-        .put(Scope::Strong, state.estate.name.clone())
+        .put(Scope::Strong, safe(fitting(state.estate.name.as_str(), 20)))
         .plain("  ");
     line = match &state.direction.direction {
         Some(direction) => line
@@ -46,10 +46,10 @@ pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     if let Some(epoch) = state.direction.epoch {
         line = line.put(Scope::Muted, safe(format!("  epoch {epoch}")));
     }
-    let clock = safe(state.now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+    let clock = safe(super::local(state, state.now).strftime("%Y-%m-%d %H:%M:%S %Z").to_string());
     let frozen = if state.frozen { " HELD STILL " } else { "" };
     let room = usize::from(area.width).saturating_sub(clock.as_str().len() + frozen.len() + 1);
-    line = line.to(room).put(Scope::Late, frozen).put(Scope::Header, clock);
+    line = line.limited(room).to(room).put(Scope::Late, frozen).put(Scope::Header, clock);
     canvas.row(area, &line);
     canvas.row(Rect { y: area.y + 1, height: 1, ..area }, &second_line(state));
 }
@@ -78,13 +78,13 @@ fn second_line(state: &State) -> Row {
     };
     let Some(run) = &state.run else { return line };
     line = line.put(Scope::Muted, "  |  ");
+    let name = safe(run.state.plan.runbook.as_str());
     if let Some(prompt) = run.state.open_prompts().next().filter(|_| run.live) {
         let key = state.settings.keys.hint(Action::Answer);
         return line
-            .put(Scope::Prompt, safe(format!(" {} WAITS FOR YOU ", run.id)))
-            .plain(" ")
+            .put(Scope::Prompt, safe(format!("{name} WAITS FOR YOU: ")))
             .put(Scope::Key, safe(key))
-            .put(Scope::Hint, safe(format!(" answers: {}", prompt.message)));
+            .put(Scope::Hint, safe(format!(" answers  {}", prompt.message)));
     }
     let running: Vec<String> = run
         .state
@@ -95,18 +95,18 @@ fn second_line(state: &State) -> Row {
         .collect();
     let took = span(run.took(state.now));
     match (&run.state.phase, run.live) {
-        _ if run.replay.is_some() => line.put(Scope::Late, safe(format!("REPLAY of {}", run.id))),
+        _ if run.replay.is_some() => line.put(Scope::Late, safe(format!("REPLAY of {name}"))),
         (RunPhase::Ended(outcome), _) => {
             let scope = match outcome.exit_code() {
                 0 => Scope::Good,
                 4 => Scope::Unknown,
                 _ => Scope::Bad,
             };
-            line.put(scope, safe(format!("{} {} after {took}", run.id, outcome.word())))
+            line.put(scope, safe(format!("{name} {} after {took}", outcome.word())))
         }
-        (_, false) => line.put(Scope::Unknown, safe(format!("{} INTERRUPTED after {took}", run.id))),
-        (RunPhase::Paused, true) => line.put(Scope::Warn, safe(format!("{} paused, {took}", run.id))),
-        _ => line.put(Scope::Active, safe(format!("{} {took}  {}", run.id, running.join(", ")))),
+        (_, false) => line.put(Scope::Unknown, safe(format!("{name} INTERRUPTED after {took}"))),
+        (RunPhase::Paused, true) => line.put(Scope::Warn, safe(format!("{name} PAUSED, {took}"))),
+        _ => line.put(Scope::Active, safe(format!("{name} runs for {took}: {}", running.join(", ")))),
     }
 }
 
@@ -134,8 +134,10 @@ fn tab(row: Row, pane: Pane, shown: bool, focus: bool) -> Row {
         (true, false) => Scope::Plain,
         (false, _) => Scope::Muted,
     };
-    let (open, close) = if shown { ("[", "]") } else { (" ", " ") };
-    row.put(scope, open)
+    let (open, close) = if shown { ("[", "]") } else { ("", "") };
+    let gap = if row.width() == 0 { "" } else { " " };
+    row.put(Scope::Muted, gap)
+        .put(scope, open)
         .put(Scope::Key, safe(pane.number().to_string()))
         .plain(" ")
         .put(scope, pane.title())
@@ -194,6 +196,6 @@ pub(super) fn too_small(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         .put(scope(area.width >= LEAST.0), safe(area.width.to_string()))
         .plain("x")
         .put(scope(area.height >= LEAST.1), safe(area.height.to_string()))
-        .plain(safe(format!(" is too small, {}x{} is needed; q leaves", LEAST.0, LEAST.1)));
+        .plain(safe(format!(": needs {}x{}; q leaves", LEAST.0, LEAST.1)));
     canvas.row(area, &row);
 }

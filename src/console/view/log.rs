@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Canvas, Row, wrapped};
+use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{nothing, safe};
 use crate::console::log::{LogMode, Shown};
 use crate::console::state::State;
@@ -132,20 +132,29 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 /// The lines of what was said.
 fn lines(state: &State, shown: &Shown, width: usize, rows: &mut Vec<Row>) {
     let log = &state.log;
+    // A narrow pane keeps its room for what is said.
+    let narrow = width < 50;
+    let clock = if narrow { "%H:%M" } else { "%H:%M:%S" };
     for (number, text) in shown.text.as_str().lines().enumerate() {
         let mut head = Row::new();
         if log.times {
-            let time = shown.at.map(|at| at.strftime("%H:%M:%S").to_string()).unwrap_or_default();
-            head = head.put(Scope::Muted, if number == 0 { time } else { " ".repeat(8) }).plain(" ");
+            let time = shown.at.map(|at| super::local(state, at).strftime(clock).to_string()).unwrap_or_default();
+            head = head.put(Scope::Muted, if number == 0 { time.clone() } else { " ".repeat(time.len()) }).plain(" ");
         }
         if log.all {
-            let who = if number == 0 { shown.who.clone() } else { SafeText::default() };
-            let column = head.width() + 22.min(width / 3);
-            head = head.put(Scope::Source, who).limited(column).to(column);
+            let who = match (number, shown.who.as_str().split_once('@')) {
+                (0, Some((step, place))) if narrow => {
+                    safe(format!("{step}@{}", place.split_once(':').map_or(place, |(_, host)| host)))
+                }
+                (0, _) => shown.who.clone(),
+                _ => SafeText::default(),
+            };
+            let column = head.width() + if narrow { 13 } else { 22.min(width / 3) };
+            head = head.put(Scope::Source, who).limited(column).to(column + 1);
         }
         let room = width.saturating_sub(head.width());
-        let text: String = if log.wrap { text.to_owned() } else { text.chars().skip(usize::from(log.left)).collect() };
-        if !log.wrap || text.chars().count() <= room {
+        let text: String = if log.wrap { text.to_owned() } else { without(text, usize::from(log.left)).to_owned() };
+        if !log.wrap || cells(&text) <= room {
             rows.push(found(state, head, shown.scope, &text));
             continue;
         }
@@ -183,27 +192,43 @@ fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         nothing(canvas, area, trouble.as_str());
         return;
     }
+    if log.lines.lines.is_empty() && log.lines.bytes > 0 {
+        nothing(canvas, area, "The last line is so long that its beginning is still being looked for.");
+        return;
+    }
     if log.lines.lines.is_empty() {
         nothing(canvas, area, "This step has printed nothing yet. Select another in pane 3; o shows what steps say.");
         return;
     }
-    let width = usize::from(area.width);
-    let mut rows = Vec::new();
-    for line in &log.lines.lines {
-        let text: String = if log.wrap {
-            line.as_str().to_owned()
-        } else {
-            line.as_str().chars().skip(usize::from(log.left)).take(width + 1).collect()
-        };
+    let (width, height) = (usize::from(area.width), usize::from(area.height));
+    let plain = |text: &str| found(state, Row::new(), Scope::Plain, text);
+    let of_line = |line: &SafeText| -> Vec<Row> {
         if log.wrap {
-            rows.extend(wrapped(&text, width).into_iter().map(|piece| found(state, Row::new(), Scope::Plain, &piece)));
+            wrapped(line.as_str(), width).iter().map(|piece| plain(piece)).collect()
         } else {
-            rows.push(found(state, Row::new(), Scope::Plain, &text));
+            vec![plain(fitting(without(line.as_str(), usize::from(log.left)), width + 1))]
+        }
+    };
+    // Only lines that come into sight are worked on: from the end while it is followed, otherwise from the top.
+    let mut rows = Vec::new();
+    if log.follow {
+        for line in log.lines.lines.iter().rev() {
+            let mut more = of_line(line);
+            more.append(&mut rows);
+            rows = more;
+            if rows.len() >= height {
+                break;
+            }
+        }
+        rows.drain(..rows.len().saturating_sub(height));
+    } else {
+        for line in &log.lines.lines {
+            rows.extend(of_line(line));
+            if rows.len() >= height {
+                break;
+            }
         }
     }
-    let over = rows.len().saturating_sub(usize::from(area.height));
-    let skip = if log.follow { over } else { 0 };
-    let rows: Vec<Row> = rows.into_iter().skip(skip).collect();
     canvas.rows(area, &rows);
 }
 
@@ -221,7 +246,9 @@ fn status(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             None => "printed".to_owned(),
         },
     };
-    let host = log.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+    // What is printed names its own host.
+    let host = log.host.as_ref().filter(|_| log.mode == LogMode::Said);
+    let host = host.map(|host| format!(" on {host}")).unwrap_or_default();
     let counted = if log.mode == LogMode::Output && !log.lines.counted { "+" } else { "" };
     let (scope, follow) = match (log.follow, log.unseen) {
         (true, _) => (Scope::Muted, "follows".to_owned()),

@@ -55,11 +55,17 @@ fn layout(state: &State, area: Rect) -> Layout {
     Layout { header, footer, panes: vec![(Pane::Sites, sites), (state.tab, left), (Pane::Log, right)], single: false }
 }
 
+/// True when a pane and its questions fit: below that nobody sees what keys do.
+#[must_use]
+pub fn shows(width: u16, height: u16) -> bool {
+    width >= LEAST.0 && height >= LEAST.1
+}
+
 /// Draws the whole screen.
 pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
     let mut canvas = Canvas { cells, settings: &state.settings };
     canvas.clear(area);
-    if area.width < LEAST.0 || area.height < LEAST.1 {
+    if !shows(area.width, area.height) {
         frame::too_small(&mut canvas, state, area);
         return;
     }
@@ -133,6 +139,11 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::Down => "DOWN",
         Verdict::Unknown => "UNKNOWN",
     }
+}
+
+/// A moment in the time zone of this screen.
+fn local(state: &State, at: jiff::Timestamp) -> jiff::Zoned {
+    at.to_zoned(state.settings.zone.clone())
 }
 
 /// A length of time as people say it.

@@ -48,25 +48,19 @@ impl Row {
 
     /// The line with nothing beyond a column, and a mark where it was cut.
     pub fn limited(mut self, room: usize) -> Self {
+        if self.width() <= room {
+            return self;
+        }
         let mut left = room.saturating_sub(1);
         let mut kept = Vec::new();
         for (scope, text) in std::mem::take(&mut self.pieces) {
-            let width = text.as_str().width();
+            let width = cells(text.as_str());
             if width <= left {
                 left -= width;
                 kept.push((scope, text));
                 continue;
             }
-            let mut short = String::new();
-            for c in text.as_str().chars() {
-                let width = c.width().unwrap_or(0);
-                if width > left {
-                    break;
-                }
-                left -= width;
-                short.push(c);
-            }
-            kept.push((scope, SafeText::line(&short)));
+            kept.push((scope, SafeText::line(fitting(text.as_str(), left))));
             kept.push((Scope::Muted, SafeText::line("…")));
             break;
         }
@@ -76,7 +70,7 @@ impl Row {
 
     /// How many cells it takes.
     pub fn width(&self) -> usize {
-        self.pieces.iter().map(|(_, text)| text.as_str().width()).sum()
+        self.pieces.iter().map(|(_, text)| cells(text.as_str())).sum()
     }
 }
 
@@ -133,22 +127,30 @@ impl Canvas<'_> {
                 None => self.style(*scope),
             };
             let limit = if fits { end } else { end - 1 };
-            for c in text.as_str().chars() {
-                let width = u16::try_from(c.width().unwrap_or(0)).unwrap_or(0);
+            for cluster in clusters(text.as_str()) {
+                let width = u16::try_from(cluster.width()).unwrap_or(0);
                 if x + width > limit {
-                    let mark = if self.settings.ascii { ">" } else { "…" };
-                    if limit < end {
-                        self.cells.set_string(limit, area.y, mark, self.style(Scope::Muted));
+                    if x < end {
+                        let style = self.style(row.fill.unwrap_or(Scope::Muted));
+                        self.put(x, area.y, "…", style);
                     }
                     return;
                 }
-                let mut bytes = [0; 4];
-                if width == 0 {
-                    continue;
-                }
-                self.cells.set_string(x, area.y, c.encode_utf8(&mut bytes), style);
+                self.put(x, area.y, cluster, style);
                 x += width;
             }
+        }
+    }
+
+    /// Puts one character, with its marks, into its cells; what ASCII does not have is shown as such.
+    fn put(&mut self, x: u16, y: u16, cluster: &str, style: Style) {
+        match cluster {
+            "\n" => self.cells.set_string(x, y, " ", style),
+            "…" if self.settings.ascii => self.cells.set_string(x, y, ">", style),
+            _ if self.settings.ascii && !cluster.is_ascii() => {
+                self.cells.set_string(x, y, "?".repeat(cluster.width()), style);
+            }
+            _ => self.cells.set_string(x, y, cluster, style),
         }
     }
 
@@ -206,6 +208,42 @@ impl Canvas<'_> {
     }
 }
 
+/// Characters, each with the marks that stand on it.
+fn clusters(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let marks = rest[first.len_utf8()..].chars().take_while(|c| c.width() == Some(0));
+        let (cluster, tail) = rest.split_at(first.len_utf8() + marks.map(char::len_utf8).sum::<usize>());
+        rest = tail;
+        Some(cluster)
+    })
+}
+
+/// How many cells a text takes.
+pub fn cells(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { clusters(text).map(UnicodeWidthStr::width).sum() }
+}
+
+/// As much of the beginning of a text as fits into so many cells.
+pub fn fitting(text: &str, room: usize) -> &str {
+    let mut cells = 0;
+    let mut taken = 0;
+    for cluster in clusters(text) {
+        cells += cluster.width();
+        if cells > room {
+            break;
+        }
+        taken += cluster.len();
+    }
+    &text[..taken]
+}
+
+/// A text without its first cells, for what is scrolled sideways.
+pub fn without(text: &str, cells: usize) -> &str {
+    &text[fitting(text, cells).len()..]
+}
+
 /// A text over several lines no wider than `width`, cut between words where that is possible.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(8);
@@ -217,22 +255,23 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         loop {
             let lead = if first { 0 } else { indent.min(width / 2) };
             let room = width - lead;
-            if rest.width() <= room {
-                lines.push(format!("{}{rest}", " ".repeat(lead)));
-                break;
-            }
             let mut taken = 0;
-            let mut cells = 0;
+            let mut used = 0;
             let mut blank = None;
+            // Only as much is looked at as fits: the time grows with the length of the line and not with its square.
             for (at, c) in rest.char_indices() {
-                cells += c.width().unwrap_or(0);
-                if cells > room {
+                used += c.width().unwrap_or(0);
+                if used > room {
                     break;
                 }
                 taken = at + c.len_utf8();
                 if c == ' ' && at > indent {
                     blank = Some(at);
                 }
+            }
+            if used <= room {
+                lines.push(format!("{}{rest}", " ".repeat(lead)));
+                break;
             }
             let cut = blank.unwrap_or(taken).max(1);
             let (head, tail) = rest.split_at(cut);

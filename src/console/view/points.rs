@@ -19,8 +19,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         nothing(canvas, area, text);
         return;
     }
+    let mark = canvas.mark(Mark::Ok).chars().count() + 2;
     let head = Row::new()
-        .put(Scope::Header, safe(format!(" {:<17}{:>7} {:>10} {:>7}  {}", "made (UTC)", "age", "size", "took", "")));
+        .to(mark)
+        .put(Scope::Header, safe(format!("{:<17}{:>7} {:>10} {:>7}  {}", "made", "age", "size", "took", "")));
     let rows = points
         .iter()
         .map(|run| {
@@ -28,15 +30,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             let bytes = point.and_then(|point| point.bytes);
             let bytes = bytes.map_or_else(|| "-".to_owned(), |bytes| super::sites::bytes(bytes as f64));
             let why = point.and_then(|point| point.incomplete.clone());
+            let complete = if why.is_none() { Mark::Ok } else { Mark::Fail };
             let row = Row::new()
                 .plain(" ")
-                .put(Scope::Muted, safe(run.began.strftime("%Y-%m-%d %H:%M").to_string()))
+                .put(complete.scope(), canvas.mark(complete))
+                .to(mark)
+                .put(Scope::Muted, safe(super::local(state, run.began).strftime("%Y-%m-%d %H:%M").to_string()))
                 .plain(safe(format!(" {:>7} {bytes:>10} {:>7}  ", span(since(run.began, state.now)), span(run.took))));
             match why {
-                None => row
-                    .put(Scope::Good, safe(format!("{} complete", canvas.mark(Mark::Ok))))
-                    .put(Scope::Muted, safe(format!("  {}", run.direction))),
-                Some(why) => row.put(Scope::Bad, safe(format!("{} incomplete: ", canvas.mark(Mark::Fail)))).plain(why),
+                None => row.put(Scope::Good, "complete").put(Scope::Muted, safe(format!("  {}", run.direction))),
+                Some(why) => row.put(Scope::Bad, "INCOMPLETE: ").plain(why),
             }
         })
         .collect();

@@ -86,8 +86,8 @@ fn head(canvas: &mut Canvas<'_>, state: &State, run: &RunView, area: Rect) {
         None => Row::new().put(
             Scope::Muted,
             safe(format!(
-                "{}  {}  by {} ({})",
-                run.id, run.state.plan.direction, run.state.by.name, run.state.by.through
+                "{}  by {} ({})  {}",
+                run.state.plan.direction, run.state.by.name, run.state.by.through, run.id
             )),
         ),
     };
@@ -155,12 +155,12 @@ fn row(
     width: usize,
 ) -> Row {
     let late = !ended && matches!((took, usual), (Some(took), Some(usual)) if took > usual * 3 / 2);
-    let time = match (took, usual) {
-        (Some(took), Some(usual)) if !ended => format!("{} / {}", span(took), span(usual)),
-        (Some(took), _) => span(took),
-        (None, Some(usual)) => format!("({})", span(usual)),
-        (None, None) => String::new(),
+    let usual = match usual {
+        Some(usual) if width >= 60 => format!(" (usual {:>6})", span(usual)),
+        Some(usual) => format!(" ({})", span(usual)),
+        None => String::new(),
     };
+    let time = format!("{}{usual}", took.map(span).unwrap_or_default());
     let scope = match mark {
         Mark::Note | Mark::Skip => Scope::Muted,
         Mark::Ok => Scope::Plain,

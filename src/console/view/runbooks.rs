@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Canvas, Row};
+use super::paint::{Canvas, Row, cells};
 use super::{list, nothing, safe, span};
 use crate::console::facts;
 use crate::console::pane::Pane;
@@ -17,13 +17,22 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         nothing(canvas, area, text);
         return;
     }
-    let name_width = books.iter().map(|book| book.name.as_str().len()).max().unwrap_or(0).min(16);
+    let name_width = books.iter().map(|book| cells(book.name.as_str())).max().unwrap_or(0).min(16);
+    let title_width = books.iter().map(|book| cells(book.title.as_str())).max().unwrap_or(0).min(36);
+    let (with_mode, with_title) = (area.width >= 50, area.width >= 100);
     let rows = books
         .iter()
         .map(|book| {
             let last = state.runs.iter().find(|run| run.runbook == book.name);
-            let mut row = Row::new().plain(" ").put(Scope::Strong, book.name.clone()).to(name_width + 2);
-            row = row.put(Scope::Muted, safe(format!("{:<12}", book.mode)));
+            let mut row =
+                Row::new().plain(" ").put(Scope::Strong, book.name.clone()).limited(name_width + 1).to(name_width + 2);
+            if with_mode {
+                row = row.put(Scope::Muted, safe(format!("{:<12}", book.mode)));
+            }
+            if with_title {
+                let column = row.width();
+                row = row.plain(book.title.clone()).limited(column + title_width).to(column + title_width + 2);
+            }
             row = match (&book.trouble, last) {
                 (Some(trouble), _) => row.put(Scope::Bad, trouble.clone()),
                 (None, None) => row.put(Scope::Muted, "never run here"),

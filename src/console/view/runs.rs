@@ -2,11 +2,11 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Canvas, Row};
+use super::paint::{Canvas, Row, cells};
 use super::{list, nothing, safe, span};
 use crate::console::pane::Pane;
 use crate::console::state::State;
-use crate::style::Scope;
+use crate::style::{Mark, Scope};
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let runs = state.shown_runs();
@@ -19,23 +19,35 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         nothing(canvas, area, text);
         return;
     }
-    let head = Row::new()
-        .put(Scope::Header, safe(format!(" {:<17}{:<13}{:>7}  {}", "began (UTC)", "runbook", "took", "result")));
+    let narrow = area.width < 56;
+    let (clock, head) = if narrow { ("%m-%d %H:%M", "began      ") } else { ("%Y-%m-%d %H:%M", "began           ") };
+    let mark = canvas.mark(Mark::Ok).chars().count() + 2;
+    let word = runs.iter().map(|run| cells(run.word.as_str())).max().unwrap_or(0).clamp(6, 11);
+    let name = runs.iter().map(|run| cells(run.runbook.as_str())).max().unwrap_or(0).clamp(7, 16);
+    let (at, book, took) = (mark + word + 1, mark + word + 2 + head.len(), mark + word + 3 + head.len() + name);
+    let mut title = Row::new().to(mark).put(Scope::Header, "result").to(at).put(Scope::Header, head).to(book);
+    title = title.put(Scope::Header, "runbook").to(took);
+    if !narrow {
+        title = title.put(Scope::Header, "   took  direction, by");
+    }
     let rows = runs
         .iter()
         .map(|run| {
-            Row::new()
+            let row = Row::new()
                 .plain(" ")
-                .put(Scope::Muted, safe(run.began.strftime("%Y-%m-%d %H:%M").to_string()))
-                .plain(" ")
-                .put(Scope::Plain, run.runbook.clone())
-                .limited(30)
-                .to(31)
-                .put(Scope::Muted, safe(format!("{:>7}", span(run.took))))
-                .plain("  ")
                 .put(run.mark.scope(), safe(format!("{} {}", canvas.mark(run.mark), run.word)))
-                .put(Scope::Muted, safe(format!("  {}  {}", run.direction, run.by)))
+                .limited(mark + word)
+                .to(at)
+                .put(Scope::Muted, safe(super::local(state, run.began).strftime(clock).to_string()))
+                .to(book)
+                .put(Scope::Plain, run.runbook.clone())
+                .limited(book + name)
+                .to(took);
+            if narrow {
+                return row;
+            }
+            row.put(Scope::Muted, safe(format!("{:>7}  {}  {}", span(run.took), run.direction, run.by)))
         })
         .collect();
-    list(canvas, area, Some(&head), rows, state.past.selected, state.focus == Pane::Runs);
+    list(canvas, area, Some(&title), rows, state.past.selected, state.focus == Pane::Runs);
 }

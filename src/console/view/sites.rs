@@ -12,6 +12,7 @@ use crate::console::facts::SiteFacts;
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
 use crate::console::state::State;
+use crate::estate::Objectives;
 use crate::health::{Figure, ProbeHealth, ProbeKey, Subject, Unit, Verdict};
 use crate::model::{SafeText, SiteName};
 use crate::style::Scope;
@@ -31,7 +32,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         let width = if number == 0 { half.saturating_sub(1) } else { area.right().saturating_sub(x) };
         one(canvas, state, number, site, Rect { x, width, height: area.height - 1, ..area });
     }
-    let line = pair(state);
+    let line = pair(canvas, state);
     canvas.row(Rect { y: area.bottom() - 1, height: 1, ..area }, &line);
 }
 
@@ -44,12 +45,13 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
         .map_or("?", |direction| if direction.source == site.name { "active" } else { "standby" });
     let head = Row::new()
         .put(site_scope(state, &site.name), safe(format!("{} ", site.name.as_str().to_uppercase())))
-        .put(Scope::Strong, site.title.clone())
-        .put(Scope::Muted, safe(format!("  {role}  ")))
+        .put(Scope::Strong, safe(format!("{role} ")))
         .put(
             verdict_mark(verdict).scope(),
             safe(format!("{} {}", canvas.mark(verdict_mark(verdict)), verdict_word(verdict))),
-        );
+        )
+        .plain("  ")
+        .put(Scope::Muted, site.title.clone());
     canvas.row(area, &head);
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let subjects = state.health.subjects(&site.name, state.now);
@@ -59,12 +61,28 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
     }
     let name_width = subjects.keys().map(|subject| subject.to_string().len()).max().unwrap_or(0).clamp(4, 14);
     let selected = state.at_site;
-    let first = if selected.0 == number { super::first(selected.1, body.height) } else { 0 };
+    // What does not fit is at least counted, with the worst of it.
+    let fits = subjects.len() <= usize::from(body.height);
+    let height = if fits { body.height } else { body.height.saturating_sub(1) };
+    let first = if selected.0 == number { super::first(selected.1, height) } else { 0 };
     let mut rows = Vec::new();
-    for (line, (subject, verdict)) in subjects.iter().enumerate().skip(first).take(usize::from(body.height)) {
+    for (line, (subject, verdict)) in subjects.iter().enumerate().skip(first).take(usize::from(height)) {
         let row = subject_row(canvas, state, site, subject, *verdict, name_width, usize::from(body.width));
         let chosen = state.focus == Pane::Sites && selected == (number, line);
         rows.push(if chosen { row.filled(Scope::Selected) } else { row });
+    }
+    if !fits {
+        let hidden =
+            subjects.iter().enumerate().filter(|(line, _)| *line < first || *line >= first + usize::from(height));
+        let worst = hidden.max_by_key(|(_, (_, verdict))| **verdict).map(|(_, worst)| worst);
+        let count = subjects.len().saturating_sub(usize::from(height));
+        let row = Row::new().put(Scope::Muted, safe(format!("  {count} more, ")));
+        rows.push(match worst {
+            Some((subject, verdict)) if *verdict != Verdict::Up => {
+                row.put(verdict_mark(*verdict).scope(), safe(format!("{subject} {}", verdict_word(*verdict))))
+            }
+            _ => row.put(Scope::Muted, "all of them up"),
+        });
     }
     canvas.rows(body, &rows);
 }
@@ -91,13 +109,18 @@ fn subject_row(
         .put(mark.scope(), canvas.mark(mark))
         .plain(" ")
         .put(Scope::Plain, safe(subject.to_string()))
+        .limited(name_width + canvas.mark(mark).chars().count() + 1)
         .to(name_width + canvas.mark(mark).chars().count() + 2);
     let probes = probes(state, &site.name, subject);
     let Some((_, probe)) = probes.first() else { return row };
     let stale = probe.is_stale(state.now);
-    let age = probe.read_at.map_or_else(|| "never".to_owned(), |at| age(at, state.now));
+    let age = match probe.read_at {
+        None => "never".to_owned(),
+        Some(at) if stale => format!("STALE {}", age(at, state.now)),
+        Some(at) => age(at, state.now),
+    };
     let spark_width = if width >= 56 { 8 } else { 0 };
-    let room = width.saturating_sub(row.width() + spark_width + 7);
+    let room = width.saturating_sub(row.width() + spark_width + 1 + age.len().max(6));
     let says = match (verdict, probe.reasons(state.now).into_iter().next(), &probe.reading) {
         (Verdict::Up, _, Some(reading)) => reading.summary.clone(),
         (_, Some(reason), _) => reason,
@@ -111,18 +134,13 @@ fn subject_row(
         _ => mark.scope(),
     };
     let column = row.width();
-    row = row.put(scope, cut(says.as_str(), room)).to(column + room + 1);
+    let says = says.as_str().lines().next().unwrap_or_default();
+    row = row.put(scope, safe(says)).limited(column + room).to(column + room + 1);
     if spark_width > 0 {
         row = row.put(Scope::Gauge, spark(probe, spark_width, state.settings.ascii));
     }
     let column = width.saturating_sub(age.len());
     row.to(column).put(if stale { Scope::Stale } else { Scope::Muted }, safe(age))
-}
-
-fn cut(text: &str, room: usize) -> SafeText {
-    let first = text.lines().next().unwrap_or_default();
-    let shown: String = first.chars().take(room.saturating_sub(1)).collect();
-    if shown.len() < first.len() { safe(format!("{shown}…")) } else { safe(shown) }
 }
 
 /// Addresses made unreadable, for a screen that others see.
@@ -157,7 +175,7 @@ fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
 }
 
 /// What the pair can do now, in words.
-fn pair(state: &State) -> Row {
+fn pair(canvas: &Canvas<'_>, state: &State) -> Row {
     let row = Row::new().plain(" ");
     let Some(direction) = &state.direction.direction else {
         let why = state.direction.trouble.clone().unwrap_or_else(|| safe("the sites have not been asked yet"));
@@ -166,17 +184,16 @@ fn pair(state: &State) -> Row {
     if let Some(trouble) = &state.direction.trouble {
         return row.put(Scope::Warn, trouble.clone());
     }
-    let (verdict, words) = (state.health.site(&direction.target, state.now), "standby");
-    let name = direction.target.as_str().to_uppercase();
-    let copy = state.runs.iter().find(|run| {
-        run.direction.as_str() == direction.to_string()
-            && run.point.as_ref().is_some_and(|point| point.incomplete.is_none())
-    });
-    let copy = copy.map_or_else(
-        || "no complete point known".to_owned(),
-        |run| format!("last complete point {} ago", span(since(run.began, state.now))),
-    );
-    row.put(verdict_mark(verdict).scope(), safe(name)).plain(safe(format!(" {words}: {copy}")))
+    let mut row = row;
+    let source = state.health.site(&direction.source, state.now);
+    if source >= Verdict::Down {
+        let text = format!("{} is {}  ", direction.source.as_str().to_uppercase(), verdict_word(source));
+        row = row.put(verdict_mark(source).scope(), safe(text));
+    }
+    let objectives = Objectives { rpo: state.estate.rpo, ..Objectives::default() };
+    let (verdict, words) = crate::health::takeover(&state.health, direction, state.now, &objectives);
+    let mark = verdict_mark(verdict);
+    row.put(mark.scope(), canvas.mark(mark)).plain(" ").put(mark.scope(), words)
 }
 
 /// Everything that is known of a service, host or tree, as text.
@@ -187,16 +204,17 @@ pub fn detail_text(state: &State, site: &SiteName, subject: &Subject) -> SafeTex
         let verdict = probe.verdict(state.now);
         let since_when = probe.since.map(|at| format!(" since {at:.0}")).unwrap_or_default();
         lines.push(format!("{} {}: {}{since_when}", site, key.question, verdict_word(verdict)));
-        if let Some(reading) = &probe.reading {
-            lines.push(format!("  {}", reading.summary));
-            lines.push(format!("  asked at {}", reading.source));
+        if let Some(failure) = &probe.failure {
+            lines.extend(failure.to_string().lines().map(|line| format!("  ! {line}")));
+        } else {
+            lines.extend(probe.reasons(state.now).iter().map(|reason| format!("  ! {reason}")));
         }
         let at = probe.read_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", age(at, state.now)));
         let stale = if probe.is_stale(state.now) { " STALE" } else { "" };
-        lines.push(format!("  read {at}{stale}, every {}", span(probe.interval)));
-        lines.extend(probe.reasons(state.now).iter().map(|reason| format!("  ! {reason}")));
-        if let Some(failure) = &probe.failure {
-            lines.extend(failure.to_string().lines().map(|line| format!("  {line}")));
+        lines.push(format!("  last answer {at}{stale}, asked every {}", span(probe.interval)));
+        if let Some(reading) = &probe.reading {
+            lines.push(format!("  it said: {}", reading.summary));
+            lines.push(format!("  from {}", reading.source));
         }
         if let Some(reading) = &probe.reading {
             lines.extend(reading.figures.iter().map(|figure| format!("  {:<28} {}", figure.name, amount(figure))));
@@ -259,7 +277,12 @@ fn detail(canvas: &mut Canvas<'_>, state: &State, site: &SiteName, subject: &Sub
         .into_iter()
         .skip(first)
         .map(|line| {
-            let scope = if line.trim_start().starts_with('!') { Scope::Warn } else { Scope::Plain };
+            let scope = match line.trim_start() {
+                text if text.starts_with('!') => Scope::Warn,
+                _ if line.contains(": DOWN") => Scope::Bad,
+                _ if line.contains(": UNKNOWN") => Scope::Unknown,
+                _ => Scope::Plain,
+            };
             Row::new().put(scope, line)
         })
         .collect();

@@ -134,3 +134,93 @@ async fn what_an_attempt_before_left_behind_does_not_keep_the_next_from_failing(
     let state = scene.play_on(&history, answer_with(PromptAnswer::Retry, None)).await.expect("an ending");
     assert!(matches!(outcome(&state), RunOutcome::Failed { .. }), "{:?}", state.phase);
 }
+
+/// A second session in which the job of the first attempt still runs. It is out of sight at first, then stopping it meets
+/// these errors and leaves these processes. A person says three times: again.
+async fn again_beside(name: &str, errors: &[ReachErrorKind], survivors: &[&str]) -> (Scene, RunState, Arc<FakeReach>) {
+    let text = stage("s", "") + &step("a", "with = { job = true, ends = [\"unknown\", \"ok\"] }");
+    let mut scene = Scene::new(name, &text);
+    world(&mut scene, vec![Fake::job(&[0], "")]);
+    scene.play(no_reaction).await.expect("an ending");
+    let history = scene.events();
+    let reach = world(&mut scene, vec![Fake::job(&[0], "")]);
+    let job = crate::port::JobId::new(&[&format!("{name}.s~a.1.work")]);
+    let errors = [&[ReachErrorKind::Denied], errors].concat();
+    reach.runs(&crate::port::Place::Console, &job, &errors, survivors);
+    let left = Mutex::new(3);
+    let react = |event: &Event| {
+        let EventKind::PromptOpened { prompt } = &event.kind else { return Vec::new() };
+        let mut left = left.lock().expect("not poisoned");
+        let answer = if *left > 0 { PromptAnswer::Retry } else { PromptAnswer::Decline };
+        *left -= 1;
+        vec![RunCommand::Answer(Answer { prompt: prompt.id, answer, typed: None, by: operator() })]
+    };
+    let state = scene.play_on(&history, react).await.expect("an ending");
+    assert_eq!(RunState::replay(&scene.events()).expect("a legal history"), state);
+    (scene, state, reach)
+}
+
+/// The questions that were asked, in order.
+fn questions(scene: &Scene) -> Vec<String> {
+    let asked = scene.events().into_iter().filter_map(|event| match event.kind {
+        EventKind::PromptOpened { prompt } => Some(prompt.message.to_string()),
+        _ => None,
+    });
+    asked.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_attempt_ends_the_job_of_the_one_before_first() {
+    let (scene, state, reach) = again_beside("beside-ends", &[], &[]).await;
+    assert_eq!((outcome(&state), questions(&scene).len()), (RunOutcome::Done { warned: false }, 1));
+    let order: Vec<String> = reach.texts().into_iter().filter(|call| !call.contains("forget")).collect();
+    assert_eq!(order, ["this machine cancel beside-ends.s~a.1.work", "this machine $ work"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_attempt_does_not_begin_while_the_host_is_silent() {
+    let silent = [ReachErrorKind::Unreachable, ReachErrorKind::Lost];
+    let (scene, state, reach) = again_beside("beside-silent", &silent, &[]).await;
+    assert_eq!((outcome(&state), starts(&reach)), (RunOutcome::Done { warned: false }, 1));
+    let asked = questions(&scene);
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    for message in &asked[1..] {
+        assert!(
+            message.contains("end job beside-silent.s~a.1.work of an earlier attempt on this machine"),
+            "{message}"
+        );
+        assert!(message.contains("no answer, and it may still be at work there; so nothing was begun"), "{message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_attempt_does_not_begin_beside_what_cannot_be_ended() {
+    let (scene, state, reach) = again_beside("beside-deaf", &[], &["77 mariadb-dump"]).await;
+    assert_eq!((outcome(&state).exit_code(), starts(&reach)), (4, 0), "whatever a person says");
+    assert!(questions(&scene)[3].contains("it was told to stop and is still alive: 77 mariadb-dump"));
+    // Ended by hand: resumed, it is begun after all, because that is what the person said.
+    let history = scene.events();
+    let mut scene = scene;
+    let reach = world(&mut scene, vec![Fake::job(&[0], "")]);
+    let state = scene.play_on(&history, no_reaction).await.expect("an ending");
+    assert_eq!((outcome(&state), starts(&reach)), (RunOutcome::Done { warned: false }, 1));
+}
+
+/// The program died between the start of a job and the record of it, and the attempt that is entered again fails before
+/// it comes to its job: only the attempt after that can know that the job may be there.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_not_on_record_is_ended_before_its_like_begins() {
+    let text = stage("s", "") + &step("a", "retry = { attempts = 2 }\nwith = { job = true, stumbles = true }");
+    let mut scene = Scene::new("beside-lost", &text).unattended();
+    world(&mut scene, vec![Fake::job(&[0], "")]);
+    scene.play(no_reaction).await.expect("an ending");
+    let history = scene.events();
+    let cut = history.iter().position(|event| matches!(event.kind, EventKind::JobBegun { .. })).expect("begun");
+    DEEDS.lock().expect("not poisoned").get_mut(scene.run.as_str()).expect("deeds").truncate(1);
+    let reach = world(&mut scene, vec![Fake::job(&[0], "")]);
+    reach.runs(&crate::port::Place::Console, &crate::port::JobId::new(&["beside-lost.s~a.1.work"]), &[], &[]);
+    let state = scene.play_on(&history[..cut], no_reaction).await.expect("an ending");
+    assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
+    let order: Vec<String> = reach.texts().into_iter().filter(|call| !call.contains("forget")).collect();
+    assert_eq!(order, ["this machine cancel beside-lost.s~a.1.work", "this machine $ work"]);
+}

@@ -174,3 +174,38 @@ async fn a_failure_that_is_asked_about_keeps_the_run_open_until_it_is_answered()
     let state = nobody.play(no_reaction).await.expect("an ending");
     assert!(matches!(outcome(&state), RunOutcome::Failed { .. }));
 }
+
+/// Something else fails while the person thinks: what they wanted done again is not begun any more, and what its earlier
+/// attempt began is as unknown as before. "Not run" would hide it.
+#[tokio::test(start_paused = true)]
+async fn what_was_to_be_done_again_and_was_not_begun_stays_unknown() {
+    let text = stage("one", "")
+        + &step("a", "with = { ends = [\"unknown\", \"ok\"] }")
+        + &stage("two", "needs = []")
+        + &step("b", "with = { takes = \"1m\", ends = [\"fail\", \"ok\"] }");
+    let mut scene = Scene::new("unknown-halted", &text);
+    scene.play(no_reaction).await.expect("an ending");
+    let whole = scene.events();
+    let began =
+        |event: &Event| matches!(&event.kind, EventKind::UnitStarted { unit, .. } if unit.step.step.as_str() == "b");
+    let cut = whole.iter().position(began).expect("b was started") + 1;
+    let asked = Mutex::new(None);
+    let react = |event: &Event| match &event.kind {
+        EventKind::PromptOpened { prompt } => {
+            *asked.lock().expect("not poisoned") = Some(prompt.id);
+            Vec::new()
+        }
+        EventKind::StageEnded { stage, .. } if stage.as_str() == "two" => {
+            let prompt = asked.lock().expect("not poisoned").expect("a question was asked");
+            vec![RunCommand::Answer(Answer { prompt, answer: PromptAnswer::Retry, typed: None, by: operator() })]
+        }
+        _ => Vec::new(),
+    };
+    let state = scene.play_on(&whole[..cut], react).await.expect("an ending");
+    assert_eq!((unit_word(&state, "one/a").as_str(), outcome(&state).exit_code()), ("UNKNOWN", 4));
+    assert!(!deeds(&scene.run).contains(&"one/a 2".to_owned()));
+    let history = scene.events();
+    let state = scene.play_on(&history, answer_with(PromptAnswer::Retry, None)).await.expect("an ending");
+    assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
+    assert_eq!(deeds(&scene.run).last().map(String::as_str), Some("one/a 2"));
+}

@@ -74,7 +74,7 @@ impl Themes {
         let base = match self.base(&source.name, &root, above) {
             Ok(base) => base,
             Err(problem) => {
-                shape.problems.push(problem);
+                shape.problems.push(*problem);
                 Theme::default()
             }
         };
@@ -92,7 +92,7 @@ impl Themes {
     }
 
     /// The theme that this one stands on.
-    fn base(&self, file: &str, root: &Node, above: &BTreeSet<String>) -> Result<Theme, Diagnostic> {
+    fn base(&self, file: &str, root: &Node, above: &BTreeSet<String>) -> Result<Theme, Box<Diagnostic>> {
         let Some(node) = root.get("extends") else { return Ok(Theme::default()) };
         let Some(wanted) = node.text() else { return Ok(Theme::default()) };
         let own = root.get("name").and_then(Node::text).unwrap_or_default();
@@ -100,24 +100,27 @@ impl Themes {
         if wanted == own {
             // A replacement that changes a few things only.
             let replaced = shipped(wanted).and_then(|source| Self::default().examine(&source).into_result().ok());
-            return replaced.map(|(theme, _)| theme).ok_or_else(|| error("the theme extends itself".to_owned()));
+            return replaced
+                .map(|(theme, _)| theme)
+                .ok_or_else(|| Box::new(error("the theme extends itself".to_owned())));
         }
         if above.contains(wanted) {
-            return Err(error(format!("`{wanted}` extends this theme itself, so that there is no end to it")));
+            let problem = error(format!("`{wanted}` extends this theme itself, so that there is no end to it"));
+            return Err(Box::new(problem));
         }
         let Some(source) = self.source(wanted) else {
             let near = did_you_mean(wanted, self.names());
             let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-            return Err(error(format!("there is no theme `{}`", wanted.escape_debug()))
-                .hint(format!("{near}there are {}", self.names().join(", "))));
+            let problem = error(format!("there is no theme `{}`", wanted.escape_debug()));
+            return Err(Box::new(problem.hint(format!("{near}there are {}", self.names().join(", ")))));
         };
         let mut above = above.clone();
         above.insert(own.to_owned());
         let parsed = self.examine_within(&source, &above);
         parsed.into_result().map(|(theme, _)| theme).map_err(|problems| {
             let first = problems.first().map(|problem| format!(": {}", problem.message)).unwrap_or_default();
-            error(format!("`{wanted}` cannot be used{first}"))
-                .hint(format!("`changeover theme check {wanted}` says all that is wrong with it"))
+            let problem = error(format!("`{wanted}` cannot be used{first}"));
+            Box::new(problem.hint(format!("`changeover theme check {wanted}` says all that is wrong with it")))
         })
     }
 }

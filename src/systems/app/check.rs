@@ -50,8 +50,8 @@ pub(super) struct AppHealthy {
 }
 
 /// One look at all hosts.
-struct Look {
-    hosts: Vec<(HostName, Answer)>,
+pub(super) struct Look {
+    pub(super) hosts: Vec<(HostName, Answer)>,
 }
 
 impl Look {
@@ -64,7 +64,31 @@ impl Look {
         Ok(Self { hosts: asked.await.into_iter().collect::<Result<_, _>>()? })
     }
 
-    fn healthy(&self) -> Vec<&str> {
+    /// The same, but a host that does not answer within `patience` counts as silent and holds up no other.
+    pub(super) async fn within(cx: &StepContext, settings: &AppSettings, patience: Duration) -> Result<Self, Failure> {
+        let hosts = settings.hosts(cx)?;
+        let asked = join_all(hosts.into_iter().map(async |host| {
+            let answer = match tokio::time::timeout(patience, ask(cx, settings, &host)).await {
+                Ok(answer) => answer?,
+                Err(_) => Answer {
+                    problem: Some(format!("it did not answer within {}", Span(patience))),
+                    limping: Vec::new(),
+                    version: None,
+                    silent: true,
+                },
+            };
+            Ok::<_, Failure>((host, answer))
+        }));
+        Ok(Self { hosts: asked.await.into_iter().collect::<Result<_, _>>()? })
+    }
+
+    /// The versions that the hosts run.
+    pub(super) fn versions(&self) -> Vec<&str> {
+        let versions: BTreeSet<&str> = self.hosts.iter().filter_map(|(_, answer)| answer.version.as_deref()).collect();
+        versions.into_iter().collect()
+    }
+
+    pub(super) fn healthy(&self) -> Vec<&str> {
         self.hosts.iter().filter(|(_, answer)| answer.problem.is_none()).map(|(host, _)| host.as_str()).collect()
     }
 
@@ -72,7 +96,7 @@ impl Look {
         self.healthy().contains(&host.as_str())
     }
 
-    fn problems(&self, cx: &StepContext) -> Vec<String> {
+    pub(super) fn problems(&self, cx: &StepContext) -> Vec<String> {
         let name = |host: &HostName| cx.site().map_or_else(|_| host.to_string(), |site| format!("{site}:{host}"));
         let problem = |(host, answer): &(HostName, Answer)| {
             answer.problem.as_ref().map(|problem| format!("{}: {problem}", name(host)))
@@ -149,8 +173,7 @@ impl Step for AppCheck {
         if !enough {
             return Err(unwell(&look, site.as_str(), &problems));
         }
-        let versions: BTreeSet<&str> = look.hosts.iter().filter_map(|(_, answer)| answer.version.as_deref()).collect();
-        let versions: Vec<&str> = versions.into_iter().collect();
+        let versions = look.versions();
         let mut done = problems.iter().fold(StepDone::new(), StepDone::warn);
         for (host, answer) in &look.hosts {
             for part in &answer.limping {

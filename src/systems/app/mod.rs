@@ -8,6 +8,7 @@ mod control;
 mod health;
 mod leader;
 mod manager;
+mod probe;
 mod refusal;
 mod settings;
 #[cfg(test)]
@@ -52,5 +53,5 @@ pub fn kinds() -> Vec<KindEntry> {
 /// The service kind of this room.
 #[must_use]
 pub fn service() -> super::ServiceKind {
-    super::service_kind::<AppSettings>(KIND, "The application on the hosts of a role")
+    super::service_kind::<AppSettings>(KIND, "The application on the hosts of a role").probed(probe::probes)
 }

@@ -1,6 +1,9 @@
 //! `elasticsearch.check`: whether the cluster of a site is fit for what follows. Looks only.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -89,7 +92,7 @@ async fn look(cx: &StepContext) -> Result<StepDone, Failure> {
         }
     }
     let bytes = indices::store_bytes(&client, &open).await?;
-    let (free, disk_warnings) = disks(&client).await?;
+    let Disks { free, warnings: disk_warnings, .. } = disks(&client).await?;
     warnings.extend(disk_warnings);
     if let (End::Target, Peer::Known(source)) = (cx.end.unwrap_or(End::Source), &peer) {
         warnings.extend(room(source, bytes, free).await?);
@@ -112,38 +115,57 @@ async fn look(cx: &StepContext) -> Result<StepDone, Failure> {
     Ok(warnings.into_iter().fold(done, StepDone::warn))
 }
 
+/// What the nodes of a cluster say of their master.
+pub(super) struct Masters {
+    /// Those that said something, by address.
+    pub(super) seen: Vec<(String, LocalMaster)>,
+    /// What is to be said of those that did not.
+    pub(super) silent: Vec<String>,
+}
+
+impl Masters {
+    /// Asks every node, all at once, and gives each so long to answer.
+    ///
+    /// # Errors
+    /// When a node says something that cannot be understood.
+    pub(super) async fn ask(client: &Client, patience: Duration, tried: &str) -> Result<Self, Failure> {
+        let ask = Ask { timeout: patience, ..Ask::master_seen_locally() };
+        let asked = client.settings.urls.iter().map(async |url| (url, client.read_at(url, &ask).await));
+        let mut masters = Self { seen: Vec::new(), silent: Vec::new() };
+        for (url, answer) in join_all(asked).await {
+            match answer {
+                Ok(answer) if answer.is_success() => masters.seen.push((url.clone(), answer.decode(tried)?)),
+                Ok(answer) => {
+                    masters.silent.push(format!("{url} does not say who its master is: {}", answer.error()));
+                }
+                Err(error) => masters.silent.push(format!("a node does not answer: {error}")),
+            }
+        }
+        Ok(masters)
+    }
+}
+
 /// Asks every node who the master is. Nodes that do not answer are warned about, nodes that disagree fail the check.
 async fn agreement(client: &Client, identity: &Identity) -> Result<Vec<String>, Failure> {
     let tried = format!("see all nodes at {} agree on one master", client.site);
-    let mut warnings = Vec::new();
-    let mut seen: Vec<(String, LocalMaster)> = Vec::new();
-    for url in &client.settings.urls {
-        match client.read_at(url, &Ask::master_seen_locally()).await {
-            Ok(answer) if answer.is_success() => seen.push((url.clone(), answer.decode(&tried)?)),
-            Ok(answer) => warnings.push(format!("{url} does not say who its master is: {}", answer.error())),
-            Err(error) => warnings.push(format!("a node does not answer: {error}")),
-        }
-    }
-    judge_masters(identity, &seen).map_err(|got| {
+    let masters = Masters::ask(client, Duration::from_mins(1), &tried).await?;
+    judge_masters(&identity.cluster_uuid, identity.master.as_deref(), &masters.seen).map_err(|got| {
         Failure::new(FailureKind::Refused, tried, got)
             .hint("a cluster whose nodes disagree is split or has lost its quorum: mend it before anything is copied")
     })?;
-    Ok(warnings)
+    Ok(masters.silent)
 }
 
-fn judge_masters(identity: &Identity, seen: &[(String, LocalMaster)]) -> Result<(), String> {
+pub(super) fn judge_masters(uuid: &str, master: Option<&str>, seen: &[(String, LocalMaster)]) -> Result<(), String> {
     for (url, node) in seen {
-        if node.cluster_uuid != identity.cluster_uuid {
-            return Err(format!(
-                "{url} belongs to another cluster ({}, not {})",
-                node.cluster_uuid, identity.cluster_uuid
-            ));
+        if node.cluster_uuid != uuid {
+            return Err(format!("{url} belongs to another cluster ({}, not {uuid})", node.cluster_uuid));
         }
-        match &node.master_node {
+        match node.master_node.as_deref() {
             None => return Err(format!("{url} knows no elected master")),
-            Some(master) if identity.master.as_ref() != Some(master) => {
-                let other = identity.master.as_deref().unwrap_or("none");
-                return Err(format!("{url} says that the master is {master}, another node says {other}"));
+            Some(said) if master != Some(said) => {
+                let other = master.unwrap_or("none");
+                return Err(format!("{url} says that the master is {said}, another node says {other}"));
             }
             Some(_) => {}
         }
@@ -152,7 +174,7 @@ fn judge_masters(identity: &Identity, seen: &[(String, LocalMaster)]) -> Result<
 }
 
 /// A cluster is yellow as long as every primary works: then only copies of them are missing.
-fn judge_health(health: &Health, at_source: bool) -> Result<Option<String>, String> {
+pub(super) fn judge_health(health: &Health, at_source: bool) -> Result<Option<String>, String> {
     match (health.status.as_str(), at_source) {
         ("green", _) => Ok(None),
         ("yellow", _) => Ok(Some(format!(
@@ -191,20 +213,34 @@ async fn may_read(cx: &StepContext, client: &Client) -> Result<(), Failure> {
     repository.judge(&registered).map(drop).map_err(|objection| objection.failure(&tried))
 }
 
-/// Free bytes of all data nodes, and which of them are too full.
-async fn disks(client: &Client) -> Result<(u64, Vec<String>), Failure> {
+/// The disks of all data nodes.
+pub(super) struct Disks {
+    /// Free bytes of all of them.
+    pub(super) free: u64,
+    /// Bytes in all and free bytes of the fullest.
+    pub(super) fullest: Option<(u64, u64)>,
+    /// Which of them are too full.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Looks at the disks of all data nodes.
+pub(super) async fn disks(client: &Client) -> Result<Disks, Failure> {
     let tried = "look at the disks of the nodes";
     let disks: Vec<Disk> = client.fetch(&Ask::disks(), tried).await?;
     let settings: Value = client.fetch(&Ask::watermarks(), tried).await?;
     let marks = Watermarks::read(&settings);
-    let mut warnings = Vec::new();
-    let mut free = 0;
+    let mut seen = Disks { free: 0, fullest: None, warnings: Vec::new() };
     for disk in &disks {
         let Some((avail, total)) = disk.bytes() else { continue };
-        free += avail;
-        warnings.extend(marks.judge(&disk.node, avail, total));
+        seen.free += avail;
+        let fuller =
+            |(size, free): (u64, u64)| u128::from(avail) * u128::from(size) < u128::from(free) * u128::from(total);
+        if seen.fullest.is_none_or(fuller) {
+            seen.fullest = Some((total, avail));
+        }
+        seen.warnings.extend(marks.judge(&disk.node, avail, total));
     }
-    Ok((free, warnings))
+    Ok(seen)
 }
 
 /// Whether the source's indices fit the target's disks, beside what is there and will be replaced.

@@ -82,6 +82,14 @@ impl Client {
         Ok(Self { reach: Arc::clone(&cx.reach), site: site.clone(), settings, auth, current: AtomicUsize::new(0) })
     }
 
+    /// The same cluster, asked at these of its nodes only.
+    #[must_use]
+    pub fn only(mut self, urls: Vec<String>) -> Self {
+        self.settings.urls = urls;
+        self.current = AtomicUsize::new(0);
+        self
+    }
+
     fn request(&self, url: &str, ask: &Ask) -> HttpRequest {
         HttpRequest {
             auth: self.auth.clone(),

@@ -16,6 +16,7 @@ mod dialect;
 mod fake;
 mod indices;
 mod pattern;
+mod probe;
 mod prune;
 mod refusal;
 mod repository;
@@ -72,4 +73,5 @@ pub fn kinds() -> Vec<KindEntry> {
 #[must_use]
 pub fn service() -> super::ServiceKind {
     super::service_kind::<settings::Settings>(KIND, "An Elasticsearch (6 to 9) or OpenSearch (1 to 3) cluster")
+        .probed(|_| probe::probes())
 }

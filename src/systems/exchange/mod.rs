@@ -5,6 +5,7 @@ mod arrived;
 mod listing;
 mod looks;
 mod prepare;
+mod probe;
 mod prune;
 mod seal;
 mod space;
@@ -13,6 +14,7 @@ mod verified;
 
 use super::{Effect, KindEntry, step_kind};
 use crate::model::Span;
+pub use probe::{LAST_POINT, probes};
 
 /// The step kinds of this room.
 #[must_use]

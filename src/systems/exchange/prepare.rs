@@ -119,7 +119,7 @@ impl Prepare {
     }
 
     /// The exchange folder is there, and it is really the mount.
-    async fn ensure_mount(cx: &StepContext, at: &At) -> Result<(), Failure> {
+    pub(super) async fn ensure_mount(cx: &StepContext, at: &At) -> Result<(), Failure> {
         let exchange = path_arg(at.tree.exchange())?;
         let tried = || format!("look at the exchange folder {exchange} on {}", at.place);
         let is = |command: Command| {

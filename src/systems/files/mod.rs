@@ -3,6 +3,7 @@
 
 mod check;
 mod collect;
+mod probe;
 mod restore;
 mod settings;
 mod verify;
@@ -34,6 +35,7 @@ pub fn kinds() -> Vec<KindEntry> {
 #[must_use]
 pub fn service() -> super::ServiceKind {
     service_kind::<settings::Settings>("files", "Folders of files, on the hosts of a role or on shared storage")
+        .probed(|_| probe::probes())
 }
 
 #[cfg(test)]

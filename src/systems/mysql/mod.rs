@@ -15,6 +15,8 @@ mod findings;
 mod grants;
 mod judge;
 mod previous;
+mod probe;
+mod replication;
 mod restore;
 mod server;
 mod settings;
@@ -50,7 +52,7 @@ pub fn kinds() -> Vec<KindEntry> {
 /// The service kind of this room.
 #[must_use]
 pub fn service() -> super::ServiceKind {
-    service_kind::<settings::Settings>("mysql", "A MySQL or MariaDB server")
+    service_kind::<settings::Settings>("mysql", "A MySQL or MariaDB server").probed(|_| probe::probes())
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ pub(super) struct Info {
     pub(super) replicas: Vec<ReplicaLine>,
     /// Bytes of memory in use.
     pub(super) memory: Option<u64>,
+    /// The most it may use; nothing when there is no limit.
+    pub(super) memory_limit: Option<u64>,
+    /// Keys that it threw out for want of memory since it started.
+    pub(super) evicted: Option<u64>,
     /// Objects that an asynchronous flush has still to free.
     pub(super) pending_free: Option<u64>,
     /// Keys by database. A database that is not listed has none.
@@ -90,6 +94,8 @@ impl Info {
             offset,
             replicas: fields.iter().filter_map(|(name, value)| replica_line(name, value)).collect::<Result<_, _>>()?,
             memory: number("used_memory").ok(),
+            memory_limit: number("maxmemory").ok().filter(|limit| *limit > 0),
+            evicted: number("evicted_keys").ok(),
             pending_free: number("lazyfree_pending_objects").ok(),
             keys: fields.iter().filter_map(|(name, value)| database_line(name, value)).collect::<Result<_, _>>()?,
         })

@@ -8,6 +8,7 @@ mod client;
 mod flush;
 mod info;
 mod leader;
+mod probe;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -33,5 +34,5 @@ pub fn kinds() -> Vec<KindEntry> {
 /// The service kind of this room.
 #[must_use]
 pub fn service() -> super::ServiceKind {
-    super::service_kind::<RedisSettings>(KIND, "A Redis cache: one master and its replicas")
+    super::service_kind::<RedisSettings>(KIND, "A Redis cache: one master and its replicas").probed(|_| probe::probes())
 }

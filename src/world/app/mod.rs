@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Due, State, Store, cache, host, search, sql};
+use super::{Due, State, Store, balancer, cache, host, search, spec, sql};
 use crate::model::{HostName, SiteName};
 use crate::port::{HttpRequest, HttpResponse};
 
@@ -170,33 +170,66 @@ pub fn answer(state: &mut State, site: &SiteName, host: &HostName, request: &Htt
     if !request.url.ends_with("/health") {
         return (response(404, &json!({ "error": "no such page" })), took);
     }
-    let found = &state.sites[site];
-    let broken = found.app.processes.get(host).is_some_and(|process| process.broken);
-    let search = (0..found.search.nodes()).any(|node| found.search.is_up(node));
-    let word = |up: bool| if up { "up" } else { "down" };
-    let well = search && found.sql.is_up() && found.cache.is_up() && !broken;
-    let body = json!({
-        "status": if well { "ok" } else { "unwell" },
-        "version": "4.2.0",
-        "stores": {
-            "search": word(search),
-            "sql": word(found.sql.is_up()),
-            "sessions": word(found.cache.is_up()),
-            "files": word(!broken),
-        },
+    let stores = stores(state, site, host);
+    let is_up = |name: &str| stores.iter().any(|(store, problem)| *store == name && problem.is_none());
+    // Without orders or uploads nothing can be sold; without search or sessions the shop limps.
+    let status = match (stores.iter().all(|(_, problem)| problem.is_none()), is_up("sql") && is_up("files")) {
+        (true, _) => "up",
+        (false, true) => "degraded",
+        (false, false) => "down",
+    };
+    let shown = stores.iter().map(|(store, problem)| {
+        let state = problem.as_ref().map_or_else(|| "up".to_owned(), |problem| format!("down: {problem}"));
+        ((*store).to_owned(), json!(state))
     });
-    (response(if well { 200 } else { 503 }, &body), took)
+    let shown: serde_json::Map<String, serde_json::Value> = shown.collect();
+    let body =
+        json!({"status": status, "version": "4.2.0", "site": site.as_str(), "host": host.as_str(), "stores": shown});
+    (response(if status == "down" { 503 } else { 200 }, &body), took)
 }
 
-/// Answers a request to the service that names the leader: the first host whose application answers.
+/// The stores as the application of a host finds them: what is wrong with each, if anything, in the words of its own
+/// libraries.
+fn stores(state: &mut State, site: &SiteName, host: &HostName) -> [(&'static str, Option<String>); 4] {
+    let red = search::is_red(state, site);
+    let found = &state.sites[site];
+    let broken = found.app.processes.get(host).is_some_and(|process| process.broken);
+    let nodes = (0..found.search.nodes()).any(|node| found.search.is_up(node));
+    let (sql, [cache, _]) = (spec::sql_address(site), spec::cache_addresses(site));
+    let search = match (nodes, red) {
+        (false, _) => Some("URLError: <urlopen error [Errno 111] Connection refused>".to_owned()),
+        (true, true) => Some("RuntimeError: the cluster is red".to_owned()),
+        (true, false) => None,
+    };
+    let sql = (!found.sql.is_up()).then(|| {
+        format!(
+            "OperationalError: (2003, \"Can't connect to MySQL server on '{sql}' ([Errno 111] Connection refused)\")"
+        )
+    });
+    let redis = (!found.cache.is_up())
+        .then(|| format!("ConnectionError: Error 111 connecting to {cache}:6379. Connection refused."));
+    let files = broken.then(|| "PermissionError: [Errno 13] Permission denied: '/var/lib/shop/storage'".to_owned());
+    [("search", search), ("sql", sql), ("redis", redis), ("files", files)]
+}
+
+/// Answers a request to the service that names the leader: the first host whose application answers and can sell.
 pub fn leader(state: &mut State, site: &SiteName, _request: &HttpRequest) -> (HttpResponse, Duration) {
     let took = Duration::from_millis(5);
     let found = &state.sites[site];
-    let first = found.hosts.keys().find(|host| found.app.listens(host, state.now));
-    match first.or_else(|| found.hosts.keys().find(|host| found.hosts[*host].power == host::Power::Up)) {
-        Some(host) => (response(200, &json!({ "leader": host.as_str() })), took),
-        None => (response(503, &json!({ "error": "no leader" })), took),
-    }
+    let is_fit = |host: &&HostName| {
+        let broken = found.app.processes.get(*host).is_some_and(|process| process.broken);
+        found.hosts[*host].power == host::Power::Up
+            && found.app.listens(host, state.now)
+            && found.sql.is_up()
+            && !broken
+    };
+    let leader = found.hosts.keys().find(is_fit);
+    let quoted = |host: &HostName| format!("\"{host}\"");
+    let members: Vec<String> = found.hosts.keys().map(quoted).collect();
+    let named = leader.map_or_else(|| "null".to_owned(), quoted);
+    // With the spaces of the real one: people are shown what it said.
+    let body = format!("{{\"leader\": {named}, \"members\": [{}]}}", members.join(", "));
+    (HttpResponse { status: if leader.is_some() { 200 } else { 503 }, body: body.into_bytes() }, took)
 }
 
 fn response(status: u16, body: &serde_json::Value) -> HttpResponse {
@@ -212,7 +245,8 @@ pub struct Acknowledged {
     pub number: u64,
 }
 
-/// Lets the application of a site write what its users gave it since the last time.
+/// Lets the application of a site write what its users gave it since the last time; with a load balancer, that of the
+/// site which the balancer gives it to.
 pub fn writes(state: &mut State, site: &SiteName) {
     let Some(every) = state.spec.write_every else { return };
     let now = state.now;
@@ -220,6 +254,17 @@ pub fn writes(state: &mut State, site: &SiteName) {
         return;
     }
     state.queue.put(now + every, Due::Writes(site.clone()));
+    if state.balancer.is_some() {
+        let number = state.next_write;
+        state.next_write += 1;
+        let changes = state.changes.len();
+        let kept = balancer::write(state, |state, site| write(state, site, number));
+        state.changes.truncate(changes);
+        if kept {
+            state.acknowledged.push(Acknowledged { at: now, number });
+        }
+        return;
+    }
     let found = &state.sites[site];
     let served = found.hosts.keys().any(|host| found.app.listens(host, now));
     let stores = found.sql.is_up() && (0..found.search.nodes()).any(|node| found.search.is_up(node));

@@ -15,7 +15,7 @@ pub(super) fn text(cache: &Cache, site: &SiteName, server: usize, now: Duration)
     let (offset, applied) = (cache.offset(), cache.applied(now));
     let mut text = format!(
         "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nuptime_in_seconds:{}\r\n\r\n\
-         # Memory\r\nused_memory:{memory}\r\nlazyfree_pending_objects:{}\r\n\r\n# Replication\r\n",
+         # Memory\r\nused_memory:{memory}\r\nmaxmemory:0\r\nlazyfree_pending_objects:{}\r\n\r\n# Stats\r\nevicted_keys:0\r\n\r\n# Replication\r\n",
         now.as_secs() + 777_600,
         cache.to_free(now),
     );

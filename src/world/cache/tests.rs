@@ -61,7 +61,7 @@ async fn the_follower_refuses_writes_and_takes_over() {
     assert_eq!(world.with(|state| state.count(&site).keys), 0);
     world.strike(&Fault::Cache { site: site.clone(), trouble: Trouble::Down });
     let silent = world.redis(&server("10.0.1.42"), &[vec!["PING".to_owned()]]).await.expect_err("it is down");
-    assert_eq!(silent.got, "connection refused");
+    assert_eq!(silent.got, "Connection refused (os error 111)");
 }
 
 #[tokio::test(start_paused = true)]

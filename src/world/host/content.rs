@@ -75,9 +75,9 @@ fn config(disk: &mut Disk, now: jiff::Timestamp, is_active: bool) -> Result<(), 
     disk.make_folder("/etc/shop/templates", 0o755, changed)?;
     for (path, text) in files {
         disk.write(path, text, 0o644, changed)?;
-        disk.set_modified(path, changed)?;
+        disk.set_modified(path, changed, now)?;
     }
-    disk.set_mode("/etc/shop/shop.toml", 0o640)
+    disk.set_mode("/etc/shop/shop.toml", 0o640, now)
 }
 
 /// `files` regular files, one of them empty, one with two names, one large, some with odd names; and a link.
@@ -102,7 +102,7 @@ fn storage(disk: &mut Disk, now: jiff::Timestamp, files: u32, rng: &mut fastrand
         let path = format!("{STORAGE}/{path}");
         let mode = *rng.choice([0o644, 0o640, 0o600].iter()).unwrap_or(&0o644);
         disk.write(&path, bytes_of(rng, length), mode, now)?;
-        disk.set_modified(&path, now - SignedDuration::from_secs(rng.i64(1..10_000_000)))?;
+        disk.set_modified(&path, now - SignedDuration::from_secs(rng.i64(1..10_000_000)), now)?;
     }
     disk.make_link(&format!("{STORAGE}/products/front.jpg"), "large/film.bin", now)
 }

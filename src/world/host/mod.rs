@@ -14,8 +14,8 @@ use jiff::SignedDuration;
 
 pub use content::{count, fill, truth, write};
 pub use machine::{DiskId, Machine};
-pub(in crate::world) use work::touches_share;
 pub use work::{Io, Process, Slice, Work};
+pub(in crate::world) use work::{time_limit, touches_share};
 
 use crate::port::{Exit, JobId};
 

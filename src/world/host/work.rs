@@ -104,6 +104,17 @@ pub(in crate::world) fn touches_share(on: &Machine<'_>, pipeline: &Pipeline) -> 
         })
 }
 
+/// How long a pipeline may take before the host itself ends it, when it is written so.
+pub(in crate::world) fn time_limit(pipeline: &Pipeline) -> Option<Duration> {
+    let [only] = pipeline.members.as_slice() else { return None };
+    match only.args.as_slice() {
+        [Arg::Text(_), Arg::Text(_), Arg::Text(seconds), ..] if only.program == "timeout" => {
+            Some(Duration::from_secs(seconds.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
 impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Work").field("text", &self.text).finish_non_exhaustive()

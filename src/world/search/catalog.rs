@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::index::Segment;
 use crate::world::disk::{Disk, DiskError};
 
 /// What is wrong with a file of a repository.
@@ -210,10 +211,21 @@ impl Files<'_> {
     }
 
     /// The data of a snapshot's shard, checked.
-    pub(super) fn shard(&self, folder: &str, snapshot: &str) -> Result<Vec<(DataFile, String)>, ShardTrouble> {
+    pub(super) fn shard(
+        &self,
+        folder: &str,
+        snapshot: &str,
+        local: &[Segment],
+    ) -> Result<Vec<(DataFile, String)>, ShardTrouble> {
         let listed: ShardSnapshot = self.get(&format!("{folder}/snap-{snapshot}.dat")).map_err(ShardTrouble::List)?;
         let mut found = Vec::new();
         for file in listed.files {
+            let same =
+                |had: &&Segment| had.name == file.physical_name && checksum(had.content.as_bytes()) == file.checksum;
+            if let Some(had) = local.iter().find(same) {
+                found.push((file, had.content.clone()));
+                continue;
+            }
             let content = self.raw(&format!("{folder}/{}", file.name)).map_err(ShardTrouble::Data)?;
             let actual = checksum(&content);
             if content.len() as u64 != file.length {

@@ -51,7 +51,7 @@ fn tally(shard: &Shard, index: &Index, up: &[bool], now: Duration) -> Tally {
         // A primary that waits for a snapshot and never failed is no cause for alarm.
         Life::Restoring(restoring) if restoring.attempts == 0 => none(Colour::Yellow, usize::from(restoring.is_begun)),
         Life::Restoring(restoring) => none(Colour::Red, usize::from(restoring.is_begun)),
-        Life::Failed(_) | Life::Lost => none(Colour::Red, 0),
+        Life::Failed(_) | Life::Lost | Life::Unplaced => none(Colour::Red, 0),
         Life::Started if now < index.opens_at => none(Colour::Red, 1),
         Life::Started => match shard.active(up).len() {
             0 => none(Colour::Red, 0),
@@ -122,6 +122,11 @@ impl Scene<'_> {
 
     fn colour(&self, names: &[String], at: Duration) -> Colour {
         names.iter().map(|name| self.tally_of(name, at).colour).max().unwrap_or(Colour::Green)
+    }
+
+    /// True when a primary works nowhere.
+    pub(super) fn is_red(&self) -> bool {
+        self.cluster.indices.keys().any(|name| self.tally_of(name, self.now).colour == Colour::Red)
     }
 
     fn health_body(&self, names: &[String], least: Colour, at: Duration, late: bool, levels: bool) -> Value {
@@ -213,6 +218,9 @@ impl Scene<'_> {
             Life::Lost => {
                 let source = json!({"type": "EXISTING_STORE", "bootstrap_new_history_uuid": false});
                 vec![nowhere(true, source, info("CLUSTER_RECOVERED", "no_valid_shard_copy"))]
+            }
+            Life::Unplaced => {
+                vec![nowhere(true, json!({"type": "EMPTY_STORE"}), info("INDEX_CREATED", "deciders_no"))]
             }
         };
         while shown.len() < copies {

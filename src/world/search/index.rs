@@ -73,6 +73,8 @@ pub(super) enum Life {
     Failed(Box<Restoring>),
     /// Its restore was forgotten when all nodes ended.
     Lost,
+    /// It is new, and no node is allowed to have it.
+    Unplaced,
 }
 
 /// A restore of one shard.
@@ -94,6 +96,8 @@ pub(super) struct Restoring {
     /// The files it needs, and where.
     pub(super) folder: String,
     pub(super) snapshot_uuid: String,
+    /// The files that the shard had before: what is the same is not read from the repository.
+    pub(super) local: Vec<Segment>,
 }
 
 /// A snapshot as the source of a recovery.

@@ -1,5 +1,6 @@
 //! What is asked of indices: how many documents they hold, how their shards came to be, closing, opening, deleting.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -234,6 +235,43 @@ impl Scene<'_> {
         }
     }
 
+    /// `PUT /<name>`: an empty index. One that is to be on a node that is not there is on none.
+    pub(super) fn create(&mut self, name: &str, body: &Map<String, Value>) -> Reply {
+        if let Some(there) = self.cluster.indices.get(name) {
+            let reason = format!("index [{name}/{}] already exists", there.uuid);
+            return Reply::error(400, "resource_already_exists_exception", reason);
+        }
+        let settings = flat(body.get("settings").unwrap_or(&Value::Null));
+        let number =
+            |setting: &str, otherwise| settings.get(setting).map_or(Some(otherwise), |value| value.parse::<u32>().ok());
+        let (Some(shards), Some(replicas)) =
+            (number("index.number_of_shards", 1), number("index.number_of_replicas", 1))
+        else {
+            let reason = "Failed to parse value for setting [index.number_of_shards] or [index.number_of_replicas]";
+            return Reply::error(400, "illegal_argument_exception", reason);
+        };
+        let wanted = settings.get("index.routing.allocation.require._name");
+        let up: Vec<bool> = (0..self.cluster.nodes())
+            .map(|node| self.cluster.is_up(node) && wanted.is_none_or(|name| *name == self.cluster.node_name(node)))
+            .collect();
+        let (uuid, since) = (self.uuid(), self.millis());
+        let shard = |number: u32| {
+            let copies = index::placed(usize::try_from(number).unwrap_or(0), replicas, &up);
+            let life = if copies.is_empty() { Life::Unplaced } else { Life::Started };
+            Shard { life, ..Shard::new(copies, since) }
+        };
+        let shards: Vec<Shard> = (0..shards).map(shard).collect();
+        let is_placed = shards.iter().all(|shard| shard.life == Life::Started);
+        let aliases = body.get("aliases").and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned().collect();
+        let usual = ["index.number_of_shards", "index.number_of_replicas"];
+        let settings = settings.into_iter().filter(|(name, _)| !usual.contains(&name.as_str())).collect();
+        let made = index::Index { uuid, open: true, replicas, settings, aliases, shards, opens_at: self.now };
+        self.cluster.indices.insert(name.to_owned(), made);
+        self.note(Store::Search, format!("create {name}"));
+        Reply::ok(json!({"acknowledged": true, "shards_acknowledged": is_placed, "index": name}))
+            .after(Duration::from_millis(150))
+    }
+
     /// `DELETE /<names>`
     pub(super) fn delete(&mut self, names: &str) -> Reply {
         let found = match self.named(names, false) {
@@ -249,6 +287,26 @@ impl Scene<'_> {
         }
         Reply::acknowledged().after(Duration::from_millis(100))
     }
+}
+
+/// Settings by their full name, however they are nested.
+fn flat(settings: &Value) -> BTreeMap<String, String> {
+    fn descend(prefix: &str, value: &Value, found: &mut BTreeMap<String, String>) {
+        match value {
+            Value::Object(inner) => {
+                for (name, value) in inner {
+                    descend(&if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") }, value, found);
+                }
+            }
+            Value::Null => {}
+            Value::String(text) => drop(found.insert(prefix.to_owned(), text.clone())),
+            other => drop(found.insert(prefix.to_owned(), other.to_string())),
+        }
+    }
+    let mut found = BTreeMap::new();
+    descend("", settings, &mut found);
+    let full = |name: String| if name.starts_with("index.") { name } else { format!("index.{name}") };
+    found.into_iter().map(|(name, value)| (full(name), value)).collect()
 }
 
 fn sizes(total: u64, recovered: u64) -> Value {

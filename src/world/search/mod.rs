@@ -146,6 +146,11 @@ pub fn answer(state: &mut State, site: &SiteName, node: usize, request: &HttpReq
     (HttpResponse { status: reply.status, body }, reply.took)
 }
 
+/// True when a primary of a site's cluster works nowhere, or nobody can tell because there is no master.
+pub fn is_red(state: &mut State, site: &SiteName) -> bool {
+    scene::at(state, site, |scene| scene.cluster.master().is_none() || scene.is_red()).unwrap_or(true)
+}
+
 /// Goes on with what takes time: snapshots and restores.
 pub fn goes_on(state: &mut State, site: &SiteName) {
     scene::at(state, site, |scene| {

@@ -183,6 +183,7 @@ impl Request {
             (_, ["_snapshot", ..]) => self.repository_asked(scene, &path[1..]),
             (Method::Post, [names, "_close"]) => scene.close(names),
             (Method::Post, [names, "_open"]) => scene.open(names),
+            (Method::Put, [name]) if !name.starts_with('_') => scene.create(name, &self.body),
             (Method::Delete, [names]) if !names.starts_with('_') => scene.delete(names),
             _ => {
                 let uri = path.join("/");

@@ -142,6 +142,10 @@ impl Scene<'_> {
             before.as_ref().map(|before| before.aliases.clone()).unwrap_or_default()
         };
         let (since, fresh) = (self.millis(), self.uuid());
+        let local = |number: usize| {
+            let shard = before.as_ref().and_then(|before| before.shards.get(number));
+            shard.map(|shard| shard.segments.clone()).unwrap_or_default()
+        };
         let shards = (0..metadata.shards).map(|number| {
             let mut shard = Shard::new(Vec::new(), since);
             shard.life = Life::Restoring(Box::new(Restoring {
@@ -155,6 +159,7 @@ impl Scene<'_> {
                 over_existing: before.is_some(),
                 folder: format!("/indices/{id}/{number}"),
                 snapshot_uuid: snapshot_uuid.to_owned(),
+                local: local(number),
             }));
             shard
         });
@@ -272,7 +277,7 @@ impl Scene<'_> {
         };
         let snapshot = format!("[{}:{}/{}]", source.repository, source.snapshot, restoring.snapshot_uuid);
         let files = self.files(&used.location);
-        files.shard(&restoring.folder, &restoring.snapshot_uuid).map_err(|trouble| match trouble {
+        files.shard(&restoring.folder, &restoring.snapshot_uuid, &restoring.local).map_err(|trouble| match trouble {
             ShardTrouble::List(Trouble::Missing(_)) => {
                 (format!("SnapshotMissingException[[{}:{}] is missing]", source.repository, source.snapshot), false)
             }

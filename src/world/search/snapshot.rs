@@ -53,6 +53,18 @@ pub(super) enum Stage {
     Failed(String),
 }
 
+/// What the server says of a shard whose file has rotted on its own disk.
+fn rotten(index: &str, number: usize) -> String {
+    let what = format!(
+        "verification failed : calculated=pur776 stored=1jjg6qk (resource=VerifyingIndexInput(ByteBufferIndexInput(\
+         path=\"/var/lib/search/nodes/0/indices/{index}/{number}/index/_0.cfs\")))"
+    );
+    format!(
+        "UncategorizedExecutionException[Failed execution]; nested: ExecutionException[\
+         org.apache.lucene.index.CorruptIndexException: {what}]; nested: CorruptIndexException[{what}]"
+    )
+}
+
 impl Stage {
     fn is_over(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Failed(_))
@@ -197,11 +209,9 @@ impl Scene<'_> {
                     None => Stage::Failed("IndexNotFoundException[no such index]".to_owned()),
                 }
             }
-            Stage::Started(_) if is_last && std::mem::take(&mut self.cluster.partial_next) => Stage::Failed(
-                "IndexShardSnapshotFailedException[failed to read the shard]; nested: \
-                     IOException[Input/output error]"
-                    .to_owned(),
-            ),
+            Stage::Started(_) if is_last && std::mem::take(&mut self.cluster.partial_next) => {
+                Stage::Failed(rotten(&shard.index_uuid, shard.number))
+            }
             Stage::Started(segments) => {
                 let id = running.ids.get(&shard.index).cloned().unwrap_or_default();
                 let place = (running.repository.as_str(), id.as_str(), shard.number);

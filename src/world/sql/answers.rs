@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::globals::Flavour;
 use super::schema::{Code, Kind};
 use super::server::{ACCOUNTS, Server};
 use super::session::SqlRefusal;
@@ -18,6 +19,8 @@ pub const VERSION: &str = "10.11.19-MariaDB-0+deb12u1-log";
 pub const COLLATION: &str = "utf8mb4_general_ci";
 /// How long it had been running when the world began.
 const UPTIME: Duration = Duration::from_hours(24 * 9);
+/// The bytes of a small table.
+const PAGE: usize = 16384;
 /// How long a question takes.
 const LOOK: Duration = Duration::from_millis(2);
 /// How long counting one row takes: worlds are small, so rows are slow.
@@ -36,8 +39,16 @@ pub fn answer(state: &mut State, site: &SiteName, text: &str, values: &[SqlValue
         return Some(count(server, &format!("`{table}")));
     }
     if let Some(wanted) = text.strip_prefix("SHOW GLOBAL VARIABLES WHERE Variable_name IN (") {
-        let rows = variables(server).into_iter().filter(|(name, _)| wanted.contains(&format!("'{name}'")));
-        return Some(Ok(done(table(&["Variable_name", "Value"], rows.map(|(name, value)| vec![name.into(), value])))));
+        let rows = server.globals().into_iter().filter(|(name, _)| wanted.contains(&format!("'{name}'")));
+        let rows = rows.map(|(name, value)| vec![name.to_owned(), value.shown()]);
+        return Some(Ok(done(table(&["Variable_name", "Value"], rows))));
+    }
+    if let Some(read) = server.read_globals(&text) {
+        let one = |(names, values): (Vec<String>, Vec<String>)| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            done(table(&names, std::iter::once(values)))
+        };
+        return Some(read.map(one));
     }
     let defined = |kind: fn(&super::schema::Schema) -> Vec<&str>| {
         let mut rows = Vec::new();
@@ -57,12 +68,31 @@ pub fn answer(state: &mut State, site: &SiteName, text: &str, values: &[SqlValue
             let uptime = (now.saturating_sub(started) + before).as_secs();
             table(&["Variable_name", "Value"], std::iter::once(vec!["Uptime".to_owned(), uptime.to_string()]))
         }
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected', 'Threads_running')" => {
+            // The application keeps a few; whoever asks is one more.
+            let rows = [("Threads_connected", 6 + u64::from(server.locked)), ("Threads_running", 1)];
+            table(
+                &["Variable_name", "Value"],
+                rows.into_iter().map(|(name, value)| vec![name.to_owned(), value.to_string()]),
+            )
+        }
+        SIZES => {
+            let rows = shown().filter(|(_, schema)| !schema.tables.is_empty()).map(|(name, schema)| {
+                let lines: usize = schema.tables.values().map(|table| table.rows.len()).sum();
+                vec![name.clone(), (PAGE * schema.tables.len()).to_string(), lines.to_string()]
+            });
+            table(&["db", "bytes_of", "rows_of"], rows)
+        }
         "SELECT UNIX_TIMESTAMP() AS now_is" => one("now_is", wall.to_string()),
         "SHOW GRANTS" => one(
             "Grants for changeover@%",
             "GRANT ALL PRIVILEGES ON *.* TO `changeover`@`%` IDENTIFIED BY PASSWORD '*0000'".to_owned(),
         ),
-        "SHOW ALL SLAVES STATUS" => SqlRows::default(),
+        // Nothing here is a replica.
+        "SHOW ALL SLAVES STATUS" | "SHOW ALL REPLICAS STATUS" if server.flavour == Flavour::MariaDb => {
+            SqlRows::default()
+        }
+        "SHOW REPLICA STATUS" | "SHOW SLAVE STATUS" => SqlRows::default(),
         SCHEMATA => table(&["db", "collation_used"], shown().map(|(name, _)| vec![name.clone(), COLLATION.to_owned()])),
         TABLES => tables(server, &names),
         COLLATIONS_USED => {
@@ -109,6 +139,8 @@ const SCHEMATA: &str = "SELECT schema_name AS db, default_collation_name AS coll
 const TABLES: &str = "SELECT table_schema AS db, table_name AS item, table_type AS kind, engine AS engine_used, \
      table_rows AS estimate, data_length AS data_bytes, index_length AS index_bytes, table_collation AS \
      collation_used FROM information_schema.tables WHERE table_schema IN (?)";
+const SIZES: &str = "SELECT table_schema AS db, SUM(data_length + index_length) AS bytes_of, SUM(table_rows) AS rows_of \
+     FROM information_schema.tables WHERE table_schema IN (?) GROUP BY table_schema";
 const COLLATIONS_USED: &str = "SELECT DISTINCT collation_name AS collation_used FROM information_schema.columns \
      WHERE table_schema IN (?) AND collation_name IS NOT NULL";
 const VIEWS: &str = "SELECT table_schema AS db, definer AS defined_by, COUNT(*) AS number_of FROM \
@@ -159,34 +191,14 @@ fn definers(code: &BTreeMap<String, Code>) -> Vec<&str> {
     code.values().map(|code| code.definer.as_str()).collect()
 }
 
-fn variables(server: &Server) -> BTreeMap<&'static str, String> {
-    let on = |flag: bool| if flag { "ON" } else { "OFF" }.to_owned();
-    [
-        ("datadir", "/var/lib/mysql/".to_owned()),
-        ("event_scheduler", on(false)),
-        ("gtid_binlog_pos", server.position()),
-        ("hostname", server.hostname.clone()),
-        ("log_bin", on(true)),
-        ("log_bin_trust_function_creators", on(false)),
-        ("lower_case_table_names", "0".to_owned()),
-        ("max_allowed_packet", "16777216".to_owned()),
-        ("port", "3306".to_owned()),
-        ("read_only", on(server.read_only)),
-        ("server_id", server.id.to_string()),
-        ("version", VERSION.to_owned()),
-        ("version_comment", "Debian 12".to_owned()),
-    ]
-    .into()
-}
-
 fn tables(server: &Server, names: &[String]) -> SqlRows {
-    const PAGE: &str = "16384";
+    let page = PAGE.to_string();
     let mut rows = Vec::new();
     for (db, schema) in server.schemas.iter().filter(|(name, _)| names.contains(name)) {
         let text = |parts: [&str; 8]| parts.map(str::to_owned).to_vec();
         for (name, table) in &schema.tables {
             let estimate = table.rows.len().to_string();
-            rows.push(text([db, name, "BASE TABLE", "InnoDB", &estimate, PAGE, "0", COLLATION]));
+            rows.push(text([db, name, "BASE TABLE", "InnoDB", &estimate, &page, "0", COLLATION]));
         }
         let views: BTreeSet<&String> = schema.views.keys().collect();
         for name in views {

@@ -37,7 +37,7 @@ const NAMES: [&str; 6] =
 pub fn fill(state: &mut State, site: &SiteName) {
     let first = state.active == *site;
     let number = Spec::sites().iter().position(|known| known == site).unwrap_or(0);
-    let mut server = Server::new(&format!("{site}-db"), u32::try_from(number + 1).unwrap_or(1));
+    let mut server = Server::new(&format!("{site}-db"), u32::try_from(number + 1).unwrap_or(1)).of(state.spec.sql);
     if first {
         server.changes = 22;
         server.schemas.insert(SHOP.to_owned(), Arc::new(shop(state.spec.rows)));

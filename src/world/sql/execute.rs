@@ -48,6 +48,9 @@ pub fn execute(session: &mut Session, state: &mut State, site: &SiteName, text: 
     let plain = if text.starts_with("INSERT") { text.to_owned() } else { uncommented(text) };
     let mut cursor = Cursor::new(&plain);
     let Some(here) = state.sites.get_mut(site) else { return Err(SqlRefusal::new(2006, "Server has gone away")) };
+    if ["INSERT", "CREATE", "DROP", "ALTER", "LOCK"].iter().any(|verb| plain.starts_with(verb)) {
+        here.sql.may_change()?;
+    }
     let done = statement(session, &mut here.sql, &mut cursor);
     match done {
         Ok(Did(took, what)) => {
@@ -91,6 +94,15 @@ fn uncommented(text: &str) -> String {
 fn statement(session: &mut Session, server: &mut Server, cursor: &mut Cursor<'_>) -> Result<Did, No> {
     let did = if cursor.words("INSERT INTO").is_some() {
         insert(session, server, cursor)?
+    } else if cursor.words("SET GLOBAL").is_some() {
+        let name = cursor.word().ok_or(No::Syntax)?.to_ascii_lowercase();
+        cursor.sign('=').ok_or(No::Syntax)?;
+        let value = match cursor.number() {
+            Some(number) => number.to_string(),
+            None => cursor.word().ok_or(No::Syntax)?.to_owned(),
+        };
+        server.set_global(&name, &value)?;
+        Did(TRIFLE, None)
     } else if cursor.words("SET").is_some() {
         set(session, cursor)?;
         Did(TRIFLE, None)

@@ -5,6 +5,7 @@ mod answers;
 mod contents;
 mod dump;
 mod execute;
+mod globals;
 pub(in crate::world) mod programs;
 mod schema;
 mod script;
@@ -14,6 +15,7 @@ mod tally;
 mod value;
 
 pub use contents::{count, fill, truth, write};
+pub use globals::Flavour;
 pub use server::{Server, Trouble};
 pub use session::{SqlRefusal, session};
 pub use tally::{TALLY_MARK, tally};

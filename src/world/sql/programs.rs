@@ -8,6 +8,7 @@ mod options;
 use crate::port::{Command, Pipeline};
 use crate::world::host::{Io, Machine, Process, Slice};
 
+use super::globals::Flavour;
 use options::Options;
 
 /// What `mariadb-dump --help` says, as far as it is read.
@@ -38,7 +39,10 @@ pub(in crate::world) fn start(
     command: &Command,
     pipeline: &Pipeline,
 ) -> Option<Box<dyn Process>> {
+    // A site of another server has none that are known here.
+    let there = on.here().sql.flavour == Flavour::MariaDb;
     let (help, complaint_code) = match name {
+        _ if !there => return None,
         "mariadb-dump" => (DUMP_HELP, 2),
         "mariadb" => (CLIENT_HELP, 7),
         _ => return None,

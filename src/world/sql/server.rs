@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::globals::Flavour;
 use super::schema::Schema;
 use crate::world::SECRET;
 
@@ -41,8 +42,16 @@ pub struct Server {
     pub(super) started: Option<Duration>,
     /// How often sessions were ended: one that began before the last time is gone.
     pub(super) ended_sessions: u32,
+    /// Which program it is.
+    pub(super) flavour: Flavour,
     /// True while it refuses writes to accounts without privilege.
     pub(super) read_only: bool,
+    /// True while it refuses them to every account.
+    pub(super) super_read_only: bool,
+    /// It is read-only whenever it starts.
+    starts_read_only: bool,
+    /// True while it runs events.
+    pub(super) events_run: bool,
     /// True while a session of the application holds the tables.
     pub(super) locked: bool,
     locks_out: bool,
@@ -63,12 +72,21 @@ impl Server {
         Self { hostname: hostname.to_owned(), id, started: Some(Duration::ZERO), ..Self::default() }
     }
 
+    /// The same server as another program.
+    #[must_use]
+    pub fn of(self, flavour: Flavour) -> Self {
+        Self { flavour, ..self }
+    }
+
     /// Starts or ends the server.
     pub fn set_up(&mut self, up: bool) {
         if !up && !self.down {
             self.ended_sessions += 1;
             self.started = None;
             self.locked = false;
+            self.read_only = self.starts_read_only;
+            self.super_read_only = false;
+            self.events_run = false;
         }
         self.down = !up;
     }
@@ -82,8 +100,8 @@ impl Server {
     /// Lets something be wrong with it, or puts it right.
     pub fn strike(&mut self, trouble: Trouble) {
         match trouble {
-            Trouble::ReadOnly => self.read_only = true,
-            Trouble::Writable => self.read_only = false,
+            Trouble::ReadOnly => (self.read_only, self.starts_read_only) = (true, true),
+            Trouble::Writable => self.writable(),
             Trouble::Locks => self.locked = true,
             Trouble::Unlocks => self.locked = false,
             Trouble::EndsSessions => {
@@ -97,9 +115,15 @@ impl Server {
 
     /// Puts everything right. What was lost stays lost.
     pub fn mend(&mut self) {
-        self.read_only = false;
+        self.writable();
         self.locked = false;
         self.locks_out = false;
+    }
+
+    fn writable(&mut self) {
+        self.read_only = false;
+        self.super_read_only = false;
+        self.starts_read_only = false;
     }
 
     /// True when this user with this password may come in.
@@ -117,11 +141,5 @@ impl Server {
     /// A database, to change. Snapshots keep what they have.
     pub fn schema_mut(&mut self, name: &str) -> Option<&mut Schema> {
         self.schemas.get_mut(name).map(Arc::make_mut)
-    }
-
-    /// Where its log is.
-    #[must_use]
-    pub fn position(&self) -> String {
-        if self.changes == 0 { String::new() } else { format!("0-{}-{}", self.id, self.changes) }
     }
 }

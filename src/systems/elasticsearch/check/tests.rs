@@ -117,25 +117,17 @@ async fn what_a_person_should_know_is_a_warning() {
 
 #[test]
 fn nodes_must_agree() {
-    let identity = |master: &str| Identity {
-        dialect: crate::systems::elasticsearch::dialect::Dialect {
-            flavour: crate::systems::elasticsearch::dialect::Flavour::OpenSearch,
-            version: crate::systems::elasticsearch::dialect::Version(2, 19, 4),
-        },
-        cluster_uuid: "A".into(),
-        master: Some(master.into()),
-    };
     let node = |url: &str, uuid: &str, master: Option<&str>| {
         (url.to_owned(), LocalMaster { cluster_uuid: uuid.into(), master_node: master.map(str::to_owned) })
     };
     let agreed = [node("u1", "A", Some("m1")), node("u2", "A", Some("m1"))];
-    assert_eq!(judge_masters(&identity("m1"), &agreed), Ok(()));
+    assert_eq!(judge_masters("A", Some("m1"), &agreed), Ok(()));
     for (second, said) in [
         (node("u2", "A", Some("m2")), "u2 says that the master is m2"),
         (node("u2", "A", None), "u2 knows no elected master"),
         (node("u2", "B", Some("m1")), "u2 belongs to another cluster"),
     ] {
-        let wrong = judge_masters(&identity("m1"), &[agreed[0].clone(), second]).expect_err("no agreement");
+        let wrong = judge_masters("A", Some("m1"), &[agreed[0].clone(), second]).expect_err("no agreement");
         assert!(wrong.contains(said), "{wrong}");
     }
 }

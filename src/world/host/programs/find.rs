@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::glob::Pattern;
 use super::looks::shown_size;
 use super::{Broken, Call, MOMENT, once};
@@ -45,12 +47,15 @@ struct Plan {
     least: usize,
     most: usize,
     expression: Expression,
+    /// What it says before it begins.
+    warnings: Vec<String>,
 }
 
 struct Reader<'a> {
     words: VecDeque<&'a str>,
     least: usize,
     most: usize,
+    warnings: Vec<String>,
 }
 
 impl Plan {
@@ -60,7 +65,12 @@ impl Plan {
         if roots.is_empty() {
             roots.push(".".to_owned());
         }
-        let mut reader = Reader { words: words[starts..].iter().copied().collect(), least: 0, most: usize::MAX };
+        let mut reader = Reader {
+            words: words[starts..].iter().copied().collect(),
+            least: 0,
+            most: usize::MAX,
+            warnings: Vec::new(),
+        };
         let expression = if reader.words.is_empty() { Expression::Print('\n') } else { reader.any()? };
         if !reader.words.is_empty() {
             return Err("find: you have too many ')'".to_owned());
@@ -70,7 +80,7 @@ impl Plan {
         } else {
             Expression::And(Box::new(expression), Box::new(Expression::Print('\n')))
         };
-        Ok(Self { roots, least: reader.least, most: reader.most, expression })
+        Ok(Self { roots, least: reader.least, most: reader.most, expression, warnings: reader.warnings })
     }
 }
 
@@ -146,7 +156,11 @@ impl<'a> Reader<'a> {
                 let pattern = Pattern::regex(value);
                 Expression::Regex(pattern.ok_or_else(|| format!("find: the world does not know the form '{value}'"))?)
             }
-            "-printf" => Expression::Printf(self.value(word)?.to_owned()),
+            "-printf" => {
+                let format = self.value(word)?;
+                self.warnings.extend(unknown_directives(format)?);
+                Expression::Printf(format.to_owned())
+            }
             "-print" => Expression::Print('\n'),
             "-print0" => Expression::Print('\0'),
             "-prune" => Expression::Prune,
@@ -162,6 +176,9 @@ pub(super) fn find(call: Call) -> Box<dyn Process> {
         Ok(plan) => once(move |on, io| {
             let mut walk = Walk { plan: &plan, pruned: false, quit: false, seen: 0 };
             let mut code = 0;
+            for warning in &plan.warnings {
+                io.complain(warning);
+            }
             for root in &plan.roots {
                 if walk.quit {
                     break;
@@ -278,45 +295,101 @@ fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(what);
 }
 
+/// The forms of a time that the real program has and this one does not.
+const UNTAUGHT: &str = "IklprTXZaAbBcDhjUwWxyGgVuFRnt+";
+
+/// A piece of a format of `-printf`.
+enum Piece<'a> {
+    Plain(char),
+    Directive(char),
+    /// A time of the entry, `T` or `C`, and in which form.
+    Time(char, char),
+    /// As it is written: what the program does not know either.
+    Unknown(&'a str),
+    /// A percent sign with nothing behind it.
+    Open,
+}
+
+fn pieces(format: &str) -> Vec<Piece<'_>> {
+    let mut found = Vec::new();
+    let mut rest = format.chars();
+    loop {
+        let at = rest.as_str();
+        let Some(c) = rest.next() else { return found };
+        found.push(match (c, if c == '\\' || c == '%' { rest.next() } else { None }) {
+            ('\\', Some('0')) => Piece::Plain('\0'),
+            ('\\', Some('n')) => Piece::Plain('\n'),
+            ('\\', Some('t')) => Piece::Plain('\t'),
+            ('\\', Some(other)) => Piece::Plain(other),
+            ('%', Some('%')) => Piece::Plain('%'),
+            ('%', Some(known @ ('y' | 'm' | 's' | 'i' | 'n' | 'P' | 'p' | 'f' | 'l'))) => Piece::Directive(known),
+            ('%', Some(time @ ('T' | 'C'))) => rest.next().map_or(Piece::Open, |form| Piece::Time(time, form)),
+            ('%', Some(_)) => Piece::Unknown(&at[..at.len() - rest.as_str().len()]),
+            ('%', None) => Piece::Open,
+            (c, _) => Piece::Plain(c),
+        });
+    }
+}
+
+/// What the program warns of before it prints in this format.
+///
+/// # Errors
+/// What it says of a format that it refuses.
+fn unknown_directives(format: &str) -> Result<Vec<String>, String> {
+    let mut warnings = Vec::new();
+    for piece in pieces(format) {
+        match piece {
+            Piece::Unknown(text) => warnings.push(format!("find: warning: unrecognized format directive `{text}'")),
+            Piece::Open => return Err("find: error: % at end of format string".to_owned()),
+            Piece::Time(time, form) if UNTAUGHT.contains(form) => {
+                return Err(format!("find: the world does not know the form '%{time}{form}'"));
+            }
+            _ => {}
+        }
+    }
+    Ok(warnings)
+}
+
 /// What `-printf` prints of an entry.
 fn printed(format: &str, entry: &Entry<'_>) -> String {
     let inode = entry.inode;
-    let zoned = inode.modified.to_zoned(jiff::tz::TimeZone::UTC);
     let mut out = String::new();
-    let mut chars = format.chars();
-    while let Some(c) = chars.next() {
-        match (c, if c == '\\' || c == '%' { chars.next() } else { None }) {
-            ('\\', Some('0')) => out.push('\0'),
-            ('\\', Some('n')) => out.push('\n'),
-            ('\\', Some('t')) => out.push('\t'),
-            ('\\', Some(other)) => out.push(other),
-            ('%', Some('y')) => out.push(inode.letter()),
-            ('%', Some('m')) => put(&mut out, format_args!("{:o}", inode.mode)),
-            ('%', Some('s')) => out.push_str(&shown_size(&inode.node).to_string()),
-            ('%', Some('P')) => out.push_str(entry.below),
-            ('%', Some('p')) => out.push_str(&entry.path()),
-            ('%', Some('f')) => out.push_str(entry.name()),
-            ('%', Some('l')) => {
+    for piece in pieces(format) {
+        match piece {
+            Piece::Plain(c) => out.push(c),
+            Piece::Unknown(text) => out.push_str(text),
+            Piece::Open => out.push('%'),
+            Piece::Time(which, form) => time(&mut out, if which == 'C' { inode.changed } else { inode.modified }, form),
+            Piece::Directive('y') => out.push(inode.letter()),
+            Piece::Directive('m') => put(&mut out, format_args!("{:o}", inode.mode)),
+            Piece::Directive('s') => out.push_str(&shown_size(&inode.node).to_string()),
+            Piece::Directive('i') => put(&mut out, format_args!("{}", inode.number)),
+            Piece::Directive('n') => put(&mut out, format_args!("{}", inode.links)),
+            Piece::Directive('P') => out.push_str(entry.below),
+            Piece::Directive('p') => out.push_str(&entry.path()),
+            Piece::Directive('f') => out.push_str(entry.name()),
+            Piece::Directive(_) => {
                 if let Node::Link(target) = &inode.node {
                     out.push_str(target);
                 }
             }
-            ('%', Some('T')) => match chars.next() {
-                Some('@') => {
-                    let nanoseconds = inode.modified.subsec_nanosecond();
-                    put(&mut out, format_args!("{}.{nanoseconds:09}0", inode.modified.as_second()));
-                }
-                Some('Y') => put(&mut out, format_args!("{:04}", zoned.year())),
-                Some('m') => put(&mut out, format_args!("{:02}", zoned.month())),
-                Some('d') => put(&mut out, format_args!("{:02}", zoned.day())),
-                Some('H') => put(&mut out, format_args!("{:02}", zoned.hour())),
-                Some('M') => put(&mut out, format_args!("{:02}", zoned.minute())),
-                other => out.extend(['%', 'T'].into_iter().chain(other)),
-            },
-            ('%', Some('%')) => out.push('%'),
-            ('%', Some(other)) => out.extend(['%', other]),
-            (c, _) => out.push(c),
         }
     }
     out
+}
+
+fn time(out: &mut String, at: Timestamp, form: char) {
+    let zoned = at.to_zoned(jiff::tz::TimeZone::UTC);
+    let nanoseconds = at.subsec_nanosecond();
+    match form {
+        '@' => put(out, format_args!("{}.{nanoseconds:09}0", at.as_second())),
+        'Y' => put(out, format_args!("{:04}", zoned.year())),
+        'm' => put(out, format_args!("{:02}", zoned.month())),
+        'd' => put(out, format_args!("{:02}", zoned.day())),
+        'H' => put(out, format_args!("{:02}", zoned.hour())),
+        'M' => put(out, format_args!("{:02}", zoned.minute())),
+        'S' => put(out, format_args!("{:02}.{nanoseconds:09}0", zoned.second())),
+        // What is no form of a time comes back without the letter of the time.
+        other => out.extend(['%', other]),
+    }
 }

@@ -1,5 +1,7 @@
 //! Programs that only look: `test`, `stat`, `df`, `mountpoint`, `findmnt`, `which`.
 
+use std::fmt::Write as _;
+
 use super::{Broken, Call, KNOWN, MOMENT, once, options, unknown};
 use crate::world::disk::{DiskError, Node};
 use crate::world::host::{DiskId, Machine, Process, Slice};
@@ -102,21 +104,32 @@ fn device(on: &Machine<'_>, disk: DiskId) -> (&'static str, &'static str) {
 }
 
 pub(super) fn df(call: Call) -> Box<dyn Process> {
-    let ["-P", "-B1", word] = call.words()[..] else { return unknown(&call, &call.words.join(" ")) };
-    let word = word.to_owned();
+    let ["-P", "-B1", first, more @ ..] = &call.words()[..] else { return unknown(&call, &call.words.join(" ")) };
+    let words: Vec<String> = [first].into_iter().chain(more).map(|word| (*word).to_owned()).collect();
+    if let Some(option) = words.iter().find(|word| word.starts_with('-')) {
+        return unknown(&call, option);
+    }
     once(move |on, io| {
-        let path = call.path(&word);
-        if let Err(error) = on.stat(&path) {
-            io.complain(format!("df: {word}: {error}"));
-            return Slice::Ended(1, MOMENT);
+        let (mut lines, mut code) = (String::new(), 0);
+        for word in &words {
+            let path = call.path(word);
+            if let Err(error) = on.stat(&path) {
+                io.complain(format!("df: {word}: {error}"));
+                code = 1;
+                continue;
+            }
+            let (id, _, mount) = on.resolve(&path);
+            let disk = &on.state.disks[id.0];
+            let (used, free) = (disk.used(), disk.free());
+            let percent = (used * 100).div_ceil((used + free).max(1));
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(lines, "{} {} {used} {free} {percent}% {mount}", device(on, id).0, disk.capacity);
         }
-        let (id, _, mount) = on.resolve(&path);
-        let disk = &on.state.disks[id.0];
-        let (used, free) = (disk.used(), disk.free());
-        let percent = (used * 100).div_ceil((used + free).max(1));
-        io.say("Filesystem         1-blocks        Used   Available Capacity Mounted on\n");
-        io.say(format!("{} {} {used} {free} {percent}% {mount}\n", device(on, id).0, disk.capacity));
-        Slice::Ended(0, MOMENT)
+        if !lines.is_empty() {
+            io.say("Filesystem         1-blocks        Used   Available Capacity Mounted on\n");
+            io.say(lines);
+        }
+        Slice::Ended(code, MOMENT)
     })
 }
 

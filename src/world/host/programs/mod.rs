@@ -111,6 +111,7 @@ fn look_up(on: &Machine<'_>, call: Call) -> Option<Box<dyn Process>> {
         "sha256sum" => sums::sha256sum(call),
         "env" => wrap::env(on, &call),
         "sudo" => wrap::sudo(on, &call),
+        "timeout" => wrap::timeout(on, &call),
         "xargs" => wrap::xargs(call),
         "zstd" | "gzip" | "pigz" => pack::pack(&call),
         "rsync" => rsync::rsync(on, &call),
@@ -120,6 +121,7 @@ fn look_up(on: &Machine<'_>, call: Call) -> Option<Box<dyn Process>> {
         "false" => once(|_, _| Slice::ended(1)),
         "echo" => small::echo(call),
         "sleep" => small::sleep(&call),
+        "socat" => small::socat(&call),
         "id" => small::id(&call),
         "date" => small::date(&call),
         _ => return None,
@@ -127,7 +129,7 @@ fn look_up(on: &Machine<'_>, call: Call) -> Option<Box<dyn Process>> {
 }
 
 /// The names of everything that [`look_up`] knows.
-const KNOWN: [&str; 32] = [
+const KNOWN: [&str; 34] = [
     "[",
     "awk",
     "cat",
@@ -149,6 +151,7 @@ const KNOWN: [&str; 32] = [
     "sed",
     "sha256sum",
     "sleep",
+    "socat",
     "sort",
     "stat",
     "sudo",
@@ -156,6 +159,7 @@ const KNOWN: [&str; 32] = [
     "tail",
     "tee",
     "test",
+    "timeout",
     "touch",
     "true",
     "xargs",

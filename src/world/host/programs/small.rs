@@ -1,8 +1,9 @@
-//! The smallest programs: `echo`, `sleep`, `id`, `date`.
+//! The smallest programs: `echo`, `sleep`, `id`, `date`, and `socat` as far as it talks to the load balancer.
 
 use std::time::Duration;
 
-use super::{Broken, Call, MOMENT, once, unknown};
+use super::{Broken, Call, MOMENT, gathered, once, unknown};
+use crate::world::balancer;
 use crate::world::host::{Io, Machine, Process, Slice};
 
 /// The number of the user that programs run as: not root, as the estate restarts the application through `sudo`.
@@ -37,6 +38,30 @@ impl Process for Sleep {
         self.0 -= now;
         if self.0.is_zero() { Slice::Ended(0, now) } else { Slice::Busy(now) }
     }
+}
+
+/// Where the load balancer takes commands: the same one, from every host.
+const SOCKET: &str = "/run/haproxy/admin.sock";
+
+/// `socat - UNIX-CONNECT:<socket>`: what it reads goes there, what comes back is printed.
+pub(super) fn socat(call: &Call) -> Box<dyn Process> {
+    let path = match call.words()[..] {
+        ["-" | "stdio" | "STDIO", there] => there.strip_prefix("UNIX-CONNECT:").map(str::to_owned),
+        _ => None,
+    };
+    let Some(path) = path else { return unknown(call, &call.words.join(" ")) };
+    gathered(move |on, io| {
+        if path != SOCKET || on.state.balancer.is_none() {
+            io.complain(format!(
+                "socat[1] E connect(, AF=1 \"{path}\", {}): No such file or directory",
+                path.len() + 3
+            ));
+            return Slice::ended(1);
+        }
+        let line = String::from_utf8_lossy(&std::mem::take(io.input)).into_owned();
+        io.say(balancer::command(on.state, line.lines().next().unwrap_or_default()));
+        Slice::Ended(0, MOMENT)
+    })
 }
 
 pub(super) fn id(call: &Call) -> Box<dyn Process> {

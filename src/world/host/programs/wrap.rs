@@ -30,6 +30,21 @@ pub(super) fn env(on: &Machine<'_>, call: &Call) -> Box<dyn Process> {
     look_up(on, inner).unwrap_or_else(|| Broken::boxed(format!("env: '{program}': {}", DiskError::Missing), 127))
 }
 
+/// Runs the rest, which takes no time that matters here: only a share that does not answer holds it up, and that is
+/// known where the pipeline is started.
+pub(super) fn timeout(on: &Machine<'_>, call: &Call) -> Box<dyn Process> {
+    let [signal, kill, seconds, rest @ ..] = call.words.as_slice() else {
+        return Broken::boxed("timeout: missing operand", 125);
+    };
+    if signal != "-s" || kill != "KILL" || seconds.parse::<u64>().is_err() {
+        return Broken::boxed(format!("timeout: unrecognized option '{signal}'"), 125);
+    }
+    let Some(inner) = call.inner(rest) else { return Broken::boxed("timeout: missing operand", 125) };
+    let program = inner.program.clone();
+    let missing = || Broken::boxed(format!("timeout: failed to run command '{program}': {}", DiskError::Missing), 127);
+    look_up(on, inner).unwrap_or_else(missing)
+}
+
 /// Raises the rights, which nothing asks for here, and runs the rest.
 pub(super) fn sudo(on: &Machine<'_>, call: &Call) -> Box<dyn Process> {
     match call.words.split_first() {

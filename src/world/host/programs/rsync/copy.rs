@@ -239,9 +239,10 @@ impl Rsync {
         self.change(
             on,
             |to, path| {
+                let now = to.machine.now();
                 let (disk, rest) = to.machine.disk_mut(temporary);
-                disk.set_mode(&rest, item.mode)?;
-                disk.set_modified(&rest, item.modified)?;
+                disk.set_mode(&rest, item.mode, now)?;
+                disk.set_modified(&rest, item.modified, now)?;
                 if delayed {
                     return to.hold(temporary, &holding);
                 }
@@ -340,9 +341,10 @@ impl Rsync {
             let set = self.change(
                 on,
                 |to, path| {
+                    let now = to.machine.now();
                     let (disk, rest) = to.machine.disk_mut(path);
-                    disk.set_mode(&rest, item.mode)?;
-                    if dated { disk.set_modified(&rest, item.modified) } else { Ok(()) }
+                    disk.set_mode(&rest, item.mode, now)?;
+                    if dated { disk.set_modified(&rest, item.modified, now) } else { Ok(()) }
                 },
                 &item.path,
             );

@@ -159,7 +159,7 @@ impl Rsync {
                         let now = to.machine.now();
                         let (disk, rest) = to.machine.disk_mut(path);
                         disk.make_link(&rest, target, now)?;
-                        disk.set_modified(&rest, modified)
+                        disk.set_modified(&rest, modified, now)
                     },
                     &item.path,
                 )
@@ -196,9 +196,10 @@ impl Rsync {
             return self.change(
                 on,
                 |to, path| {
+                    let now = to.machine.now();
                     let (disk, rest) = to.machine.disk_mut(path);
-                    disk.set_mode(&rest, mode)?;
-                    disk.set_modified(&rest, modified)
+                    disk.set_mode(&rest, mode, now)?;
+                    disk.set_modified(&rest, modified, now)
                 },
                 &item.path,
             );
@@ -216,9 +217,10 @@ impl Rsync {
                     // All must match for a link; else it is copied from there, and nothing is said.
                     let content = to.machine.read(&from)?;
                     to.machine.write(path, content, mode)?;
+                    let now = to.machine.now();
                     let (disk, rest) = to.machine.disk_mut(path);
-                    disk.set_mode(&rest, mode)?;
-                    disk.set_modified(&rest, modified)
+                    disk.set_mode(&rest, mode, now)?;
+                    disk.set_modified(&rest, modified, now)
                 },
                 &item.path,
             );

@@ -1,0 +1,161 @@
+//! `config.toml`: what a user prefers for the screen and its keys. No part of it changes what a run does.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{App, CliError, load, theme};
+use crate::document::{Node, Parsed, ShapeRules, check_shape, has_errors, parse_toml, tidy};
+use crate::model::{Diagnostic, SourceText, ThemeName, did_you_mean};
+
+/// What a user prefers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How the screen looks and behaves.
+    #[serde(default)]
+    pub screen: ScreenConfig,
+    /// Keys by the action that they are for, for example `quit = ["q", "f10"]`. They replace the action's own keys.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// How the screen looks and behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct ScreenConfig {
+    /// The theme. `changeover theme list` lists them.
+    pub theme: ThemeName,
+    /// True for letters and signs of ASCII only.
+    pub ascii: bool,
+    /// True when the mouse chooses and scrolls; then the terminal itself selects text only with a key held down.
+    pub mouse: bool,
+    /// True when nothing moves that need not.
+    pub reduced_motion: bool,
+    /// True when the terminal rings while a run needs a person.
+    pub bell: bool,
+    /// True when the desktop is told while a run needs a person.
+    pub notify: bool,
+    /// The time zone of the clock and of all times: a name such as `Europe/Berlin`.
+    pub time_zone: String,
+}
+
+impl Default for ScreenConfig {
+    fn default() -> Self {
+        Self {
+            theme: ThemeName::standard(),
+            ascii: false,
+            mouse: false,
+            reduced_motion: false,
+            bell: true,
+            notify: true,
+            time_zone: "UTC".to_owned(),
+        }
+    }
+}
+
+/// The name of the file in the user's folder of configuration.
+const FILE: &str = "config.toml";
+
+/// Reads a configuration and finds everything that is wrong with it. `themes` are the names of those that there are.
+/// What actions and keys there are is known to the screen, and checked there.
+#[must_use]
+pub fn examine(source: &SourceText, themes: &[&str]) -> Parsed<Config> {
+    let root = match parse_toml(source) {
+        Ok(root) => root,
+        Err(problems) => return Parsed { source: source.clone(), root: Node::empty(), value: None, problems },
+    };
+    let schema = Value::from(schemars::schema_for!(Config));
+    let shape = check_shape(&source.name, &root, "", &(0..0), &schema, ShapeRules::default());
+    let mut problems = shape.problems;
+    let value = match serde_json::from_value::<Config>(root.to_json(&shape.wrong)) {
+        Ok(config) => {
+            problems.extend(check_rules(&source.name, &root, &config.screen, themes));
+            Some(config)
+        }
+        Err(error) => {
+            if !has_errors(&problems) {
+                problems.push(Diagnostic::error(&source.name, "", error.to_string()));
+            }
+            None
+        }
+    };
+    tidy(&mut problems);
+    Parsed { source: source.clone(), root, value, problems }
+}
+
+/// Names that lead nowhere.
+fn check_rules(file: &str, root: &Node, screen: &ScreenConfig, themes: &[&str]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let place = |key: &str| root.get("screen").and_then(|screen| screen.get(key)).map(|node| node.span.clone());
+    let mean = |near: Option<&str>| near.map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
+    let theme = screen.theme.as_str();
+    if !themes.contains(&theme) {
+        let near = mean(did_you_mean(theme, themes.iter().copied()));
+        found.push(
+            Diagnostic::error(file, "screen.theme", format!("there is no theme `{theme}`"))
+                .at(place("theme"))
+                .hint(format!("{near}there are {}", themes.join(", "))),
+        );
+    }
+    let zone = screen.time_zone.as_str();
+    if jiff::tz::TimeZone::get(zone).is_err() {
+        let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let near = mean(did_you_mean(zone, known.iter().map(String::as_str)));
+        found.push(
+            Diagnostic::error(
+                file,
+                "screen.time_zone",
+                format!("this machine knows no time zone `{}`", zone.escape_debug()),
+            )
+            .at(place("time_zone"))
+            .hint(format!("{near}write \"UTC\", or continent and city: \"Europe/Berlin\"")),
+        );
+    }
+    found
+}
+
+/// The user's configuration, with the warnings to show; what holds without one when there is no file.
+///
+/// # Errors
+/// With every problem rendered, when there is a file that cannot be used.
+pub fn load(app: &App) -> Result<(Config, Vec<Diagnostic>), CliError> {
+    let Some(path) = app.places.config.as_ref().map(|folder| folder.join(FILE)).filter(|path| path.exists()) else {
+        return Ok((Config::default(), Vec::new()));
+    };
+    // It names no commands: who else can write to it does not matter.
+    let (source, _) = load::read_text(app, &path)?;
+    let themes = theme::themes(app)?;
+    load::usable(app, examine(&source, &themes.names()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Parsed<Config> {
+        examine(&SourceText { name: FILE.to_owned(), text: text.to_owned() }, &["dark", "light"])
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        assert_eq!(read("").into_result(), Ok((Config::default(), Vec::new())));
+        let (config, _) = read("[screen]\ntheme = \"light\"\nbell = false\n[keys]\nquit = [\"q\", \"ctrl-c\"]\n")
+            .into_result()
+            .expect("valid");
+        let ScreenConfig { theme, bell, notify, time_zone, .. } = config.screen;
+        assert_eq!((theme.as_str(), bell, notify, time_zone.as_str()), ("light", false, true, "UTC"));
+        assert_eq!(config.keys["quit"], ["q", "ctrl-c"]);
+    }
+
+    #[test]
+    fn names_that_lead_nowhere_are_errors() {
+        let parsed = read("[screen]\ntheme = \"drak\"\ntime_zone = \"Moon/Crater\"\n");
+        let paths: Vec<&str> = parsed.problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["screen.theme", "screen.time_zone"]);
+        assert!(parsed.is_broken() && parsed.problems[0].hint.as_ref().is_some_and(|hint| hint.contains("\"dark\"?")));
+    }
+}

@@ -1,0 +1,313 @@
+//! The log as it is steered: by keys that go through `update`, and answers as the reader of files gives them.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::console::facts::EstateFacts;
+use crate::console::keys::Keymap;
+use crate::console::run_view::Row;
+use crate::console::{Badge, Effect, Key, KeyCode, Msg, Settings, State, update};
+use crate::model::{Failure, FailureKind, Outcome, Span};
+use crate::run::sample::{self, Story};
+use crate::style::Theme;
+
+fn source(attempt: u32) -> LogSource {
+    LogSource { run: sample::run_id(), unit: sample::unit("copy/data@bcp"), attempt }
+}
+
+/// An answer for the last lines of a file of so many, or for those from a line on.
+fn answer(view: &LogView, total: u64, counted: bool) -> Lines {
+    let first = if view.follow { total.saturating_sub(u64::from(view.height)) } else { view.top };
+    Lines { source: Some(source(1)), first, total, counted, bytes: total, ..Lines::default() }
+}
+
+/// A pane of ten lines that shows the end of a file of a hundred.
+fn at_end() -> LogView {
+    let mut view = LogView { mode: LogMode::Output, ..LogView::default() };
+    assert_eq!(view.look_at(Some(source(1))).map(|request| request.from), Some(None));
+    let lines = answer(&view, 100, true);
+    assert_eq!(view.receive(lines), Received::Shown);
+    assert_eq!((view.top, view.follow, view.unseen), (90, true, 0));
+    view
+}
+
+fn asked_from(view: &LogView) -> Option<u64> {
+    view.request(source(1)).from
+}
+
+#[test]
+fn going_up_lets_the_end_go_and_says_how_many_lines_came() {
+    let mut view = at_end();
+    view.scroll(-1);
+    assert_eq!((view.follow, asked_from(&view)), (false, Some(89)));
+    for (total, unseen) in [(100, 0), (103, 3), (103, 3), (110, 10)] {
+        let lines = answer(&view, total, true);
+        view.receive(lines);
+        assert_eq!((view.unseen, view.top), (unseen, 89), "{total} lines");
+    }
+    view.scroll(5);
+    assert_eq!((view.follow, view.top), (false, 94));
+    view.scroll(6);
+    assert_eq!((view.follow, view.top, view.unseen, asked_from(&view)), (true, 100, 0, None));
+}
+
+#[test]
+fn an_answer_that_comes_late_moves_nothing() {
+    let mut view = at_end();
+    view.scroll(-10);
+    let late = answer(&view, 100, true);
+    view.scroll(-10);
+    assert_eq!(view.receive(late), Received::Shown);
+    assert_eq!(view.top, 70);
+    let other = Lines { source: Some(source(7)), total: 5, counted: true, ..Lines::default() };
+    assert_eq!(view.receive(other), Received::Late);
+    assert_eq!(view.total(), 100);
+}
+
+#[test]
+fn the_ends_are_reached_and_never_passed() {
+    let mut view = at_end();
+    view.scroll(i64::MIN / 2);
+    assert_eq!((view.top, view.follow), (0, false));
+    view.scroll(i64::MAX / 2);
+    assert_eq!((view.top, view.follow), (90, true));
+    // A file that became shorter.
+    view.scroll(-5);
+    let lines = answer(&view, 20, true);
+    view.receive(lines);
+    assert_eq!(view.top, 19);
+}
+
+#[test]
+fn going_up_from_an_end_that_is_not_counted_waits_for_the_count() {
+    let mut view = LogView { mode: LogMode::Output, ..LogView::default() };
+    view.look_at(Some(source(1)));
+    let lines = answer(&view, 50, false);
+    view.receive(lines);
+    view.scroll(-3);
+    view.scroll(-4);
+    assert_eq!((view.follow, asked_from(&view)), (false, None));
+    let lines = answer(&view, 60, false);
+    assert_eq!((view.receive(lines), view.unseen), (Received::Shown, 0));
+    let lines = answer(&view, 1000, true);
+    assert_eq!(view.receive(lines), Received::AskAgain);
+    assert_eq!((view.unseen, asked_from(&view)), (0, Some(983)));
+}
+
+#[test]
+fn to_the_beginning_and_back_to_the_end_no_counting_is_needed() {
+    let mut view = LogView { mode: LogMode::Output, ..LogView::default() };
+    view.look_at(Some(source(1)));
+    let lines = answer(&view, 50, false);
+    view.receive(lines);
+    view.scroll(i64::MIN / 2);
+    assert_eq!((view.follow, asked_from(&view)), (false, Some(0)));
+    // The last line that was counted is not the last line.
+    view.scroll(i64::MAX / 2);
+    assert_eq!((view.follow, asked_from(&view)), (false, Some(40)));
+    view.follow = true;
+    view.scroll(-2);
+    view.scroll(2);
+    assert_eq!((view.follow, asked_from(&view)), (true, None));
+}
+
+#[test]
+fn what_is_found_is_shown_and_the_next_search_goes_on_from_there() {
+    for (back, hit, received) in [
+        (false, 95, Received::Shown),
+        (false, 3, Received::OnceAround),
+        (true, 3, Received::Shown),
+        (true, 99, Received::OnceAround),
+    ] {
+        let mut view = at_end();
+        let request = view.look_for(source(1), Some("x".to_owned()), back).expect("a request");
+        let find = request.find.expect("a search");
+        assert_eq!((find.from, find.back), (90, back));
+        let lines = Lines { first: hit, found: Some(true), ..answer(&view, 100, true) };
+        assert_eq!(view.receive(lines), received);
+        assert_eq!((view.top, view.follow), (hit, false));
+        assert_eq!(
+            view.look_for(source(1), None, back).and_then(|request| request.find).map(|find| find.from),
+            Some(hit)
+        );
+    }
+    let mut view = at_end();
+    view.look_for(source(1), Some("x".to_owned()), false);
+    let lines = Lines { found: Some(false), ..answer(&view, 100, true) };
+    assert_eq!(view.receive(lines), Received::NotFound);
+    assert_eq!((view.top, view.follow), (90, true));
+    // Down from a hit on the last page never goes up.
+    view.top = 95;
+    view.scroll(1);
+    assert_eq!((view.top, view.follow), (95, true));
+}
+
+#[test]
+fn another_file_is_looked_at_from_its_end() {
+    let mut view = at_end();
+    view.scroll(-50);
+    view.look_at(Some(source(1)));
+    assert_eq!((view.top, view.follow), (40, false), "the same file stays where it is");
+    view.look_at(Some(source(2)));
+    assert_eq!((view.top, view.follow, view.unseen, view.lines.clone()), (0, true, 0, Lines::default()));
+}
+
+// ── through `update` ────────────────────────────────────────────────────────────────────────────────────────────────
+
+const BEGUN: [&str; 2] = ["restore/restart@bcp:app1", "restore/restart@bcp:app2"];
+
+/// A screen with a live run whose restart on two hosts has begun, and the log in focus.
+fn screen() -> State {
+    let now = "2026-03-01T03:15:02Z".parse().expect("a time");
+    let estate = EstateFacts { name: SafeText::line("shop"), sites: Vec::new(), rpo: None };
+    let settings = Settings {
+        theme: Theme::default(),
+        ascii: false,
+        reduced_motion: true,
+        bell: true,
+        notify: true,
+        zone: jiff::tz::TimeZone::UTC,
+        mouse: false,
+        privacy: false,
+        keys: Keymap::default(),
+    };
+    let mut state = State::new(estate, Badge::Live, sample::operator(), settings, now);
+    state.size = (120, 40);
+    let mut story = Story::begun().stage("restore");
+    for unit in BEGUN {
+        story = story.start(unit);
+    }
+    for number in 0..30 {
+        story = story.say(BEGUN[number % 2], if number == 7 { "the Needle" } else { "hay" });
+    }
+    let events = story.events.into_iter().map(Arc::new).collect();
+    update(&mut state, Msg::Opened { run: sample::run_id(), events, live: true });
+    state.dialog = None;
+    let run = state.run.as_mut().expect("a run");
+    let restart = |row: &Row| matches!(row, Row::Step(step) if step.to_string() == "restore/restart");
+    run.selected = run.rows().iter().position(restart).expect("the line of the restart");
+    run.keeps_up = false;
+    press(&mut state, &[KeyCode::Char('4')]);
+    state
+}
+
+fn press(state: &mut State, keys: &[KeyCode]) -> Vec<Effect> {
+    let press = |code: &KeyCode| update(state, Msg::Key(Key { code: *code, ctrl: false, shift: false }));
+    keys.iter().flat_map(press).collect()
+}
+
+/// The files that were asked for, and from where.
+fn asked(effects: &[Effect]) -> Vec<(String, u32, Option<u64>)> {
+    let of = |effect: &Effect| match effect {
+        Effect::Lines(request) => Some((request.source.unit.to_string(), request.source.attempt, request.from)),
+        _ => None,
+    };
+    effects.iter().filter_map(of).collect()
+}
+
+fn asked_last(effects: &[Effect]) -> String {
+    asked(effects).pop().expect("lines were asked for").0
+}
+
+#[test]
+fn the_output_of_each_host_of_a_step_can_be_chosen() {
+    let mut state = screen();
+    assert_eq!(asked_last(&press(&mut state, &[KeyCode::Char('o')])), BEGUN[0]);
+    let next = [KeyCode::Char('H')];
+    assert_eq!(asked_last(&press(&mut state, &next)), BEGUN[0]);
+    assert_eq!(asked_last(&press(&mut state, &next)), BEGUN[1]);
+    assert_eq!(asked_last(&press(&mut state, &next)), BEGUN[0]);
+    assert_eq!(state.log.host, None);
+    // Where the line of one host is selected, the choice goes to the line of the other.
+    let run = state.run.as_mut().expect("a run");
+    run.selected += 1;
+    press(&mut state, &next);
+    let effects = press(&mut state, &next);
+    assert_eq!(asked_last(&effects), BEGUN[1]);
+    let run = state.run.as_ref().expect("a run");
+    assert_eq!(run.rows().get(run.selected), Some(&Row::Unit(sample::unit(BEGUN[1]))));
+}
+
+#[test]
+fn what_is_said_can_be_filtered_by_host_and_an_unknown_host_changes_nothing() {
+    let mut state = screen();
+    let all = state.log.total();
+    press(&mut state, &[KeyCode::Char('H')]);
+    assert_eq!(state.log.host.as_ref().map(HostName::as_str), Some("app1"));
+    let one = state.log.total();
+    assert_eq!(one, 16, "it begins and says fifteen things, of {all}");
+    for code in ":host nowhere".chars().map(KeyCode::Char) {
+        press(&mut state, &[code]);
+    }
+    state.now = state.now.checked_add(jiff::SignedDuration::from_secs(1)).expect("a later time");
+    press(&mut state, &[KeyCode::Enter]);
+    assert_eq!((state.log.host.as_ref().map(HostName::as_str), state.log.total()), (Some("app1"), one));
+    let notice = state.notice.as_ref().expect("a notice");
+    assert!(notice.text.as_str().ends_with("runs on: app1, app2"), "{}", notice.text);
+}
+
+#[test]
+fn another_attempt_is_another_file_and_is_asked_for_at_once() {
+    let mut state = screen();
+    press(&mut state, &[KeyCode::Char('o')]);
+    let run = state.run.as_ref().expect("a run");
+    let (last, unit) = (run.seen().last().expect("an event"), sample::unit(BEGUN[0]));
+    let event = |seq, kind| Arc::new(crate::run::Event { seq, at: last.at, elapsed_ms: last.elapsed_ms, kind });
+    let failure = Failure::new(FailureKind::Unreachable, "ssh app1", "no answer");
+    let ended = EventKind::UnitEnded {
+        unit: unit.clone(),
+        attempt: 1,
+        outcome: Outcome::Failed { failure },
+        captures: serde_json::Map::new(),
+        retry_after: Some(Span(std::time::Duration::from_secs(1))),
+    };
+    let begun = EventKind::UnitStarted { unit, attempt: 2, params: serde_json::Map::new() };
+    let (ended, begun) = (event(last.seq + 1, ended), event(last.seq + 2, begun));
+    assert_eq!(asked(&update(&mut state, Msg::Event(sample::run_id(), ended))), []);
+    let effects = update(&mut state, Msg::Event(sample::run_id(), begun));
+    assert_eq!(asked(&effects), [(BEGUN[0].to_owned(), 2, None)]);
+    let now = state.now;
+    assert_eq!(asked(&update(&mut state, Msg::Tick(now))), []);
+}
+
+#[test]
+fn searching_what_was_said_goes_once_around_both_ways() {
+    let mut state = screen();
+    for code in "/needle".chars().map(KeyCode::Char).chain([KeyCode::Enter]) {
+        press(&mut state, &[code]);
+    }
+    let hit = state.log.top;
+    assert!(!state.log.follow && hit > 0, "{hit}");
+    for key in ['n', 'N'] {
+        state.notice = None;
+        press(&mut state, &[KeyCode::Char(key)]);
+        assert_eq!(state.log.top, hit, "{key}");
+        let notice = state.notice.as_ref().expect("a notice").text.clone();
+        assert!(notice.as_str().contains("once around"), "{notice}");
+    }
+    press(&mut state, &[KeyCode::Char('e')]);
+    assert_eq!(state.notice.as_ref().map(|notice| notice.text.as_str()), Some("nothing found"));
+}
+
+#[test]
+fn very_long_lines_are_wrapped_in_no_time() {
+    let mut state = screen();
+    press(&mut state, &[KeyCode::Char('o'), KeyCode::Char('w')]);
+    let source = state.log.asked().cloned();
+    let long = SafeText::line_start(&[b'x'; SafeText::LONGEST], 90_000);
+    for lines in [vec![long.clone(); 60], vec![SafeText::block(&"word ".repeat(3_000)); 60]] {
+        update(
+            &mut state,
+            Msg::Lines(Box::new(Lines { source: source.clone(), total: 60, counted: true, lines, ..Lines::default() })),
+        );
+        for follow in [true, false] {
+            state.log.follow = follow;
+            let area = ratatui::layout::Rect { x: 0, y: 0, width: 200, height: 50 };
+            let began = std::time::Instant::now();
+            let mut cells = ratatui::buffer::Buffer::empty(area);
+            crate::console::view::draw(&state, area, &mut cells);
+            // Sixty lines wrapped one after the other, each in the square of its length, took seconds.
+            assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Text pictures of everything that can be over the panes, and of the last line.
+
+use super::made::*;
+use super::picture::text;
+use crate::console::action::Action;
+use crate::console::{Msg, Pane, State, update};
+use crate::model::SafeText;
+use crate::run::PromptKind;
+use crate::run::sample;
+
+fn at(name: &str, state: &State, sizes: &[(u16, u16)]) {
+    for (width, height) in sizes {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), text(state, (*width, *height)));
+    }
+}
+
+const BOTH: [(u16, u16); 2] = [(80, 24), (120, 40)];
+const LEAST: [(u16, u16); 2] = [(60, 15), (80, 24)];
+
+#[test]
+fn texts_to_read() {
+    let mut state = with_run(running(), true);
+    press(&mut state, "?");
+    at("help", &state, &[(60, 15), (80, 24), (120, 40)]);
+    press(&mut state, "esc k k k w");
+    at("why", &state, &[(80, 24)]);
+    let mut back = full();
+    update(
+        &mut back,
+        Msg::Opened { run: sample::run_id(), events: events(asks(restored(), PromptKind::Confirm, None)), live: true },
+    );
+    at("card", &back, &LEAST);
+}
+
+#[test]
+fn the_way_to_a_start() {
+    let mut form = full();
+    form.go(Pane::Runbooks);
+    press(&mut form, "G s tab");
+    typed(&mut form, "x", 100);
+    press(&mut form, "enter");
+    at("form", &form, &LEAST);
+    let mut planning = full();
+    planning.go(Pane::Runbooks);
+    press(&mut planning, "s");
+    at("planning", &planning, &[(80, 24)]);
+    let mut easy = start_dialog("replicate");
+    press(&mut easy, "enter");
+    at("start_1", &easy, &LEAST);
+    let mut hard = start_dialog("restore");
+    typed(&mut hard, "restore bcp", 100);
+    trouble(&mut hard);
+    at("start_2", &hard, &[(60, 15), (80, 24), (120, 40)]);
+}
+
+#[test]
+fn answers() {
+    for (name, story, phrase) in [
+        ("answer_confirm", restored(), Some("restart bcp 7f3a")),
+        (
+            "answer_failed",
+            restored().start(ONE).end(
+                500,
+                ONE,
+                crate::model::Outcome::Failed { failure: refused() },
+                serde_json::json!({}),
+            ),
+            None,
+        ),
+    ] {
+        let kind = if phrase.is_some() { PromptKind::Confirm } else { PromptKind::Failed };
+        let mut state = with_run(asks(story, kind, phrase), true);
+        press(&mut state, "a enter");
+        at(name, &state, &LEAST);
+    }
+    let again = crate::run::EventKind::SessionStarted { session: 2, pid: 4300, by: sample::operator() };
+    let mut state = with_run(asks(restored().start(ONE).then(9000, again), PromptKind::Interrupted, None), true);
+    press(&mut state, "a");
+    typed(&mut state, "done", 100);
+    press(&mut state, "enter");
+    at("answer_interrupted", &state, &LEAST);
+}
+
+#[test]
+fn questions_about_a_run() {
+    for (name, keys, story, live) in [
+        ("cancel", "x", running(), true),
+        ("pause", "p", running(), true),
+        ("continue", "c enter", running().then(1, crate::run::EventKind::Paused { by: sample::operator() }), true),
+        ("resume", "R n", failed(), false),
+    ] {
+        let mut state = with_run(story, live);
+        press(&mut state, keys);
+        at(name, &state, &[(80, 24)]);
+    }
+}
+
+#[test]
+fn palette_search_and_notices() {
+    let mut state = full();
+    press(&mut state, ":");
+    at("palette", &state, &LEAST);
+    typed(&mut state, "ho", 100);
+    at("palette_narrowed", &state, &BOTH[..1]);
+    let mut search = full();
+    search.go(Pane::Runs);
+    press(&mut search, "/");
+    typed(&mut search, "!done", 100);
+    at("search", &search, &BOTH[..1]);
+    let mut told = full();
+    update(
+        &mut told,
+        Msg::Told { text: SafeText::line("the session of the run does not answer: it is asked again"), bad: true },
+    );
+    at("notice", &told, &BOTH[..1]);
+    let mut log = with_run(unknown(), false);
+    log.go(Pane::Log);
+    press(&mut log, "/");
+    typed(&mut log, "restart", 100);
+    press(&mut log, "enter w");
+    at("log_found", &log, &BOTH);
+}
+
+/// Everything that is in the table is in the help, with its key.
+#[test]
+fn the_help_has_every_action_of_the_pane() {
+    for pane in Pane::ALL {
+        let mut state = full();
+        state.go(pane);
+        press(&mut state, "?");
+        let shown = text(&state, (120, 100));
+        for entry in crate::console::action::ACTIONS.iter().filter(|entry| entry.action.is_in(pane)) {
+            assert!(shown.contains(entry.name) && shown.contains(entry.help), "{} in {pane:?}\n{shown}", entry.name);
+        }
+        assert!(shown.contains(&state.settings.keys.hint(Action::Back)));
+    }
+}
+
+/// What is typed is in sight on the smallest screen that shows a question, however much is to be said above it.
+#[test]
+fn the_field_and_the_phrase_are_always_in_sight() {
+    let mut state = start_dialog("restore");
+    let mut plan = plan(&state, "restore");
+    plan.losses = (0..40).map(|n| SafeText::line(&format!("index number {n} is replaced"))).collect();
+    plan.hosts = (0..60).map(|n| SafeText::line(&format!("bcp:app{n}"))).collect();
+    if let Some(crate::console::dialog::Dialog::Start(start)) = &mut state.dialog {
+        start.plan = plan;
+    }
+    typed(&mut state, "restore xyz", 100);
+    let phrase = phrase(&state);
+    for size in [(60, 15), (80, 24), (200, 60)] {
+        let shown = text(&state, size);
+        assert!(
+            shown.contains(&phrase) && shown.contains("> restore xyz") && shown.contains("[ Cancel: esc ]"),
+            "{shown}"
+        );
+    }
+    let mut asked = asks(restored(), PromptKind::Confirm, Some("restart bcp 7f3a"));
+    if let Some(crate::run::EventKind::PromptOpened { prompt }) = asked.events.last_mut().map(|event| &mut event.kind) {
+        prompt.message = SafeText::line(&"a very long question ".repeat(100));
+    }
+    let mut state = with_run(asked, true);
+    press(&mut state, "a r e");
+    let shown = text(&state, (60, 15));
+    assert!(shown.contains("restart bcp 7f3a") && shown.contains("> re") && shown.contains("[ Not now"), "{shown}");
+}

@@ -1,0 +1,81 @@
+//! The same pictures without colours, in ASCII, and which looks are where.
+
+use super::made::*;
+use super::picture::{looks, text};
+use crate::console::State;
+use crate::run::PromptKind;
+use crate::style::{Depth, Scope};
+
+fn stuck() -> State {
+    let mut state = with_run(unknown(), false);
+    trouble(&mut state);
+    state
+}
+
+#[test]
+fn the_usual_colours() {
+    insta::assert_snapshot!("looks_trouble", looks(&stuck(), (80, 24)));
+    let mut asking = with_run(asks(restored(), PromptKind::Confirm, Some("restart bcp 7f3a")), true);
+    press(&mut asking, "a");
+    insta::assert_snapshot!("looks_answer", looks(&asking, (80, 24)));
+    let mut start = start_dialog("restore");
+    trouble(&mut start);
+    insta::assert_snapshot!("looks_start", looks(&start, (80, 24)));
+}
+
+#[test]
+fn without_colours() {
+    let mut state = stuck();
+    state.settings.theme = state.settings.theme.at(Depth::Mono);
+    let shown = looks(&state, (80, 24));
+    assert!(!shown.contains("Indexed") && shown.lines().all(|line| line[3..].starts_with("-/- ")), "{shown}");
+    insta::assert_snapshot!("looks_mono", shown);
+    // The selected line is still another one than its neighbours.
+    assert!(shown.lines().any(|line| line.contains("reverse") && line.contains("Back up the source")), "{shown}");
+}
+
+#[test]
+fn only_ascii() {
+    let mut plain = stuck();
+    plain.settings.ascii = true;
+    for (name, state) in [("ascii_trouble", plain), ("ascii_detail", ascii_detail()), ("ascii_replay", ascii_replay())]
+    {
+        for size in [(40, 12), (60, 15), (80, 24), (200, 60)] {
+            let shown = text(&state, size);
+            assert!(shown.is_ascii(), "{name} {size:?}\n{shown}");
+        }
+        insta::assert_snapshot!(format!("{name}_80x24"), text(&state, (80, 24)));
+    }
+}
+
+fn ascii_detail() -> State {
+    let mut state = full();
+    state.settings.ascii = true;
+    press(&mut state, "j enter");
+    state
+}
+
+fn ascii_replay() -> State {
+    let mut state = with_run(done(), false);
+    state.settings.ascii = true;
+    press(&mut state, "v ] ] ] ]");
+    state
+}
+
+/// What goes wrong is told by a shape or a word, never by colour alone.
+#[test]
+fn nothing_is_said_by_colour_alone() {
+    let shown = text(&stuck(), (80, 24));
+    for word in ["DOWN", "UNKNOWN", "✗", "?", "STUCK"] {
+        assert!(shown.contains(word) || word == "DOWN", "{word}\n{shown}");
+    }
+    let mut late = full();
+    later(&mut late, 25_000);
+    assert!(text(&late, (80, 24)).contains("STALE 27s"), "{}", text(&late, (80, 24)));
+    assert!(text(&late, (80, 24)).contains("LATE: "));
+    // Every scope that means trouble has a look of its own in the standard theme, also without colours.
+    let theme = crate::style::Theme::default().at(Depth::Mono);
+    for scope in [Scope::Bad, Scope::Unknown, Scope::Selected, Scope::Danger, Scope::Badge] {
+        assert_ne!(theme.ink(scope), theme.ink(Scope::Plain), "{scope:?}");
+    }
+}

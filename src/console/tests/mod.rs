@@ -1,0 +1,13 @@
+//! The screen under test: what it shows, what it may never do, and what it does in spite of anything.
+
+mod chance;
+mod dialogs;
+mod guards;
+mod hostile;
+mod late;
+mod looks;
+mod made;
+mod monkey;
+mod picture;
+mod random;
+mod screens;

@@ -1,0 +1,58 @@
+//! Any state at any size: nothing panics, and what kind of world this is stays in the picture.
+
+use proptest::prelude::*;
+
+use super::chance::go_on;
+use super::made::*;
+use super::picture::{drawn, lines};
+use crate::console::{Badge, State};
+use crate::run::PromptKind;
+
+fn begin(which: u8) -> State {
+    match which {
+        0 => empty(),
+        1 => full(),
+        2 => with_run(running(), true),
+        3 => with_run(asks(restored(), PromptKind::Confirm, Some("restart bcp 7f3a")), true),
+        4 => with_run(unknown(), false),
+        _ => start_dialog("restore"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+    #[test]
+    fn never_panics_and_always_says_what_world_this_is(
+        seed in any::<u64>(),
+        which in 0_u8..6,
+        badge in 0_usize..4,
+        ascii in any::<bool>(),
+        sizes in prop::collection::vec((1_u16..=300, 1_u16..=100), 3),
+    ) {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let mut state = begin(which);
+        state.badge = [Badge::Live, Badge::Drill, Badge::Simulated, Badge::ReadOnly][badge];
+        state.settings.ascii = ascii;
+        for (width, height) in sizes.into_iter().chain([(20, 3), (60, 15), (1, 1)]) {
+            go_on(&mut chance, &mut state, 12, |_, _| {});
+            let shown = lines(&drawn(&state, (width, height)));
+            if width >= 20 && height >= 3 {
+                prop_assert!(shown[0].contains(state.badge.word()), "{width}x{height}\n{}", shown.join("\n"));
+            }
+        }
+    }
+}
+
+/// Below what can be shown, one line says so, and it is whole from 40 columns on.
+#[test]
+fn too_small_is_said_in_one_line() {
+    for badge in [Badge::Live, Badge::Drill, Badge::Simulated, Badge::ReadOnly] {
+        let mut state = start_dialog("restore");
+        state.badge = badge;
+        for size in [(40, 12), (59, 100), (300, 14)] {
+            let shown = lines(&drawn(&state, size));
+            assert!(shown[0].contains("needs 60x15; q leaves") && shown[0].starts_with(badge.word()), "{shown:?}");
+            assert!(shown[1..].iter().all(String::is_empty), "{shown:?}");
+        }
+    }
+}

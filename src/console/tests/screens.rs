@@ -1,0 +1,82 @@
+//! Text pictures of every pane and of the whole screen, at four sizes. They are read by a person when they change.
+
+use super::made::*;
+use super::picture::{SIZES, text};
+use crate::console::{Badge, Pane, State};
+use crate::run::PromptKind;
+
+/// One snapshot for each size that shows something of its own.
+fn at_sizes(name: &str, state: &State, sizes: &[(u16, u16)]) {
+    for (width, height) in sizes {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), text(state, (*width, *height)));
+    }
+}
+
+#[test]
+fn whole_screen() {
+    at_sizes("whole", &with_run(running(), true), &SIZES);
+    let mut first = empty();
+    first.health = health();
+    at_sizes("first_frame", &first, &SIZES[1..2]);
+    let mut state = with_run(unknown(), false);
+    trouble(&mut state);
+    state.badge = Badge::Drill;
+    at_sizes("whole_trouble", &state, &SIZES[1..3]);
+}
+
+#[test]
+fn every_pane_alone() {
+    for pane in Pane::ALL {
+        let mut state = with_run(running(), true);
+        state.go(pane);
+        state.zoom = true;
+        let name = pane.title().to_lowercase();
+        at_sizes(&name, &state, &SIZES[1..]);
+        at_sizes(&name, &state, &[(60, 15)]);
+    }
+}
+
+#[test]
+fn every_pane_before_anything_is_known() {
+    for pane in Pane::ALL {
+        let mut state = empty();
+        state.go(pane);
+        state.zoom = true;
+        at_sizes(&format!("{}_empty", pane.title().to_lowercase()), &state, &[(60, 15)]);
+    }
+}
+
+#[test]
+fn runs_in_every_condition() {
+    let asking = asks(restored(), PromptKind::Confirm, Some("restart bcp 7f3a"));
+    for (name, story, live) in [
+        ("run_asks", asking, true),
+        ("run_failed", failed(), false),
+        ("run_unknown", unknown(), false),
+        ("run_done", done(), false),
+        ("run_interrupted", running(), false),
+    ] {
+        at_sizes(name, &with_run(story, live), &SIZES[1..2]);
+    }
+    let mut again = with_run(done(), false);
+    press(&mut again, "v ] ] ] ]");
+    at_sizes("run_replay", &again, &SIZES[1..2]);
+}
+
+#[test]
+fn sites_in_every_condition() {
+    let mut state = full();
+    trouble(&mut state);
+    at_sizes("sites_trouble", &state, &SIZES[1..3]);
+    later(&mut state, 25_000);
+    at_sizes("sites_stale", &state, &SIZES[1..2]);
+    later(&mut state, 25_000);
+    at_sizes("sites_silent", &state, &SIZES[1..2]);
+    let mut never = full();
+    never.health = health();
+    at_sizes("sites_never", &never, &SIZES[1..2]);
+    let mut detail = full();
+    trouble(&mut detail);
+    press(&mut detail, "l enter");
+    at_sizes("sites_detail", &detail, &SIZES[1..3]);
+}

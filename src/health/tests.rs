@@ -1,0 +1,202 @@
+//! All probes of the demo's estate against the simulated world: everything up when nothing is broken, and with faults
+//! the verdicts that a person would give.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::estate::Estate;
+use crate::model::{Direction, HostName, SiteName};
+use crate::port::{Clock as _, Command, Pipeline, Place, Reach as _};
+use crate::systems::catalogue;
+use crate::world::{Fault, SimulatedWorld, Spec, Zone, sql};
+
+fn site(name: &str) -> SiteName {
+    SiteName::new(name).expect("a name")
+}
+
+fn host(name: &str) -> HostName {
+    HostName::new(name).expect("a name")
+}
+
+/// What is not up, and how much.
+type Expected = Vec<(String, Verdict)>;
+
+struct Play {
+    world: SimulatedWorld,
+    estate: Arc<Estate>,
+    plan: Vec<Planned>,
+    direction: Direction,
+}
+
+impl Play {
+    /// A world that has replicated five minutes ago.
+    async fn new(spec: &Spec) -> Self {
+        let estate = Arc::new(spec.estate().expect("an estate"));
+        let plan = plan(&estate, &catalogue());
+        let direction = Direction { source: site("prod"), target: site("bcp") };
+        let play = Self { world: SimulatedWorld::new(spec), estate, plan, direction };
+        for end in ["prod", "bcp"] {
+            let point = "/mnt/exchange/prod-to-bcp/points/p-20260301-015500-0001";
+            play.run(end, Command::new("mkdir").args(["-p", "-m", "2775", point])).await;
+            play.run(end, Command::new("touch").arg(format!("{point}/COMPLETE"))).await;
+        }
+        play
+    }
+
+    async fn run(&self, at: &str, command: Command) {
+        let place = Place::Host(site(at), host("app1"));
+        let done = self.world.exec(&place, &Pipeline::from(command), Duration::from_secs(10)).await;
+        assert!(done.expect("an answer").is_success());
+    }
+
+    /// Looks once at everything.
+    async fn look(&self) -> (HealthState, jiff::Timestamp) {
+        let around =
+            Around { reach: Arc::new(self.world.clone()), clock: self.world.clock(), estate: self.estate.clone() };
+        let mut state = unseen(&self.plan);
+        let began = tokio::time::Instant::now();
+        for look in round(&self.plan, &around, &self.direction).await {
+            state.apply(&look);
+        }
+        let longest = self.plan.iter().map(|planned| planned.deadline).max().expect("some");
+        assert!(began.elapsed() <= longest, "a round takes as long as the slowest: {:?}", began.elapsed());
+        (state, self.world.clock().now())
+    }
+
+    /// What is not up, as `site subject question`.
+    async fn troubles(&self) -> BTreeMap<String, Verdict> {
+        let (state, now) = self.look().await;
+        let named = |key: &ProbeKey| format!("{} {} {}", key.site, key.subject, key.question);
+        let probes = state.probes().iter().map(|(key, probe)| (named(key), probe.verdict(now)));
+        probes.filter(|(_, verdict)| *verdict != Verdict::Up).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_is_up_in_a_world_where_nothing_is_broken() {
+    let play = Play::new(&Spec::small(1)).await;
+    let (state, now) = play.look().await;
+    for (key, probe) in state.probes() {
+        assert_eq!(probe.verdict(now), Verdict::Up, "{key:?}: {:?}", probe.reasons(now));
+        let reading = probe.reading.as_ref().expect("a reading");
+        assert!(!reading.summary.is_empty() && !reading.source.is_empty(), "{key:?}: {reading:?}");
+        assert!(!reading.figures.is_empty() || key.question == "repository", "{key:?} measures nothing");
+    }
+    assert!(state.probes().len() >= 25, "{}", state.probes().len());
+    let said = pair(&state, &play.direction, now, &play.estate.objectives);
+    assert_eq!(said.as_str(), "bcp can take over: last complete point 5m ago");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_breaks_is_seen_where_it_is_and_nowhere_else() {
+    use Verdict::{Degraded, Down, Unknown};
+    let all = |name: &str, except: &[(&str, Verdict)], parts: &[&str]| -> Vec<(String, Verdict)> {
+        let mut found: Vec<_> = parts.iter().map(|part| (format!("{name} {part}"), Down)).collect();
+        found.extend(except.iter().map(|(part, verdict)| (format!("{name} {part}"), *verdict)));
+        found
+    };
+    // What is asked over the network itself is down when nothing answers; what is behind a host is not known then.
+    let dead = || {
+        all(
+            "bcp",
+            &[
+                ("app1 disk", Unknown),
+                ("assets folders", Unknown),
+                ("config folders", Unknown),
+                ("db server", Unknown),
+                ("db size", Unknown),
+                ("exchange mount", Unknown),
+                ("exchange points", Unknown),
+            ],
+            &["app nodes", "app1 ssh", "cache server", "search cluster", "search disk", "search repository"],
+        )
+    };
+    let (prod, bcp) = (|| site("prod"), || site("bcp"));
+    let only = |parts: &[(&str, Verdict)]| -> Expected {
+        parts.iter().map(|(part, verdict)| ((*part).to_owned(), *verdict)).collect()
+    };
+    let cases: Vec<(Vec<Fault>, Expected)> = vec![
+        (
+            vec![Fault::HostDown { site: prod(), host: host("app2") }],
+            only(&[
+                ("prod app nodes", Degraded),
+                ("prod app2 disk", Unknown),
+                ("prod app2 ssh", Down),
+                ("prod assets folders", Degraded),
+                ("prod config folders", Degraded),
+            ]),
+        ),
+        (vec![Fault::SiteDown { site: bcp() }], dead()),
+        (vec![Fault::Cut { from: Zone::Console, to: Zone::Site(bcp()) }], dead()),
+        (
+            vec![Fault::HostFreezes { site: bcp(), host: host("app1") }],
+            dead().into_iter().filter(|(part, _)| !part.contains("search") && !part.contains("cache")).collect(),
+        ),
+        (vec![Fault::ExchangeFull { site: bcp() }], only(&[("bcp exchange mount", Degraded)])),
+        (
+            vec![Fault::ShareStalls { site: bcp() }],
+            only(&[("bcp exchange mount", Down), ("bcp exchange points", Down)]),
+        ),
+        (
+            vec![Fault::DisksFull { site: bcp() }],
+            only(&[("bcp app1 disk", Degraded), ("bcp assets folders", Degraded), ("bcp config folders", Degraded)]),
+        ),
+        (
+            vec![Fault::SqlDown { site: prod() }],
+            only(&[("prod app nodes", Down), ("prod db server", Down), ("prod db size", Down)]),
+        ),
+        (vec![Fault::Sql { site: prod(), trouble: sql::Trouble::ReadOnly }], only(&[("prod db server", Down)])),
+        (
+            // At the standby it is as it should be.
+            vec![Fault::Sql { site: bcp(), trouble: sql::Trouble::ReadOnly }],
+            only(&[]),
+        ),
+        (vec![Fault::AppBreaks { site: prod(), host: host("app1") }], only(&[("prod app nodes", Degraded)])),
+        (
+            vec![Fault::ClockJumps { site: prod(), host: host("app1"), seconds: -120 }],
+            only(&[("prod app1 ssh", Degraded)]),
+        ),
+    ];
+    for (faults, expected) in cases {
+        let play = Play::new(&Spec::small(1)).await;
+        faults.iter().for_each(|fault| play.world.strike(fault));
+        let expected: BTreeMap<String, Verdict> = expected.into_iter().collect();
+        assert_eq!(play.troubles().await, expected, "{faults:?}");
+        play.world.strike(&Fault::Heal);
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert_eq!(play.troubles().await, BTreeMap::new(), "mended after {faults:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_lost_a_node_limps_and_one_that_lost_its_quorum_is_down() {
+    let play = Play::new(&Spec { nodes: [3, 1], ..Spec::small(1) }).await;
+    assert_eq!(play.troubles().await, BTreeMap::new());
+    play.world.strike(&Fault::NodeDown { site: site("prod"), node: 0 });
+    let one = play.troubles().await;
+    assert!(one.get("prod search cluster").is_some_and(|verdict| *verdict != Verdict::Unknown), "{one:?}");
+    play.world.strike(&Fault::NodeDown { site: site("prod"), node: 1 });
+    let two = play.troubles().await;
+    assert_eq!(two.get("prod search cluster"), Some(&Verdict::Down), "{two:?}");
+    let (state, now) = play.look().await;
+    let (_, probe) =
+        state.probes().iter().find(|(key, _)| key.question == "cluster" && key.site == site("prod")).expect("it");
+    assert!(probe.reasons(now)[0].as_str().contains("knows no elected master"), "{:?}", probe.reasons(now));
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_grow_old_and_the_pair_says_so() {
+    let play = Play::new(&Spec::small(1)).await;
+    tokio::time::sleep(Duration::from_mins(20)).await;
+    let (state, now) = play.look().await;
+    let (verdict, said) = takeover(&state, &play.direction, now, &play.estate.objectives);
+    assert_eq!(verdict, Verdict::Degraded);
+    assert!(said.as_str().contains("LATE, 15m is promised"), "{said}");
+    // Seen the other way round there is no point, and the database that was active may not be read-only.
+    let turned = Play { direction: play.direction.reversed(), ..play };
+    let (state, now) = turned.look().await;
+    let said = pair(&state, &turned.direction, now, &turned.estate.objectives);
+    assert_eq!(said.as_str(), "prod cannot take over: there is no complete restore point");
+}

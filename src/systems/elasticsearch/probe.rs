@@ -1,0 +1,155 @@
+//! The lights of a search cluster: its state as every node sees it, its snapshot repository, the disks of its nodes.
+//! They judge with what the checks judge with, so that a gate and a light never disagree.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::answers::{Count, Health, Running};
+use super::ask::Ask;
+use super::check::{self, Masters, judge_health, judge_masters};
+use super::client::Client;
+use super::repository::{self, Role, Wanted};
+use super::rules;
+use crate::model::{ByteSize, End, Failure, FailureKind};
+use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
+
+/// How long one node may take to say who its master is: one that hangs must not make the cluster look silent.
+const NODE: Duration = Duration::from_secs(3);
+
+/// The questions a search service is asked.
+pub(super) fn probes() -> Vec<ProbeEntry> {
+    vec![
+        ProbeEntry::new("cluster", Cluster).within(8),
+        ProbeEntry::new("repository", Repository).every(30).within(8),
+        ProbeEntry::new("disk", Disk).every(30).within(8),
+    ]
+}
+
+async fn client(cx: &StepContext) -> Result<Client, Failure> {
+    Client::new(cx, cx.service_name()?, cx.site()?).await
+}
+
+/// Status, master as every node sees it, nodes, shards, documents, running snapshots.
+#[derive(Debug)]
+struct Cluster;
+
+#[async_trait]
+impl Probe for Cluster {
+    async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
+        let client = client(cx).await?;
+        let tried = format!("ask the search cluster at {} how it is", client.site);
+        let nodes = client.settings.urls.len();
+        let masters = Masters::ask(&client, NODE, &tried).await?;
+        let Some((first, seen)) = masters.seen.first() else {
+            return Err(Failure::new(FailureKind::Unreachable, tried, masters.silent.join("\n")));
+        };
+        // A node that answers: the others may hang.
+        let awake: Vec<String> = masters.seen.iter().map(|(url, _)| url.clone()).collect();
+        let mut reading = Reading::up(first);
+        for silent in &masters.silent {
+            reading.find(Condition::Degraded, silent);
+        }
+        if let Err(split) = judge_masters(&seen.cluster_uuid, seen.master_node.as_deref(), &masters.seen) {
+            let heads = masters.seen.iter().any(|(_, node)| node.master_node.is_some());
+            let word = if heads { "split" } else { "no master" };
+            reading.find(Condition::Down, format!("{split}: the cluster is split or has lost its quorum"));
+            return Ok(reading.summed_up(format!("{word}, {} of {nodes} nodes answer", masters.seen.len())));
+        }
+        let client = client.only(awake);
+        let health = rules::health(&client, &Ask::health()).await?;
+        match judge_health(&health, cx.end == Some(End::Source)) {
+            Ok(None) => {}
+            Ok(Some(warning)) => reading.find(Condition::Degraded, warning),
+            Err(problem) => reading.find(Condition::Down, problem),
+        }
+        let running: Running = client.fetch(&Ask::running_snapshots(None), &tried).await?;
+        let mut words = vec![health.status.clone(), nodes_in_words(&health)];
+        // A count is a search: a cluster that is not well may refuse it.
+        let documents = documents(&client).await;
+        if let Some(documents) = documents {
+            words.push(format!("{documents} documents"));
+            reading = reading.figure(Figure::whole("documents", documents, Unit::Count));
+        }
+        for snapshot in &running.snapshots {
+            let (done, all, what) = snapshot.progress();
+            words.push(format!("snapshot {} runs ({done} of {all} {what})", snapshot.snapshot));
+        }
+        Ok(reading
+            .figure(Figure::whole("data nodes", u64::from(health.number_of_data_nodes), Unit::Count))
+            .figure(Figure::whole("unassigned shards", health.unassigned_shards, Unit::Count))
+            .figure(Figure::whole("running snapshots", running.snapshots.len() as u64, Unit::Count))
+            .summed_up(words.join(", "))
+            .answered(&format!("{health:#?}\n{running:#?}\n{:#?}", masters.seen)))
+    }
+}
+
+fn nodes_in_words(health: &Health) -> String {
+    match health.number_of_data_nodes {
+        1 => "1 data node".to_owned(),
+        number => format!("{number} data nodes"),
+    }
+}
+
+/// The documents of all indices that are copied; nothing when not all of their shards answer.
+async fn documents(client: &Client) -> Option<u64> {
+    // Those that begin with a dot belong to the server itself.
+    let names = format!("{},-.*", client.settings.indices);
+    let names = super::ask::encode(&names).replace("%2C", ",").replace("%2A", "*");
+    let count: Count = client.fetch(&Ask::count_of(&names), "count the documents").await.ok()?;
+    (count.shards.successful == count.shards.total).then_some(count.count)
+}
+
+/// Whether the repository of the direction is registered as this end must have it: one writer, and it is the source.
+#[derive(Debug)]
+struct Repository;
+
+#[async_trait]
+impl Probe for Repository {
+    async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
+        let client = client(cx).await?;
+        let (role, word) = match cx.end {
+            Some(End::Source) => (Role::Writer, "writer"),
+            _ => (Role::Reader, "read-only"),
+        };
+        let wanted = Wanted::new(cx, &client, cx.service_name()?, role)?;
+        let registered = repository::registered(&client).await?;
+        let mut reading = Reading::up(client.url());
+        let summary = match wanted.judge(&registered) {
+            Ok(_) if registered.contains_key(&wanted.name) => format!("{word}: {}", wanted.name),
+            Ok(_) => format!("not registered yet: {}", wanted.name),
+            Err(objection) => {
+                // Two clusters that write to one repository destroy it.
+                reading.find(Condition::Down, format!("{}; {}", objection.why, objection.what_to_do));
+                format!("not {word}: {}", wanted.name)
+            }
+        };
+        let names: Vec<String> = registered.iter().map(|(name, found)| format!("{name}: {found:?}")).collect();
+        Ok(reading.summed_up(summary).answered(&names.join("\n")))
+    }
+}
+
+/// The disks of the nodes against the watermarks of the cluster.
+#[derive(Debug)]
+struct Disk;
+
+#[async_trait]
+impl Probe for Disk {
+    async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
+        let client = client(cx).await?;
+        let disks = check::disks(&client).await?;
+        let mut reading = Reading::up(client.url());
+        for warning in &disks.warnings {
+            reading.find(Condition::Degraded, warning);
+        }
+        let Some((size, free)) = disks.fullest else {
+            return Ok(reading.summed_up("no node says anything of its disk"));
+        };
+        let used = Figure::share("used of the fullest node", size.saturating_sub(free), size);
+        let summary = format!("{:.0} % used at the fullest node, {} free in all", used.value, ByteSize(disks.free));
+        Ok(reading.figure(used).figure(Figure::whole("free", disks.free, Unit::Bytes)).summed_up(summary))
+    }
+}
+
+#[cfg(test)]
+mod tests;

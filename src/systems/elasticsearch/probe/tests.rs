@@ -1,0 +1,139 @@
+//! What makes a cluster's lights change, against scripted clusters.
+
+use serde_json::json;
+
+use super::super::fake::{LOCATION, REPOSITORY, changes, error, health, repository, usual};
+use super::*;
+use crate::model::SafeText;
+use crate::port::ReachErrorKind;
+use crate::port::fake::{Answer, FakeReach};
+use crate::systems::fake::Bench;
+
+/// Two nodes at prod, so that they can disagree.
+const TWO: &str = r#"
+[services.search]
+kind = "elasticsearch"
+prod.urls = ["http://prod:9200", "http://prod2:9200"]
+bcp.urls = ["http://bcp:9200"]
+"#;
+
+async fn look(probe: &dyn Probe, end: End, prepare: impl FnOnce(&FakeReach)) -> Result<Reading, Failure> {
+    let bench = Bench::new(TWO).end(Some(end)).service("search");
+    prepare(&bench.reach);
+    let second = json!({"cluster_uuid": "UUID-A", "master_node": "m1"});
+    bench.reach.always("GET http://prod2:9200/_cluster/state/master_node", Answer::json(200, second));
+    bench.reach.always("/*,-.*/_count", Answer::json(200, super::super::fake::count(5, 2)));
+    usual(&bench.reach);
+    let result = probe.look(&bench.cx).await;
+    assert_eq!(changes(&bench.reach), [""; 0], "a look changes nothing");
+    result
+}
+
+type Prepare = fn(&FakeReach);
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
+    let well: Prepare = |_| {};
+    let silent: Prepare = |reach| {
+        reach.always("GET http://prod2:9200", Answer::error(ReachErrorKind::Unreachable, "connection refused"));
+    };
+    let split: Prepare = |reach| {
+        let other = json!({"cluster_uuid": "UUID-A", "master_node": "m2"});
+        reach.always("GET http://prod2:9200/_cluster/state/master_node", Answer::json(200, other));
+    };
+    let headless: Prepare = |reach| {
+        let none = json!({"cluster_uuid": "UUID-A", "master_node": null});
+        reach.always("/_cluster/state/master_node", Answer::json(200, none));
+    };
+    let yellow: Prepare = |reach| {
+        reach.always("prod:9200/_cluster/health", Answer::json(200, health("yellow")));
+    };
+    let red: Prepare = |reach| {
+        reach.always("/_cluster/health", Answer::json(200, health("red")));
+        reach.always("/_count", error(503, "search_phase_execution_exception", "all shards failed"));
+    };
+    let (up, degraded, down) = (Condition::Up, Condition::Degraded, Condition::Down);
+    for (what, end, prepare, condition, said) in [
+        ("well", End::Source, well, up, ""),
+        ("a node is silent", End::Source, silent, degraded, "connection refused"),
+        ("split", End::Source, split, down, "prod2:9200 says that the master is m2"),
+        ("no master", End::Source, headless, down, "knows no elected master"),
+        ("yellow", End::Source, yellow, degraded, "1 copies are on no node"),
+        ("red", End::Source, red, down, "the cluster is red"),
+        ("red where it will be replaced", End::Target, red, degraded, "the cluster is red"),
+    ] {
+        let reading = look(&Cluster, end, prepare).await.expect(what);
+        let found = reading.findings.first().map_or("", SafeText::as_str);
+        assert_eq!(reading.condition, condition, "{what}: {found}");
+        assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{what}: {found}");
+        let counted = reading.figures.iter().any(|figure| figure.name.as_str() == "documents");
+        assert_eq!(counted, !["split", "no master"].contains(&what) && !what.starts_with("red"), "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_of_which_no_node_answers_is_silent() {
+    let hanging: Prepare = |reach| {
+        reach.always("GET http://prod", Answer::error(ReachErrorKind::Lost, "no answer within 3s"));
+    };
+    let failure = look(&Cluster, End::Source, hanging).await.expect_err("silence");
+    assert_eq!(failure.kind, FailureKind::Unreachable);
+    assert_eq!(failure.got.as_str().matches("no answer within 3s").count(), 2, "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_runs_is_told() {
+    let running: Prepare = |reach| {
+        let running = json!({"snapshots": [{"snapshot": "p-1", "repository": "r", "shards_stats": {"done": 1, "total": 4, "initializing": 1}}]});
+        reach.always("/_snapshot/_status", Answer::json(200, running));
+    };
+    let reading = look(&Cluster, End::Source, running).await.expect("a reading");
+    assert_eq!(reading.condition, Condition::Up);
+    assert!(reading.summary.as_str().ends_with("snapshot p-1 runs (1 of 4 shards)"), "{}", reading.summary);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_one_end_may_write_to_the_repository() {
+    let registered = |readonly| {
+        move |reach: &FakeReach| {
+            reach.always("/_snapshot/_all", Answer::json(200, repository(readonly)));
+        }
+    };
+    let under_another_name = |reach: &FakeReach| {
+        let other = json!({"old": {"type": "fs", "settings": {"location": LOCATION}}});
+        reach.always("/_snapshot/_all", Answer::json(200, other));
+    };
+    let ask = async |end, prepare: &dyn Fn(&FakeReach)| look(&Repository, end, prepare).await.expect("a reading");
+    let good = ask(End::Source, &registered(false)).await;
+    assert_eq!((good.condition, good.summary.as_str()), (Condition::Up, format!("writer: {REPOSITORY}").as_str()));
+    let good = ask(End::Target, &registered(true)).await;
+    assert_eq!((good.condition, good.summary.as_str()), (Condition::Up, format!("read-only: {REPOSITORY}").as_str()));
+    let none = ask(End::Target, &|_| {}).await;
+    assert!(none.condition == Condition::Up && none.summary.as_str().starts_with("not registered yet"));
+    for (end, prepare, said) in [
+        (End::Source, &registered(true) as &dyn Fn(&FakeReach), "read-only"),
+        (End::Target, &registered(false), "only the source may write"),
+        (End::Target, &under_another_name, "another name, `old`"),
+    ] {
+        let bad = ask(end, prepare).await;
+        assert_eq!(bad.condition, Condition::Down);
+        assert!(bad.findings[0].as_str().contains(said), "{}", bad.findings[0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fullest_node_is_shown() {
+    let disks: Prepare = |reach| {
+        let disks = json!([
+            {"node": "n1", "disk.avail": "900000", "disk.total": "1000000"},
+            {"node": "n2", "disk.avail": "20000", "disk.total": "1000000"},
+            {"node": "UNASSIGNED", "disk.avail": null, "disk.total": null}]);
+        reach.always("/_cat/allocation", Answer::json(200, disks));
+        let marks = json!({"defaults": {"cluster": {"routing": {"allocation": {"disk": {
+            "threshold_enabled": "true", "watermark": {"low": "85%", "flood_stage": "95%"}}}}}}});
+        reach.always("/_cluster/settings", Answer::json(200, marks));
+    };
+    let reading = look(&Disk, End::Source, disks).await.expect("a reading");
+    assert_eq!((reading.condition, reading.figures[0].value), (Condition::Degraded, 98.0));
+    assert!(reading.findings[0].as_str().contains("node n2"), "{}", reading.findings[0]);
+}

@@ -1,0 +1,194 @@
+//! The lights of an exchange tree: mounted, writable, room, and the last complete restore point with its age.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::looks::At;
+use super::prepare::Prepare;
+use crate::model::{ByteSize, DirectionRecord, End, Failure, FailureKind, PointId, SafeText, Span};
+use crate::points::point_time;
+use crate::port::{Command, Pipeline};
+use crate::systems::epoch::read_record;
+use crate::systems::held::{PointSeen, newest_complete};
+use crate::systems::probe::behind;
+use crate::systems::remote::{DF_SECONDS, Disks, Space, disks};
+use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
+
+/// The figure that says how old the last complete point is.
+pub const LAST_POINT: &str = "age of the last complete point";
+
+/// The questions every site's exchange tree is asked.
+#[must_use]
+pub fn probes() -> Vec<ProbeEntry> {
+    vec![ProbeEntry::new("mount", Mount).every(30).within(12), ProbeEntry::new("points", Points).every(30).within(12)]
+}
+
+/// Looks at the disk first, which never hangs; a host that does not answer says nothing of the tree.
+async fn space(cx: &StepContext, at: &At) -> Result<Option<(Space, String)>, Failure> {
+    let exchange = at.tree.exchange().display().to_string();
+    match disks(cx, &at.place, &[exchange]).await {
+        Ok(Disks::Seen(spaces, text)) => Ok(spaces.first().map(|space| (*space, text))),
+        Ok(Disks::Stalled) => Ok(None),
+        Err(failure) => Err(behind(cx, &at.place, failure).await),
+    }
+}
+
+fn stalled(at: &At) -> Reading {
+    let mut reading = Reading::up(source(at)).summed_up("no answer");
+    reading.find(Condition::Down, format!("the share does not answer on {} within {DF_SECONDS}s", at.place));
+    reading
+}
+
+fn source(at: &At) -> String {
+    format!("{} on {}", at.tree.exchange().display(), at.place)
+}
+
+/// Mounted, writable, room.
+#[derive(Debug)]
+struct Mount;
+
+#[async_trait]
+impl Probe for Mount {
+    async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
+        let at = At::new(cx, cx.site()?)?;
+        let Some((space, text)) = space(cx, &at).await? else { return Ok(stalled(&at)) };
+        let mut reading = Reading::up(source(&at)).answered(&text);
+        // A rule that is broken is a finding; a look that failed is none.
+        match Prepare::ensure_mount(cx, &at).await {
+            Ok(()) => {}
+            Err(failure) if failure.kind == FailureKind::Rule => reading.find(Condition::Down, failure.got.as_str()),
+            Err(failure) => return Err(behind(cx, &at.place, failure).await),
+        }
+        // `test -w` asks the kernel, which knows of read-only mounts, and writes nothing.
+        let exchange = at.tree.exchange().display().to_string();
+        let writable = Pipeline::from(Command::new("test").args(["-w", &exchange]));
+        let tried = format!("run {writable}");
+        let output = cx.reach.exec(&at.place, &writable, Duration::from_secs(10)).await;
+        if !output.map_err(|error| error.while_reading(tried))?.is_success() {
+            reading.find(Condition::Down, "it cannot be written to");
+        }
+        if let Some(problem) = space.problem(cx.estate.policy.min_free_percent.unwrap_or(10)) {
+            reading.find(Condition::Degraded, format!("its disk {problem}"));
+        }
+        let used = Figure::share("used", space.size.saturating_sub(space.free), space.size);
+        let free = Figure::whole("free", space.free, Unit::Bytes);
+        let state = if reading.condition == Condition::Down { "not usable" } else { "mounted, writable" };
+        let summary = format!("{state}, {:.0} % used, {} free", used.value, ByteSize(space.free));
+        Ok(reading.figure(used).figure(free).summed_up(summary))
+    }
+}
+
+/// The restore points of the direction, and what the site believes of the direction.
+#[derive(Debug)]
+struct Points;
+
+#[async_trait]
+impl Probe for Points {
+    async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
+        let at = At::new(cx, cx.site()?)?;
+        if space(cx, &at).await?.is_none() {
+            return Ok(stalled(&at));
+        }
+        let looks = async { Ok::<_, Failure>((at.points(cx).await?, read_record(cx, cx.site()?).await?)) };
+        let (points, record) = match looks.await {
+            Ok(looks) => looks,
+            Err(failure) => return Err(behind(cx, &at.place, failure).await),
+        };
+        let rpo = cx.estate.objectives.rpo;
+        let reading = judge(&points, record.as_ref(), cx.end, cx.clock.now(), rpo);
+        Ok(Reading { source: SafeText::line(&source(&at)), ..reading })
+    }
+}
+
+fn judge(
+    points: &[PointSeen],
+    record: Option<&DirectionRecord>,
+    end: Option<End>,
+    now: Timestamp,
+    rpo: Option<Span>,
+) -> Reading {
+    let mut reading = Reading::up("");
+    let newest = newest_complete(points);
+    let mut words = Vec::new();
+    match newest.map(|point| (point, age(point, now))) {
+        Some((_, Some(age))) => {
+            words.push(format!("last complete point {age} ago"));
+            reading = reading.figure(Figure::new(LAST_POINT, age.0.as_secs_f64(), Unit::Seconds));
+            if let Some(rpo) = rpo.filter(|rpo| age > *rpo)
+                && end == Some(End::Target)
+            {
+                reading
+                    .find(Condition::Degraded, format!("the last complete point is {age} old, and {rpo} is promised"));
+            }
+        }
+        Some((point, None)) => words.push(format!("last complete point {point}, of unknown age")),
+        None => {
+            words.push("no complete point".to_owned());
+            if end == Some(End::Target) {
+                reading.find(Condition::Degraded, "there is no complete restore point: this site cannot take over");
+            }
+        }
+    }
+    let complete = points.iter().filter(|point| point.complete).count();
+    words.push(format!("{complete} of {} points complete", points.len()));
+    match record {
+        Some(record) => words.push(format!("epoch {}, {} active", record.epoch, record.active)),
+        None => words.push("no direction record yet".to_owned()),
+    }
+    let raw: Vec<String> = points
+        .iter()
+        .rev()
+        .map(|point| {
+            let complete = if point.complete { "complete" } else { "not complete" };
+            format!("{} {complete}{}", point.id, if point.pinned { ", pinned" } else { "" })
+        })
+        .collect();
+    reading
+        .figure(Figure::whole("complete points", complete as u64, Unit::Count))
+        .summed_up(words.join(", "))
+        .answered(&format!("{record:#?}\n{}", raw.join("\n")))
+}
+
+/// How long ago the run of a point began: what happened since then is not in it.
+fn age(point: &PointId, now: Timestamp) -> Option<Span> {
+    let age = now.duration_since(point_time(point)?);
+    // Made by a machine whose clock is ahead: as young as can be.
+    Some(Span(Duration::from_secs(u64::try_from(age.as_secs()).unwrap_or(0))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(id: &str, complete: bool) -> PointSeen {
+        PointSeen { id: PointId::new(id).expect("a name"), complete, pinned: false, changed: 0 }
+    }
+
+    #[test]
+    fn the_last_complete_point_decides() {
+        let now: Timestamp = "2026-03-01T02:30:00Z".parse().expect("a time");
+        let rpo = Some(Span::seconds(900));
+        let (old, new) = ("p-20260301-020000-0001", "p-20260301-022600-0002");
+        for (points, end, condition, summary) in [
+            (vec![point(old, true), point(new, true)], End::Target, Condition::Up, "last complete point 4m ago"),
+            (
+                vec![point(old, true), point(new, false)],
+                End::Target,
+                Condition::Degraded,
+                "last complete point 30m ago",
+            ),
+            (vec![point(old, true), point(new, false)], End::Source, Condition::Up, "last complete point 30m ago"),
+            (vec![point(new, false)], End::Target, Condition::Degraded, "no complete point, 0 of 1"),
+            (vec![], End::Source, Condition::Up, "no complete point"),
+            (vec![point("p-kept", true)], End::Target, Condition::Up, "p-kept, of unknown age"),
+            (vec![point("p-20260301-030000-0001", true)], End::Target, Condition::Up, "point 0s ago"),
+        ] {
+            let reading = judge(&points, None, Some(end), now, rpo);
+            assert_eq!(reading.condition, condition, "{points:?} {end}");
+            assert!(reading.summary.as_str().contains(summary), "{} does not say {summary}", reading.summary);
+            assert_eq!(reading.findings.is_empty(), condition == Condition::Up);
+        }
+    }
+}

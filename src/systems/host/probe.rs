@@ -1,0 +1,186 @@
+//! The lights of a host: it can be reached, how busy it is, how far its clock is from this machine's, room on its disk.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::model::{ByteSize, Failure, FailureKind, Span};
+use crate::port::{Command, Pipeline, Place};
+use crate::systems::probe::lost_way;
+use crate::systems::remote::{self, DF_SECONDS, Disks, disks};
+use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
+
+/// A clock that is further off is worth a look: copies are compared by their times.
+const OFFSET: Duration = Duration::from_secs(5);
+/// A load beyond so many times the processors is worth a look.
+const BUSY: f64 = 4.0;
+
+/// The questions every host is asked.
+#[must_use]
+pub fn probes() -> Vec<ProbeEntry> {
+    vec![ProbeEntry::new("ssh", Alive), ProbeEntry::new("disk", RootDisk).every(60).within(8)]
+}
+
+fn place(cx: &StepContext) -> Result<Place, Failure> {
+    let host = cx.host.as_ref().ok_or_else(|| Failure::new(FailureKind::Invalid, "look at a host", "none is named"))?;
+    cx.place_of(host)
+}
+
+/// Reachable, load, clock.
+#[derive(Debug)]
+struct Alive;
+
+#[async_trait]
+impl Probe for Alive {
+    async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
+        let place = place(cx)?;
+        // Two commands side by side on one connection.
+        let date = Pipeline::from(Command::new("date").args(["-u", "+%s"]));
+        let load = Command::new("cat").args(["/proc/loadavg", "/sys/devices/system/cpu/online"]);
+        let load = Pipeline::from(load);
+        let before = cx.clock.now();
+        let date = async {
+            let answer = remote::look(cx, &place, &date).await;
+            (answer, cx.clock.now())
+        };
+        let ((date, after), load) = tokio::join!(date, remote::look(cx, &place, &load));
+        let date = date?.text();
+        let load = load.map(|output| output.text());
+        Ok(judge(&place, (before, after), &date, load.as_deref().ok()))
+    }
+}
+
+fn judge(place: &Place, around: (Timestamp, Timestamp), date: &str, load: Option<&str>) -> Reading {
+    let mut reading = Reading::up(format!("{place} $ date; cat /proc/loadavg"));
+    let mut words = Vec::new();
+    if let Some((load, processors)) = load.and_then(parse_load) {
+        words.push(format!("load {load:.2} on {processors} cpus"));
+        reading = reading.figure(Figure::new("load", load, Unit::Ratio));
+        if load > f64::from(processors) * BUSY {
+            reading.find(Condition::Degraded, format!("load {load:.2} on {processors} cpus"));
+        }
+    }
+    match offset(around, date) {
+        None => reading.find(Condition::Degraded, "its clock cannot be read"),
+        Some(seconds) => {
+            #[expect(clippy::cast_precision_loss, reason = "a difference of clocks")]
+            let value = seconds as f64;
+            reading = reading.figure(Figure::new("clock offset", value, Unit::Seconds));
+            if seconds.unsigned_abs() > OFFSET.as_secs() {
+                let by = Span::seconds(seconds.unsigned_abs());
+                let way = if seconds > 0 { "ahead of" } else { "behind" };
+                reading.find(Condition::Degraded, format!("its clock is {by} {way} this machine's"));
+            }
+            words.push(if seconds == 0 { "clock right".to_owned() } else { format!("clock {seconds:+}s") });
+        }
+    }
+    reading.summed_up(words.join(", ")).answered(&format!("{date}\n{}", load.unwrap_or_default()))
+}
+
+/// How many whole seconds a clock that said `date` somewhere between two moments is off: 0 when it may be right. The
+/// command prints whole seconds, cut off.
+fn offset((before, after): (Timestamp, Timestamp), date: &str) -> Option<i64> {
+    let said: i64 = date.trim().parse().ok()?;
+    Some(if said < before.as_second() {
+        said - before.as_second()
+    } else if said > after.as_second() {
+        said - after.as_second()
+    } else {
+        0
+    })
+}
+
+/// The load of the last minute, and how many processors there are: `0.42 0.30 0.25 1/234 5678` and `0-3,6`.
+fn parse_load(text: &str) -> Option<(f64, u32)> {
+    let mut lines = text.lines();
+    let load = lines.next()?.split_whitespace().next()?.parse().ok()?;
+    let mut processors = 0;
+    for part in lines.next()?.trim().split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
+        processors += to.checked_sub(from)? + 1;
+    }
+    Some((load, processors))
+}
+
+/// Room on the host's own disk: work of ours keeps its output there.
+#[derive(Debug)]
+struct RootDisk;
+
+#[async_trait]
+impl Probe for RootDisk {
+    async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
+        let place = place(cx)?;
+        let found = disks(cx, &place, &["/".to_owned()]).await.map_err(lost_way)?;
+        let mut reading = Reading::up(format!("{place} $ df -P -B1 /"));
+        let (space, text) = match &found {
+            Disks::Seen(spaces, text) if spaces.len() == 1 => (spaces[0], text),
+            _ => {
+                reading.find(Condition::Down, format!("its disk does not answer within {DF_SECONDS}s"));
+                return Ok(reading.summed_up("no answer"));
+            }
+        };
+        if let Some(problem) = space.problem(cx.estate.policy.min_free_percent.unwrap_or(10)) {
+            reading.find(Condition::Degraded, format!("its disk {problem}"));
+        }
+        let used = Figure::share("used", space.size.saturating_sub(space.free), space.size);
+        let summary = format!("{:.0} % used, {} free", used.value, ByteSize(space.free));
+        let free = Figure::whole("free", space.free, Unit::Bytes);
+        Ok(reading.figure(used).figure(free).summed_up(summary).answered(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HostName, SafeText, SiteName};
+
+    #[test]
+    fn load_is_read_with_the_processors() {
+        for (text, read) in [
+            ("0.42 0.30 0.25 1/234 5678\n0-3\n", Some((0.42, 4))),
+            ("1.00 0 0 1/2 3\n0,2-3,7\n", Some((1.0, 4))),
+            ("0.42 0.30\n", None),
+            ("nonsense\n0\n", None),
+            ("1.0\n3-0\n", None),
+        ] {
+            assert_eq!(parse_load(text), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_off_only_when_it_cannot_be_right() {
+        let at = |second: i64, millis: i32| Timestamp::new(second, millis * 1_000_000).expect("a time");
+        for (before, after, said, off) in [
+            (at(100, 900), at(101, 100), "100", Some(0)),
+            (at(100, 900), at(101, 100), "101", Some(0)),
+            (at(100, 0), at(104, 0), "103", Some(0)),
+            (at(100, 900), at(101, 100), "99", Some(-1)),
+            (at(100, 900), at(101, 100), "161", Some(60)),
+            (at(100, 0), at(101, 0), "", None),
+        ] {
+            assert_eq!(offset((before, after), said), off, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_judged_by_its_load_and_its_clock() {
+        let place = Place::Host(SiteName::new("prod").expect("a name"), HostName::new("app1").expect("a name"));
+        let around = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        for (date, load, condition, said) in [
+            ("0", Some("0.5 0 0\n0-1"), Condition::Up, ""),
+            ("0", None, Condition::Up, ""),
+            ("4", Some("0.5 0 0\n0-1"), Condition::Up, ""),
+            ("90", Some("0.5 0 0\n0-1"), Condition::Degraded, "1m30s ahead of"),
+            ("-90", Some("0.5 0 0\n0-1"), Condition::Degraded, "1m30s behind"),
+            ("0", Some("9.5 0 0\n0-1"), Condition::Degraded, "load 9.50 on 2 cpus"),
+            ("x", Some("0.5 0 0\n0-1"), Condition::Degraded, "cannot be read"),
+        ] {
+            let reading = judge(&place, around, date, load);
+            let found = reading.findings.first().map_or("", SafeText::as_str);
+            assert_eq!(reading.condition, condition, "{date} {load:?}: {found}");
+            assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Plays the story with the real engine, and writes down what the steps returned.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use changeover::engine::{Engine, EngineConfig, NewRun};
+use changeover::estate::Estate;
+use changeover::model::{Outcome, PointId, RunId, SiteName, SourceText, UnitKey};
+use changeover::port::{Clock, Reach, Sink, SinkError, SqlValue};
+use changeover::run::{Event, EventKind, Operator};
+use changeover::runbook::{PlanRequest, parse, plan};
+use changeover::systems::catalogue;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::hands::{Act, Hands, act, sql};
+use super::scenes::{Play, Scene, Step};
+use super::story::{CHAPTERS, VARY};
+
+/// Keeps nothing: what is told is enough.
+struct NoSink;
+
+#[async_trait]
+impl Sink for NoSink {
+    async fn append(&self, _events: &[Event]) -> Result<(), SinkError> {
+        Ok(())
+    }
+    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// Plays every chapter; returns their records.
+pub async fn story(hands: &dyn Hands) -> Vec<(&'static str, String)> {
+    let mut player = Player { hands, text: hands.estate(), number: 0 };
+    let mut records = Vec::new();
+    for (chapter, scenes) in CHAPTERS {
+        let mut record = String::new();
+        for scene in *scenes {
+            player.scene(scene, &mut record).await;
+        }
+        records.push((*chapter, record));
+    }
+    records
+}
+
+struct Player<'a> {
+    hands: &'a dyn Hands,
+    /// The estate file as it is now.
+    text: String,
+    number: u32,
+}
+
+impl Player<'_> {
+    async fn scene(&mut self, scene: &Scene, record: &mut String) {
+        self.number += 1;
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(record, "== {}", scene.name);
+        let point = format!("p-20260301-020000-{:04}", scene.point);
+        for before in scene.before {
+            self.act(&point, *before).await;
+        }
+        let estate = Arc::new(toml::from_str(&self.text).expect("an estate"));
+        match scene.play {
+            Play::Steps(steps) => {
+                let run = self.run(&estate, &point, steps);
+                let told = match scene.meanwhile {
+                    None => run.await,
+                    Some((every, meanwhile)) => {
+                        let meddle = async {
+                            loop {
+                                tokio::time::sleep(every).await;
+                                act(self.hands, &estate, &point, meanwhile).await;
+                            }
+                        };
+                        tokio::select! {
+                            told = run => told,
+                            () = meddle => unreachable!("it goes on for ever"),
+                        }
+                    }
+                };
+                record.push_str(&self.plain(&told));
+            }
+            Play::Sql(site, statements) => {
+                for answer in sql(self.hands, &estate, site, statements).await {
+                    let line = match answer {
+                        Err(refused) => refused,
+                        Ok(rows) if rows.rows.is_empty() => "(no rows)".to_owned(),
+                        Ok(rows) => {
+                            let shown =
+                                rows.rows.iter().map(|row| row.iter().map(shown_value).collect::<Vec<_>>().join(" | "));
+                            format!("{} -> {}", rows.columns.join(" | "), shown.collect::<Vec<_>>().join(" ; "))
+                        }
+                    };
+                    let _ = writeln!(record, "{}", self.plain(&line));
+                }
+            }
+        }
+        for after in scene.after {
+            self.act(&point, *after).await;
+        }
+        record.push('\n');
+    }
+
+    async fn act(&mut self, point: &str, what: Act) {
+        match what {
+            Act::Estate(from, to) => {
+                let net = |text: &str| text.replace("10.0.", &format!("{}.", self.hands.net()));
+                let (from, to) = (net(from), net(to));
+                assert!(self.text.contains(&from), "the estate has no {from}:\n{}", self.text);
+                self.text = self.text.replace(&from, &to);
+            }
+            Act::EstateAsItWas => self.text = self.hands.estate(),
+            other => {
+                let estate = Arc::new(toml::from_str(&self.text).expect("an estate"));
+                act(self.hands, &estate, point, other).await;
+            }
+        }
+    }
+
+    /// What stands for the same at all sites.
+    fn plain(&self, text: &str) -> String {
+        self.hands.names().into_iter().fold(text.to_owned(), |text, (here, record)| text.replace(&here, &record))
+    }
+
+    /// One run of some steps, each with one attempt; returns what its units returned, in the order of their names.
+    async fn run(&self, estate: &Arc<Estate>, point: &str, steps: &[Step]) -> String {
+        let mut text =
+            "name = \"t\"\ntitle = \"T\"\nmode = \"replicate\"\n[[stages]]\nid = \"s\"\ntitle = \"S\"\n".to_owned();
+        for (number, step) in steps.iter().enumerate() {
+            text += &step.text(number).replace("10.0.", &format!("{}.", self.hands.net()));
+        }
+        let runbook = parse(&SourceText { name: "t.toml".into(), text }).expect("a runbook");
+        let direction = estate.direction_from(&SiteName::new("prod").expect("a name")).expect("two sites");
+        let kinds = Arc::new(catalogue());
+        let params = BTreeMap::new();
+        let request = PlanRequest {
+            runbook: &runbook,
+            file: "t.toml",
+            estate,
+            direction: &direction,
+            params: &params,
+            kinds: &*kinds,
+        };
+        let (plan, _) = plan(request).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let (events, mut told) = mpsc::unbounded_channel();
+        let config = EngineConfig {
+            reach: self.hands.reach(estate) as Arc<dyn Reach>,
+            clock: self.hands.clock() as Arc<dyn Clock>,
+            estate: Arc::clone(estate),
+            catalogue: kinds,
+            sink: Arc::new(NoSink),
+            events,
+            unattended: true,
+            by: Operator { name: "ops@console".into(), through: "test".into() },
+            pid: 1,
+        };
+        let run = RunId::new(format!("r-{}", self.number)).expect("a name");
+        let point = PointId::new(point).expect("a name");
+        let engine = Engine::create(config, NewRun { run, point, plan }).await.expect("a run");
+        let (_commands, received) = mpsc::channel(1);
+        engine.run(received).await.expect("an ending");
+        let mut ended = BTreeMap::new();
+        while let Ok(event) = told.try_recv() {
+            if let EventKind::UnitEnded { unit, outcome, captures, .. } = &event.kind {
+                let place = unit.to_string();
+                let kind =
+                    steps.iter().enumerate().find(|(number, step)| place.contains(&format!("/{}", step.id(*number))));
+                let kind = kind.map_or("", |(_, step)| step.uses);
+                ended.insert(place.trim_start_matches("s/").to_owned(), ending(kind, outcome, captures));
+            }
+        }
+        ended.into_iter().map(|(unit, ending)| format!("[{unit}] {ending}")).collect()
+    }
+}
+
+fn shown_value(value: &SqlValue) -> String {
+    value.text().unwrap_or_else(|| "NULL".to_owned())
+}
+
+/// How a unit ended, in lines.
+fn ending(kind: &str, outcome: &Outcome, captures: &serde_json::Map<String, Value>) -> String {
+    let mut text = outcome.word().to_owned();
+    let mut line = |name: &str, value: &str| {
+        let value = value.replace('\n', "\n      ");
+        let _ = write!(text, "\n  {name}: {value}");
+    };
+    match outcome {
+        Outcome::Warned { warnings } => warnings.iter().for_each(|warning| line("warning", warning.as_str())),
+        Outcome::Skipped { why } => line("why", &format!("{why:?}")),
+        Outcome::NotRun { because } => line("because", &format!("{because:?}")),
+        _ => {}
+    }
+    if let Some(failure) = outcome.failure() {
+        line("kind", &format!("{:?}", failure.kind));
+        line("tried", failure.tried.as_str());
+        line("got", failure.got.as_str());
+        if let Some(hint) = &failure.hint {
+            line("hint", hint.as_str());
+        }
+    }
+    for (name, value) in captures {
+        let shown = if VARY.contains(&(kind, name)) {
+            match value {
+                Value::String(_) => "(text)".to_owned(),
+                Value::Number(number) if number.as_u64() == Some(0) => "0".to_owned(),
+                Value::Number(_) => "(number)".to_owned(),
+                other => other.to_string(),
+            }
+        } else {
+            value.to_string()
+        };
+        line(&format!("= {name}"), &shown);
+    }
+    text + "\n"
+}
+
+/// How long something goes on between two disturbances.
+pub const OFTEN: Duration = Duration::from_millis(400);

@@ -1,0 +1,184 @@
+//! The console in a real terminal, on the demo's simulated world.
+
+mod screen;
+
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use screen::Screen;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_changeover");
+
+struct Demo {
+    screen: Screen,
+    _folder: TempDir,
+}
+
+/// The demo, once its world is ready.
+fn demo(width: u16, height: u16) -> Demo {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state");
+    let state = state.to_str().expect("a path").to_owned();
+    let args = ["--state-dir", &state, "demo", "--speed", "20"];
+    let screen = Screen::start(Path::new(PROGRAM), &args, folder.path(), width, height);
+    screen.sees("last copy 4m");
+    Demo { screen, _folder: folder }
+}
+
+/// The sequences that give a terminal back: bracketed paste off, the usual screen, the cursor.
+fn is_given_back(raw: &[u8]) -> bool {
+    ["\u{1b}[?2004l", "\u{1b}[?1049l", "\u{1b}[?25h"].iter().all(|sequence| {
+        let off = raw.windows(sequence.len()).rposition(|window| window == sequence.as_bytes());
+        let on = sequence.replace('l', "h");
+        let on = if on == *sequence { "\u{1b}[?25l".to_owned() } else { on };
+        let last_on = raw.windows(on.len()).rposition(|window| window == on.as_bytes());
+        matches!((off, last_on), (Some(off), Some(on)) if off > on)
+    })
+}
+
+#[test]
+fn every_pane_is_shown_and_the_terminal_is_given_back() {
+    let mut demo = demo(120, 40);
+    let screen = &mut demo.screen;
+    assert!(screen.is_full());
+    assert!(screen.shown().contains("SIMULATED"));
+    for (key, title) in [
+        ("2", "[2 Runbooks]"),
+        ("3", "[3 Run]"),
+        ("4", "[4 Log]"),
+        ("5", "[5 Runs]"),
+        ("6", "[6 Points]"),
+        ("1", "[1 Sites]"),
+        ("?", " Help "),
+    ] {
+        screen.send(key);
+        screen.sees(title);
+    }
+    screen.send("\u{1b}");
+    screen.wait("the help is closed", |shown| !shown.contains(" Help "));
+    screen.send("q");
+    assert_eq!(screen.ended(), 0);
+    screen.wait("the farewell", |shown| shown.contains("the simulated world has ended"));
+    let raw = screen.raw();
+    assert!(is_given_back(&raw), "{:?}", String::from_utf8_lossy(&raw[raw.len().saturating_sub(200)..]));
+    // It asks the terminal nothing: a late answer would be typed into whatever has the focus then.
+    for question in ["\u{1b}[6n", "\u{1b}[c", "\u{1b}[0c", "\u{1b}[>c", "\u{1b}]11;?", "\u{1b}[?u"] {
+        assert!(!raw.windows(question.len()).any(|window| window == question.as_bytes()), "{question:?}");
+    }
+}
+
+/// Opens the question whether to begin `replicate`.
+fn ask_to_replicate(screen: &mut Screen) {
+    screen.send("2");
+    screen.sees("[2 Runbooks]");
+    screen.send("j");
+    screen.send("s");
+    screen.sees("enter makes the plan");
+    screen.press_until("\r", "the plan", |shown| shown.contains("start replicate?"));
+}
+
+#[test]
+fn a_run_is_begun_by_typing_and_by_nothing_else() {
+    let mut demo = demo(120, 40);
+    let screen = &mut demo.screen;
+    ask_to_replicate(screen);
+    // Enter alone, a paste of the answer, and what terminals send late.
+    screen.press_until("\r", "the refusal of enter", |shown| shown.contains("enter alone does nothing"));
+    screen.send("\u{1b}[200~y\r\u{1b}[201~");
+    screen.sees("a paste is not taken here");
+    for late in ["\u{1b}[?62;22c", "\u{1b}[12;40R", "\u{1b}]11;rgb:1e1e/1e1e/2e2e\u{1b}\\", "\u{1b}P>|tmux 3.4\u{1b}\\"]
+    {
+        screen.send(late);
+    }
+    screen.send("\u{1b}[B");
+    assert!(!screen.shown().contains("running"), "{}", screen.shown());
+    // Whatever of that was taken for typing is taken out again.
+    if !screen.shown().contains("start replicate?") {
+        screen.send("\u{1b}");
+        ask_to_replicate(screen);
+    }
+    screen.send("\u{15}");
+    screen.send("y");
+    screen.press_until("\r", "the run", |shown| shown.contains("[3 Run]"));
+    screen.wait("its end", |shown| shown.contains("done") && shown.contains("ended: done"));
+    screen.send("5");
+    screen.wait("the run in the list of runs", |shown| shown.matches("replicate").count() >= 2);
+    screen.send("q");
+    assert_eq!(screen.ended(), 0);
+}
+
+#[test]
+fn a_storm_of_sizes_leaves_a_whole_picture() {
+    let mut demo = demo(80, 24);
+    let screen = &mut demo.screen;
+    for step in 0..60_u16 {
+        let (width, height) = (2 + (step * 37) % 250, 2 + (step * 23) % 90);
+        screen.resize(width, height);
+    }
+    screen.resize(40, 12);
+    screen.sees("40x12 is too small, 60x15 is");
+    assert!(screen.shown().contains("SIMULATED"));
+    screen.resize(60, 15);
+    screen.sees("[1 Sites]");
+    screen.resize(100, 30);
+    screen.wait("all panes", |shown| shown.contains("[1 Sites]") && shown.contains("[4 Log]"));
+    screen.send("q");
+    assert_eq!(screen.ended(), 0);
+    assert!(is_given_back(&screen.raw()));
+}
+
+#[test]
+fn a_signal_ends_it_in_order() {
+    let mut demo = demo(100, 30);
+    let screen = &mut demo.screen;
+    screen.signal(Signal::SIGTERM);
+    assert_eq!(screen.ended(), 0);
+    screen.wait("why it ended", |shown| shown.contains("the console was ended by SIGTERM"));
+    assert!(!screen.is_full());
+    assert!(is_given_back(&screen.raw()));
+}
+
+#[test]
+fn a_terminal_that_hangs_up_ends_it() {
+    let mut demo = demo(100, 30);
+    demo.screen.signal(Signal::SIGHUP);
+    assert_eq!(demo.screen.ended(), 0);
+    demo.screen.wait("why it ended", |shown| shown.contains("the console was ended by SIGHUP"));
+    assert!(is_given_back(&demo.screen.raw()));
+}
+
+#[test]
+fn ctrl_z_gives_the_shell_back_and_fg_the_screen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state");
+    let line = format!(
+        "set -m; '{PROGRAM}' --state-dir '{}' demo --speed 20; echo STOPPED; read -r again; fg %1; echo BACK",
+        state.display()
+    );
+    let mut screen = Screen::start(Path::new("/bin/bash"), &["-c", &line], folder.path(), 100, 30);
+    screen.sees("last copy 4m");
+    screen.send("\u{1a}");
+    screen.sees("STOPPED");
+    assert!(!screen.is_full(), "the shell has the usual screen");
+    screen.send("\n");
+    screen.sees("SIMULATED");
+    assert!(screen.is_full());
+    screen.send("q");
+    screen.sees("BACK");
+    assert!(is_given_back(&screen.raw()));
+}
+
+#[test]
+fn without_a_terminal_it_says_what_does_not_need_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = std::process::Command::new(PROGRAM)
+        .args(["demo"])
+        .current_dir(folder.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("the program can be started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("the console needs a terminal"), "{said}");
+}

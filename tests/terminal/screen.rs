@@ -1,0 +1,177 @@
+//! A real pseudo terminal with the program in it: what it shows is read by a terminal emulator, and every wait is for
+//! something to appear.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// How long anything may take before the test is taken to hang.
+const LONG: Duration = Duration::from_secs(120);
+
+struct Seen {
+    parser: vt100::Parser,
+    raw: Vec<u8>,
+    over: bool,
+}
+
+/// The program in a terminal.
+pub struct Screen {
+    master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    seen: Arc<(Mutex<Seen>, Condvar)>,
+}
+
+fn size(width: u16, height: u16) -> PtySize {
+    PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("a size")
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Screen {
+    /// Starts a program in a terminal of this size.
+    pub fn start(program: &Path, args: &[&str], folder: &Path, width: u16, height: u16) -> Self {
+        let pair = native_pty_system().openpty(size(width, height)).expect("a pseudo terminal");
+        let mut command = CommandBuilder::new(program);
+        command.env_clear();
+        for name in ["PATH", "HOME", "USER"] {
+            if let Ok(value) = std::env::var(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        command.args(args);
+        command.cwd(folder);
+        let child = pair.slave.spawn_command(command).expect("the program can be started");
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().expect("the terminal can be read");
+        let writer = pair.master.take_writer().expect("the terminal can be typed at");
+        let parser = vt100::Parser::new(cells(height), cells(width), 0);
+        let seen = Arc::new((Mutex::new(Seen { parser, raw: Vec::new(), over: false }), Condvar::new()));
+        let shared = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                let read = reader.read(&mut buffer).unwrap_or(0);
+                let mut seen = lock(&shared.0);
+                if read == 0 {
+                    seen.over = true;
+                } else {
+                    seen.parser.process(&buffer[..read]);
+                    seen.raw.extend_from_slice(&buffer[..read]);
+                }
+                shared.1.notify_all();
+                if read == 0 {
+                    return;
+                }
+            }
+        });
+        Self { master: pair.master, writer, child, seen }
+    }
+
+    /// What the terminal shows.
+    pub fn shown(&self) -> String {
+        lock(&self.seen.0).parser.screen().contents()
+    }
+
+    /// Every byte that the program has written.
+    pub fn raw(&self) -> Vec<u8> {
+        lock(&self.seen.0).raw.clone()
+    }
+
+    /// True while the other screen of the terminal is shown: that of full-screen programs.
+    pub fn is_full(&self) -> bool {
+        lock(&self.seen.0).parser.screen().alternate_screen()
+    }
+
+    /// Waits until what is shown has this property.
+    #[track_caller]
+    pub fn wait(&self, what: &str, good: impl Fn(&str) -> bool) {
+        let begun = Instant::now();
+        let mut seen = lock(&self.seen.0);
+        loop {
+            if good(&seen.parser.screen().contents()) {
+                return;
+            }
+            assert!(begun.elapsed() < LONG, "{what} did not come; shown is:\n{}", seen.parser.screen().contents());
+            assert!(
+                !seen.over,
+                "the program has ended before {what} came; shown is:\n{}",
+                seen.parser.screen().contents()
+            );
+            seen = self.seen.1.wait_timeout(seen, Duration::from_millis(500)).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until this text is shown.
+    #[track_caller]
+    pub fn sees(&self, text: &str) {
+        self.wait(&format!("{text:?}"), |shown| shown.contains(text));
+    }
+
+    /// Types bytes.
+    pub fn send(&mut self, bytes: &str) {
+        self.writer.write_all(bytes.as_bytes()).expect("it can be typed");
+        self.writer.flush().expect("it can be typed");
+    }
+
+    /// Presses a key until something is shown: one that comes too soon after another is not taken, on purpose.
+    #[track_caller]
+    pub fn press_until(&mut self, key: &str, what: &str, good: impl Fn(&str) -> bool) {
+        let begun = Instant::now();
+        while !good(&self.shown()) {
+            assert!(begun.elapsed() < LONG, "{what} did not come; shown is:\n{}", self.shown());
+            self.send(key);
+            let seen = lock(&self.seen.0);
+            drop(self.seen.1.wait_timeout(seen, Duration::from_millis(400)).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Makes the terminal another size.
+    pub fn resize(&self, width: u16, height: u16) {
+        lock(&self.seen.0).parser.screen_mut().set_size(cells(height), cells(width));
+        self.master.resize(size(width, height)).expect("a new size");
+    }
+
+    /// The process.
+    pub fn pid(&self) -> i32 {
+        self.child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("a process")
+    }
+
+    /// Sends the process a signal.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).expect("the process is there");
+    }
+
+    /// Waits for the end of the program. Returns its exit code.
+    #[track_caller]
+    pub fn ended(&mut self) -> u32 {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+                return status.exit_code();
+            }
+            assert!(begun.elapsed() < LONG, "the program does not end; shown is:\n{}", self.shown());
+            let seen = lock(&self.seen.0);
+            drop(self.seen.1.wait_timeout(seen, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // One that has ended needs no end.
+        drop(self.child.kill());
+    }
+}
