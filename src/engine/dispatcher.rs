@@ -559,7 +559,7 @@ impl Engine {
 }
 
 /// A second request of the same kind is more urgent than the first.
-fn escalate(before: Option<CancelReason>, asked: CancelReason) -> CancelReason {
+pub(super) fn escalate(before: Option<CancelReason>, asked: CancelReason) -> CancelReason {
     let again = match (before, asked) {
         (Some(CancelReason::Signal), CancelReason::Signal) => CancelReason::SignalNow,
         (Some(CancelReason::Operator), CancelReason::Operator) => CancelReason::OperatorNow,

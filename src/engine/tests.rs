@@ -1,5 +1,6 @@
 //! Scenarios: whole runs on scripted steps, an in-memory record and a paused clock.
 
+mod edges;
 mod jobs;
 mod unknown;
 
@@ -56,6 +57,10 @@ struct Scripted {
     /// Goes on for so long after it was told to stop.
     #[serde(default)]
     stubborn: Option<Span>,
+    /// Looks for so long whether it had its effect, and notes that it looks.
+    looks: Option<Span>,
+    /// How it ends when it was told to stop.
+    stopped: Option<String>,
 }
 
 fn failure(kind: FailureKind) -> Failure {
@@ -87,7 +92,7 @@ impl Step for Scripted {
             && let Err(stopped) = cx.sleep(takes.0, "sleep").await
         {
             tokio::time::sleep(self.stubborn.map_or(Duration::ZERO, |span| span.0)).await;
-            return Err(stopped);
+            return self.stopped.as_deref().map_or(Err(stopped), end);
         }
         let entry = format!("{} {}", cx.unit, cx.attempt);
         let is_again = deeds(&cx.run).iter().filter(|deed| **deed == entry).count() > 1;
@@ -109,7 +114,11 @@ impl Step for Scripted {
         })
     }
 
-    async fn verify(&self, _cx: &StepContext) -> Result<Verified, Failure> {
+    async fn verify(&self, cx: &StepContext) -> Result<Verified, Failure> {
+        if let Some(looks) = self.looks {
+            note(cx, format!("look at {}", cx.unit));
+            tokio::time::sleep(looks.0).await;
+        }
         match self.verify.as_deref() {
             Some("done") => Ok(Verified::Done(StepDone::new())),
             Some("not-done") => Ok(Verified::NotDone),
@@ -475,6 +484,12 @@ async fn a_step_that_takes_too_long_is_stopped_and_says_so() {
     let mut scene = Scene::new("timeout-stubborn", &text);
     let state = scene.play(no_reaction).await.expect("an ending");
     assert_eq!(outcome(&state).exit_code(), 4, "what does not stop is unknown, not failed");
+    for (word, code, unit) in [("unknown", 4, "UNKNOWN"), ("warn", 0, "warned"), ("fail", 1, "timed out")] {
+        let with = format!("timeout = \"5s\"\nwith = {{ takes = \"1h\", stopped = \"{word}\" }}");
+        let mut scene = Scene::new(&format!("timeout-{word}"), &(stage("s", "") + &step("a", &with)));
+        let state = scene.play(no_reaction).await.expect("an ending");
+        assert_eq!((outcome(&state).exit_code(), unit_word(&state, "s/a").as_str()), (code, unit));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -88,5 +88,32 @@ mod tests {
         assert_eq!(read_answer(&failed, "retry"), Some((PromptAnswer::Retry, None)));
         let skip = PromptAnswer::Skip { comment: "disk is being replaced".into() };
         assert_eq!(read_answer(&failed, "skip disk is being replaced"), Some((skip, None)));
+        assert_eq!(read_answer(&failed, "done I saw it"), None, "only what was interrupted can turn out done");
+        let lost = prompt(PromptKind::Interrupted, None);
+        let done = PromptAnswer::ItWasDone { comment: "I saw it".into() };
+        assert_eq!(read_answer(&lost, "done I saw it"), Some((done, None)));
+        assert_eq!(read_answer(&lost, "retry"), Some((PromptAnswer::Retry, None)));
+        assert_eq!(read_answer(&lost, "skip it"), None);
+        for line in ["stop", "no"] {
+            assert_eq!(read_answer(&failed, line), Some((PromptAnswer::Decline, None)));
+            assert_eq!(read_answer(&lost, line), Some((PromptAnswer::Decline, None)));
+        }
+        assert_eq!(read_answer(&phrase, "n"), Some((PromptAnswer::Decline, None)));
+        assert_eq!(read_answer(&confirm, "yes"), Some((PromptAnswer::Proceed, None)));
+    }
+
+    #[test]
+    fn everything_that_is_offered_is_taken() {
+        let phrase = prompt(PromptKind::Confirm, Some("promote bcp 7f3a"));
+        assert!(choices(&phrase).contains("`promote bcp 7f3a`"));
+        for kind in [PromptKind::Confirm, PromptKind::Failed, PromptKind::Interrupted] {
+            let prompt = prompt(kind, None);
+            let offered = choices(&prompt);
+            let words: Vec<&str> = offered.split('`').skip(1).step_by(2).collect();
+            assert!(words.len() >= 2, "{offered}");
+            for word in words {
+                assert!(read_answer(&prompt, word).is_some(), "{kind:?}: `{word}` is offered, but not taken");
+            }
+        }
     }
 }

@@ -11,6 +11,8 @@ mod explain;
 pub(crate) mod sample;
 mod state;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod unit;
 
 pub use answers::{choices, read_answer};

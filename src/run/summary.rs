@@ -90,3 +90,51 @@ impl RunSummary {
         summary
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::sample::{Story, operator, unit};
+    use super::super::{EventKind, RunState};
+    use super::*;
+    use crate::model::FailureKind;
+
+    #[test]
+    fn everything_that_a_person_must_know_is_in_it() {
+        let failure = |kind| Failure::new(kind, "copy", "no");
+        let (bad, lost) = (failure(FailureKind::Refused), failure(FailureKind::Unknown));
+        let story = Story::begun().stage("backup").start("backup/snapshot@prod");
+        let warned = Outcome::Warned { warnings: vec!["late".into(), "slow".into()] };
+        let story =
+            story.end(500, "backup/snapshot@prod", warned.clone(), json!({})).stage_ended("backup", warned.clone());
+        let summary = RunSummary::of(&RunState::replay(&story.events).expect("a legal history"));
+        assert_eq!((summary.outcome, summary.took), (None, Duration::from_millis(5 + 1 + 2 + 500 + 1)));
+        assert_eq!(summary.stages[0].title, "Back up the source");
+        assert_eq!(
+            (&summary.stages[0].outcome, summary.stages[0].took),
+            (&Some(warned), Some(Duration::from_millis(503)))
+        );
+        assert_eq!((&summary.stages[1].outcome, summary.stages[1].took), (&None, None));
+        let late = |text: &str| (unit("backup/snapshot@prod"), text.into());
+        assert_eq!(summary.warnings, [late("late"), late("slow")]);
+        assert!(summary.failures.is_empty() && summary.unknown.is_empty());
+
+        let story = story.stage("restore").start("restore/index@bcp");
+        let story = story.end(1, "restore/index@bcp", Outcome::Failed { failure: bad.clone() }, json!({}));
+        let story = story.start("restore/restart@bcp:app1");
+        let story = story.end(1, "restore/restart@bcp:app1", Outcome::Unknown { failure: lost.clone() }, json!({}));
+        let open = story.clone().start("restore/restart@bcp:app2");
+        let summary = RunSummary::of(&RunState::replay(&open.events).expect("a legal history"));
+        assert_eq!(summary.stages[1].took, Some(Duration::from_millis(8)), "it goes on");
+        let failures = [(unit("restore/index@bcp"), bad), (unit("restore/restart@bcp:app1"), lost)];
+        assert_eq!(summary.failures, failures);
+        assert_eq!(summary.unknown, [unit("restore/restart@bcp:app1")]);
+        let again = open.then(1, EventKind::SessionStarted { session: 2, pid: 1, by: operator() });
+        let summary = RunSummary::of(&RunState::replay(&again.events).expect("a legal history"));
+        assert_eq!(summary.unknown, [unit("restore/restart@bcp:app1"), unit("restore/restart@bcp:app2")]);
+        let stuck = RunOutcome::Stuck { unknown: Vec::new() };
+        let over = RunSummary::of(&RunState::replay(&story.over(stuck.clone()).events).expect("a legal history"));
+        assert_eq!(over.outcome, Some(stuck));
+    }
+}

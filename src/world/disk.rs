@@ -274,6 +274,9 @@ impl Disk {
     /// # Errors
     /// As [`Self::make_folder`], but for `Exists` of a folder.
     pub fn make_folders(&mut self, path: &str, mode: u16, now: Timestamp) -> Result<(), DiskError> {
+        if !self.read_only && self.stat(path).is_ok_and(|inode| matches!(inode.node, Node::Folder(_))) {
+            return Ok(());
+        }
         let mut so_far = String::new();
         for part in parts(path) {
             so_far.push('/');

@@ -46,6 +46,7 @@ async fn a_job_that_has_disappeared_is_asked_about_and_a_fresh_attempt_has_a_job
         failure.contains("is gone from this machine") && failure.contains("changeover resume job-gone"),
         "{failure}"
     );
+    assert!(!failure.contains("what was begun before"), "what is unknown anyhow is not looked for twice: {failure}");
     // A person says: again.
     let history = scene.events();
     scene.config.unattended = false;
