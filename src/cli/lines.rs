@@ -92,9 +92,12 @@ struct Known {
     age: u64,
 }
 
+/// Where the file of a source is, if it has one.
+type Finds = Box<dyn Fn(&LogSource) -> Option<PathBuf> + Send>;
+
 /// The thread's own.
 struct Clerk {
-    open: Box<dyn Fn(&LogSource) -> Option<PathBuf> + Send>,
+    open: Finds,
     requests: Receiver<LineRequest>,
     answers: UnboundedSender<Lines>,
     /// Those used last are last.
@@ -185,13 +188,12 @@ impl Clerk {
             self.born += 1;
             known.age = self.born;
         }
-        let known = match known {
-            Some(known) => known,
-            None => {
-                let file = TextFile::open(&path).map_err(|error| trouble(&error))?;
-                self.born += 1;
-                Known { source: source.clone(), file, age: self.born }
-            }
+        let known = if let Some(known) = known {
+            known
+        } else {
+            let file = TextFile::open(&path).map_err(|error| trouble(&error))?;
+            self.born += 1;
+            Known { source: source.clone(), file, age: self.born }
         };
         if self.files.len() >= OPEN {
             self.files.remove(0);

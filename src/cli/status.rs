@@ -58,7 +58,9 @@ async fn ask(app: &App, live: &Live) -> Result<Asked, CliError> {
         looks = round(&plan, &around, &judged_by).await;
     }
     let mut state = unseen(&plan);
-    looks.iter().for_each(|look| state.apply(look));
+    for look in &looks {
+        state.apply(look);
+    }
     Ok(Asked { says, chosen, judged_by, state })
 }
 

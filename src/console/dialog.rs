@@ -46,7 +46,7 @@ pub enum Dialog {
     /// A plan is being made.
     Planning(StartRequest, Purpose),
     /// The plan, and whether it is to be begun.
-    Start(Start),
+    Start(Box<Start>),
     /// A question of the run.
     Answer(Answering),
     /// Whether to do something to a run.

@@ -92,6 +92,7 @@ pub struct Shown {
 
 /// The pane.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is switched on its own")]
 pub struct LogView {
     /// What it shows.
     pub mode: LogMode,

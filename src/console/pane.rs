@@ -56,8 +56,8 @@ impl Pane {
     /// The pane so many numbers further on, round and round.
     #[must_use]
     pub fn step(self, by: i8) -> Self {
-        let count = i16::from(Self::ALL.len() as u8);
-        let index = (i16::from(self.number()) - 1 + i16::from(by)).rem_euclid(count);
+        let count = isize::try_from(Self::ALL.len()).unwrap_or(1);
+        let index = (isize::from(self.number()) - 1 + isize::from(by)).rem_euclid(count);
         usize::try_from(index).ok().and_then(|index| Self::ALL.get(index).copied()).unwrap_or(self)
     }
 }

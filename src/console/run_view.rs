@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{HostName, RunId, SafeText, StageId, StepKey, UnitKey};
-use crate::run::{Event, RunPhase, RunState};
+use crate::run::{Event, RunPhase, RunState, UnitPhase};
 use crate::runbook::PlannedStep;
 
 /// The moments of a run of the past, played again.
@@ -242,7 +242,6 @@ impl RunView {
         if !self.keeps_up {
             return;
         }
-        use crate::run::UnitPhase;
         let rows = self.rows();
         let goes_on = |row: &Row| match row {
             Row::Step(step) => self.state.plan.step(step).is_some_and(|step| {

@@ -44,6 +44,7 @@ impl Badge {
 
 /// What the user chose, and what this terminal can do.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is chosen on its own")]
 pub struct Settings {
     /// The look, with the colours that this terminal has.
     pub theme: Theme,

@@ -57,8 +57,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Runbooks(runbooks) => {
             let chosen = state.shown_runbooks().get(state.runbook.selected).map(|book| book.name.clone());
             state.runbooks = runbooks;
-            let names = state.shown_runbooks().into_iter().map(|book| book.name.clone()).collect();
-            stay(&mut state.runbook, chosen, names);
+            let names: Vec<SafeText> = state.shown_runbooks().into_iter().map(|book| book.name.clone()).collect();
+            stay(&mut state.runbook, chosen, &names);
         }
         Msg::Runs(runs) => on_runs(state, runs, &mut effects),
         Msg::Planned(plan) => planned(state, *plan),
@@ -70,7 +70,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Started(Err(why)) => {
             state.dialog = Some(Dialog::Text { title: SafeText::line("It could not be begun"), text: why, top: 0 });
         }
-        Msg::Opened { run, events, live } => opened(state, run, events, live, &mut effects),
+        Msg::Opened { run, events, live } => opened(state, &run, events, live, &mut effects),
         Msg::NotOpened(run, why) => state.tell(format!("{run} cannot be looked at: {why}"), true),
         Msg::Event(run, event) => on_event(state, &run, event, &mut effects),
         Msg::Ended(run, why) => {
@@ -104,7 +104,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
 }
 
 /// What was selected stays selected, wherever a new list has moved it.
-fn stay<T: PartialEq>(choice: &mut Choice, chosen: Option<T>, list: Vec<T>) {
+fn stay<T: PartialEq>(choice: &mut Choice, chosen: Option<T>, list: &[T]) {
     let place = chosen.and_then(|chosen| list.iter().position(|one| *one == chosen));
     choice.selected = place.unwrap_or(choice.selected).min(list.len().saturating_sub(1));
 }
@@ -117,8 +117,8 @@ fn on_runs(state: &mut State, runs: Vec<RunRow>, effects: &mut Vec<Effect>) {
     state.runs = runs;
     state.runs_read = true;
     let (all, points) = (ids(state.shown_runs()), ids(state.shown_points()));
-    stay(&mut state.past, run, all);
-    stay(&mut state.point, point, points);
+    stay(&mut state.past, run, &all);
+    stay(&mut state.point, point, &points);
     state.know_usual();
     if first && let Some(alive) = state.alive() {
         effects.push(Effect::Open(alive.run.clone()));
@@ -155,11 +155,11 @@ fn on_tick(state: &mut State, now: jiff::Timestamp) {
 
 // ── what a run tells ────────────────────────────────────────────────────────────────────────────────────────────────
 
-fn opened(state: &mut State, run: RunId, events: Vec<Arc<Event>>, live: bool, effects: &mut Vec<Effect>) {
+fn opened(state: &mut State, run: &RunId, events: Vec<Arc<Event>>, live: bool, effects: &mut Vec<Effect>) {
     match RunView::open(run.clone(), events, live) {
         Ok(view) => {
             let came_back = live && since(view.began(), state.now).as_secs() >= 5;
-            if state.run.as_ref().is_none_or(|before| before.id != run || (before.live && !live)) {
+            if state.run.as_ref().is_none_or(|before| before.id != *run || (before.live && !live)) {
                 drop_questions_of_the_run(state);
             }
             state.run = Some(view);
@@ -301,6 +301,10 @@ fn meant_elsewhere(state: &State, key: Key) -> Option<Action> {
     }
 }
 
+fn not_pasted() -> SafeText {
+    SafeText::line("a paste is not taken here: it must be typed")
+}
+
 fn on_paste(state: &mut State, text: &str) {
     if let Some(line) = &mut state.search {
         line.insert(text);
@@ -313,12 +317,9 @@ fn on_paste(state: &mut State, text: &str) {
                     field.insert(text);
                 }
             }
-            Some(Dialog::Start(Start { gate, .. }) | Dialog::Confirm(Confirm { gate, .. })) => {
-                gate.note = Some(SafeText::line("a paste is not taken here: it must be typed"));
-            }
-            Some(Dialog::Answer(answering)) => {
-                answering.note = Some(SafeText::line("a paste is not taken here: it must be typed"));
-            }
+            Some(Dialog::Start(start)) => start.gate.note = Some(not_pasted()),
+            Some(Dialog::Confirm(confirm)) => confirm.gate.note = Some(not_pasted()),
+            Some(Dialog::Answer(answering)) => answering.note = Some(not_pasted()),
             _ => {}
         }
     }
@@ -564,13 +565,14 @@ fn planned(state: &mut State, plan: PlanShown) {
             let observed = state.observed();
             let target = state.direction.direction.as_ref().map_or("", |direction| direction.target.as_str());
             let gate = Gate::of(runbook.level, runbook.mode.as_str(), target, &nonce(digest, &observed));
-            Dialog::Start(Start { request, runbook, plan, gate, observed, changed: None, top: 0, opened: state.now })
+            let opened = state.now;
+            Dialog::Start(Box::new(Start { request, runbook, plan, gate, observed, changed: None, top: 0, opened }))
         }
         _ => Dialog::Text { title, text: plan.text, top: 0 },
     });
 }
 
-fn on_start_key(state: &mut State, mut start: Start, key: Key, effects: &mut Vec<Effect>) {
+fn on_start_key(state: &mut State, mut start: Box<Start>, key: Key, effects: &mut Vec<Effect>) {
     match key.code {
         KeyCode::Up => start.top = start.top.saturating_sub(1),
         KeyCode::Down => start.top = start.top.saturating_add(1),

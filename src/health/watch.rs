@@ -77,12 +77,12 @@ impl Watch {
             Some(direction) => (plan, direction),
             None => (Vec::new(), Direction { source: estate.active.clone(), target: estate.active.clone() }),
         };
-        Self::over(plan, Around { reach, clock, estate }, direction)
+        Self::over(plan, &Around { reach, clock, estate }, direction)
     }
 
     /// Begins to ask these probes.
     #[must_use]
-    pub fn over(plan: Vec<Planned>, around: Around, direction: Direction) -> (Self, mpsc::Receiver<Observation>) {
+    pub fn over(plan: Vec<Planned>, around: &Around, direction: Direction) -> (Self, mpsc::Receiver<Observation>) {
         let (observations, receiver) = mpsc::channel(WAITING);
         let (sender, direction) = watch::channel(direction);
         let mut tasks = JoinSet::new();
@@ -93,8 +93,8 @@ impl Watch {
     }
 
     /// From the next look on, which site is active and which stands by.
-    pub fn turn(&self, direction: Direction) {
-        self.direction.send_if_modified(|have| std::mem::replace(have, direction.clone()) != direction);
+    pub fn turn(&self, direction: &Direction) {
+        self.direction.send_if_modified(|have| std::mem::replace(have, direction.clone()) != *direction);
     }
 }
 

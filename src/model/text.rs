@@ -245,7 +245,7 @@ mod tests {
             let start = &line.as_bytes()[..line.len().min(LINE_CAP + 1)];
             assert_eq!(SafeText::line_start(start, line.len() as u64), SafeText::bytes(line.as_bytes()));
         }
-        let broken = SafeText::line_start(&[0x80; LINE_CAP + 1], 20_000);
+        let broken = SafeText::line_start(&vec![0x80; LINE_CAP + 1], 20_000);
         assert!(broken.as_str().ends_with(&format!("…[+{} bytes]", 20_000 - LINE_CAP + 3)), "{broken}");
     }
 

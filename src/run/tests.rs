@@ -188,6 +188,7 @@ fn phases_and_inputs_have_words() {
 
 #[test]
 fn only_what_may_be_lost_is_chatter_and_what_is_acted_on_is_intent() {
+    use Weight::{Chatter, Fact, Intent};
     let story = Story::begun().stage("backup").start(SNAPSHOT).say(SNAPSHOT, "x").progress(SNAPSHOT, 1, None, "files");
     let job = JobAt { host: None, name: "j".to_owned() };
     let story = story
@@ -195,7 +196,6 @@ fn only_what_may_be_lost_is_chatter_and_what_is_acted_on_is_intent() {
         .end(1, SNAPSHOT, warned(), json!({}))
         .then(0, EventKind::UndoStarted { because: step("backup/snapshot") });
     let weights: Vec<Weight> = story.events.iter().map(|event| event.kind.weight()).collect();
-    use Weight::{Chatter, Fact, Intent};
     assert_eq!(weights, [Intent, Intent, Fact, Intent, Chatter, Chatter, Chatter, Fact, Intent]);
 }
 

@@ -213,13 +213,11 @@ pub async fn behind(cx: &StepContext, place: &Place, failure: Failure) -> Failur
         return failure;
     }
     let there = Command::new("true").into();
-    match tokio::time::timeout(THERE, cx.reach.exec(place, &there, THERE)).await {
-        Ok(Ok(_)) => failure,
-        Ok(Err(_)) | Err(_) => {
-            let got = format!("{place} does not answer, and it is asked through there ({})", failure.got);
-            Failure::new(FailureKind::Unknown, failure.tried.as_str(), got)
-        }
+    if let Ok(Ok(_)) = tokio::time::timeout(THERE, cx.reach.exec(place, &there, THERE)).await {
+        return failure;
     }
+    let got = format!("{place} does not answer, and it is asked through there ({})", failure.got);
+    Failure::new(FailureKind::Unknown, failure.tried.as_str(), got)
 }
 
 /// The failure of a look that could not find its way: nothing is known of what is at its end.

@@ -35,10 +35,13 @@ pub(in crate::cli) struct Ground {
     pub(in crate::cli) themes: Themes,
 }
 
+/// Reads a theme by name, or says why it cannot be used.
+pub(in crate::cli) type ReadTheme = Box<dyn Fn(&str) -> Result<crate::style::Theme, String> + Send>;
+
 /// The themes that there are.
 pub(in crate::cli) struct Themes {
     /// Reads one by name.
-    pub(in crate::cli) read: Box<dyn Fn(&str) -> Result<crate::style::Theme, String> + Send>,
+    pub(in crate::cli) read: ReadTheme,
     /// Where the user's own are; a change there is taken up at once.
     pub(in crate::cli) folder: Option<std::path::PathBuf>,
 }

@@ -24,6 +24,7 @@ use crate::port::Clock as _;
 
 /// The arguments of `console`.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct ConsoleArgs {
     /// The theme
     #[arg(long, value_name = "NAME", env = "CHANGEOVER_THEME")]
@@ -52,7 +53,7 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
     state.health = crate::health::unseen(&crate::health::plan(&live.record.estate, &app.catalogue));
     let program = super::output::program(app);
     super::block_on(async {
-        let ground = real::ground(app, live)?;
+        let ground = real::ground(app, live);
         let left = show(state, ground, args.mouse).await?;
         left.farewell(app, &program)
     })

@@ -39,10 +39,7 @@ struct Real {
 }
 
 /// Wires the real world to a screen.
-///
-/// # Errors
-/// When the record cannot be opened.
-pub(super) fn ground(app: &App, live: Live) -> Result<Ground, CliError> {
+pub(super) fn ground(app: &App, live: Live) -> Ground {
     let (tell, tells) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
     let store = live.record.store.clone();
@@ -51,7 +48,7 @@ pub(super) fn ground(app: &App, live: Live) -> Result<Ground, CliError> {
     let themes = super::settings::themes(app);
     let real = Real { app: own, rows: Some(Rows::new(store.clone())), live, tell, direction: None };
     tokio::spawn(real.serve(ordered));
-    Ok(Ground { tells, orders, store, own_time: false, themes })
+    Ground { tells, orders, store, own_time: false, themes }
 }
 
 impl Real {
@@ -87,9 +84,9 @@ impl Real {
                     Some(Order::Resume(run)) => self.spawn(vec!["resume".into(), run.to_string()]),
                 },
                 Some(said) = says.recv() => {
-                    self.directed(said);
+                    self.directed(&said);
                     if let Some(direction) = &self.direction {
-                        watch.turn(direction.clone());
+                        watch.turn(direction);
                     }
                 }
                 Some(look) = looks.recv() => self.tell(Msg::Health(Box::new(look))),
@@ -127,8 +124,8 @@ impl Real {
         });
     }
 
-    fn directed(&mut self, says: Vec<(SiteName, SiteSays)>) {
-        let facts = direction_facts(&self.live.record.estate, &says);
+    fn directed(&mut self, says: &[(SiteName, SiteSays)]) {
+        let facts = direction_facts(&self.live.record.estate, says);
         self.direction.clone_from(&facts.direction);
         self.tell(Msg::Direction(Box::new(facts)));
     }

@@ -109,7 +109,7 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
         own_time,
         leave: None,
     };
-    state.size = stage.terminal.size();
+    state.size = Taken::size();
     let (width, height) = state.size;
     stage.feed(&mut state, Msg::Resize(width, height)).map_err(broken)?;
     stage.terminal.draw(&state).map_err(broken)?;
@@ -155,7 +155,10 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
             Some(lines) = read.recv() => Msg::Lines(Box::new(lines)),
             _ = second.tick() => {
                 stage.look_at_theme(&state);
-                if own_time { continue } else { Msg::Tick(jiff::Timestamp::now()) }
+                if own_time {
+                    continue;
+                }
+                Msg::Tick(jiff::Timestamp::now())
             }
         };
         if at_once {

@@ -95,7 +95,7 @@ impl Taken {
     }
 
     /// Its size.
-    pub(super) fn size(&self) -> (u16, u16) {
+    pub(super) fn size() -> (u16, u16) {
         crossterm::terminal::size().unwrap_or((80, 24))
     }
 
@@ -155,8 +155,9 @@ impl Taken {
         let area = Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 };
         let mut cells = Buffer::empty(area);
         view::draw(state, area, &mut cells);
-        let line =
-            |y: u16| (0..area.width).filter_map(|x| cells.cell((x, y)).map(|cell| cell.symbol())).collect::<String>();
+        let line = |y: u16| {
+            (0..area.width).filter_map(|x| cells.cell((x, y)).map(ratatui::buffer::Cell::symbol)).collect::<String>()
+        };
         (0..area.height).map(|y| line(y).trim_end().to_owned()).collect()
     }
 

@@ -115,13 +115,11 @@ impl TextFile {
         while left > 0 {
             let block = self.more(offset)?;
             let step = usize::try_from(left - 1).ok().and_then(|nth| memchr_iter(b'\n', block).nth(nth));
-            match step {
-                Some(at) => return Ok(offset + at as u64 + 1),
-                None => {
-                    left -= memchr_iter(b'\n', block).count() as u64;
-                    offset += block.len() as u64;
-                }
+            if let Some(at) = step {
+                return Ok(offset + at as u64 + 1);
             }
+            left -= memchr_iter(b'\n', block).count() as u64;
+            offset += block.len() as u64;
         }
         Ok(offset)
     }

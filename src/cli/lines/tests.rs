@@ -93,6 +93,7 @@ fn naive_find(lines: &[&[u8]], find: &Find, is_hit: impl Fn(&[u8]) -> bool) -> O
     order.into_iter().find(|line| is_hit(lines[*line])).map(|line| line as u64)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a request has it")]
 fn find(text: &str, from: u64, back: bool) -> Option<Find> {
     Some(Find { text: Some(text.to_owned()), from, back })
 }

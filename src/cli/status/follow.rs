@@ -41,7 +41,7 @@ pub(super) async fn follow(
         in_place: app.io.is_terminal && !args.json,
     };
     let around = Around { reach: live.world.clone(), clock: live.clock.clone(), estate: Arc::clone(&estate) };
-    let (watch, mut looks) = Watch::over(plan, around, shown.direction.clone());
+    let (watch, mut looks) = Watch::over(plan, &around, shown.direction.clone());
     let (sender, mut turns) = mpsc::channel(1);
     let (world, asked): (Arc<dyn Reach>, _) = (live.world.clone(), Arc::clone(&estate));
     // In a task of its own: a site that hangs must not hold up what is shown of the other.
@@ -103,7 +103,7 @@ impl Shown {
     fn turn(&mut self, estate: &Estate, watch: &Watch, says: &[(SiteName, SiteSays)]) {
         // Sites that disagree are told by `changeover status`; until they agree, what was known goes on.
         if let Ok(direction) = choose(estate, says, None) {
-            watch.turn(direction.clone());
+            watch.turn(&direction);
             self.direction = direction;
         }
     }

@@ -239,7 +239,7 @@ fn what_is_said_can_be_filtered_by_host_and_an_unknown_host_changes_nothing() {
     for code in ":host nowhere".chars().map(KeyCode::Char) {
         press(&mut state, &[code]);
     }
-    state.now = state.now.checked_add(jiff::SignedDuration::from_secs(1)).expect("a later time");
+    state.wall = state.wall.checked_add(jiff::SignedDuration::from_secs(1)).expect("a later time");
     press(&mut state, &[KeyCode::Enter]);
     assert_eq!((state.log.host.as_ref().map(HostName::as_str), state.log.total()), (Some("app1"), one));
     let notice = state.notice.as_ref().expect("a notice");

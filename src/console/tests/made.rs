@@ -125,7 +125,8 @@ pub fn all_up(state: &mut State) {
     for site in ["bcp", "prod"] {
         for round in (0..10_i64).rev() {
             for (number, (name, says)) in UP.iter().enumerate() {
-                let value = 1000.0 + (number as f64) * 10.0 + ((round * 7) % 5) as f64;
+                let number = i32::try_from(number).expect("a few");
+                let value = f64::from(1000 + number * 10 + i32::try_from((round * 7) % 5).expect("a few"));
                 update(state, answer(site, name, 2 + round * 10, Ok(reading(Condition::Up, says, None, value))));
             }
         }

@@ -65,5 +65,5 @@ fn a_hundred_thousand_keys_do_nothing_of_level_two() {
             drawn(&state, (chance.u16(1..=300), chance.u16(1..=100)));
         }
     }
-    assert!(looked > 10_000 && questions > 100, "the monkey did too little: {looked} effects, {questions} questions");
+    assert!(looked > 5_000 && questions > 100, "the monkey did too little: {looked} effects, {questions} questions");
 }

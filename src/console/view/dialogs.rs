@@ -19,7 +19,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     match &state.dialog {
         None => {}
         Some(Dialog::Help { top }) => {
-            boxed(canvas, area, " Help ", Scope::BorderFocus, &help(state, area.width), *top, 76)
+            boxed(canvas, area, " Help ", Scope::BorderFocus, &help(state, area.width), *top, 76);
         }
         Some(Dialog::Text { title, text, top }) => {
             let width = area.width.saturating_sub(4).min(110);
@@ -265,7 +265,8 @@ fn gate_rows(gate: &Gate, changed: Option<&SafeText>, width: usize) -> Vec<Row> 
 fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     let label = |text: &'static str| Row::new().put(Scope::Muted, text);
-    let runs = start.request.params.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
+    let runs: Vec<String> = start.request.params.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+    let runs = runs.concat();
     rows.push(
         label("what       ").put(Scope::Strong, safe(format!("{} ({}){runs}", start.runbook.name, start.runbook.mode))),
     );

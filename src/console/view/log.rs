@@ -237,7 +237,7 @@ fn status(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let log = &state.log;
     let what = match log.mode {
         LogMode::Said if log.all => "said by all".to_owned(),
-        LogMode::Said => match state.run.as_ref().and_then(|run| run.selected_step()) {
+        LogMode::Said => match state.run.as_ref().and_then(crate::console::RunView::selected_step) {
             Some(step) => format!("said by {}", step.step),
             None => "said".to_owned(),
         },

@@ -146,6 +146,12 @@ fn local(state: &State, at: jiff::Timestamp) -> jiff::Zoned {
     at.to_zoned(state.settings.zone.clone())
 }
 
+/// A number of bytes as people read it.
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn size(bytes: u64) -> String {
+    sites::bytes(bytes as f64)
+}
+
 /// A length of time as people say it.
 fn span(duration: std::time::Duration) -> String {
     let whole = std::time::Duration::from_secs(duration.as_secs());

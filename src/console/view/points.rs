@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::paint::{Canvas, Row};
-use super::{list, nothing, safe, span};
+use super::{list, nothing, safe, size, span};
 use crate::console::facts::RunRow;
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
@@ -28,7 +28,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         .map(|run| {
             let point = run.point.as_ref();
             let bytes = point.and_then(|point| point.bytes);
-            let bytes = bytes.map_or_else(|| "-".to_owned(), |bytes| super::sites::bytes(bytes as f64));
+            let bytes = bytes.map_or_else(|| "-".to_owned(), size);
             let why = point.and_then(|point| point.incomplete.clone());
             let complete = if why.is_none() { Mark::Ok } else { Mark::Fail };
             let row = Row::new()
@@ -50,7 +50,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 #[must_use]
 pub fn point_text(run: &RunRow, now: Timestamp) -> SafeText {
     let Some(point) = &run.point else { return SafeText::default() };
-    let size = point.bytes.map_or_else(|| "not counted".to_owned(), |bytes| super::sites::bytes(bytes as f64));
+    let size = point.bytes.map_or_else(|| "not counted".to_owned(), size);
     let state = match &point.incomplete {
         None => "complete, and seen to have arrived".to_owned(),
         Some(why) => format!("INCOMPLETE: {why}"),

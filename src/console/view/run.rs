@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 
 use super::paint::{Canvas, Row};
-use super::{first, nothing, safe, span};
+use super::{first, nothing, safe, size, span};
 use crate::console::pane::Pane;
 use crate::console::run_view::{Row as Line, RunView, since};
 use crate::console::state::State;
@@ -73,9 +73,9 @@ fn head(canvas: &mut Canvas<'_>, state: &State, run: &RunView, area: Rect) {
     let second = match &run.replay {
         Some(replay) => {
             let width = usize::from(area.width).saturating_sub(30).max(5);
-            let length = run.length().as_secs_f64().max(0.001);
-            let filled = (replay.at.as_secs_f64() / length * width as f64).round();
-            let filled = (0..width).filter(|cell| (*cell as f64) < filled).count();
+            let length = run.length().as_millis().max(1);
+            let filled = replay.at.as_millis() * (width as u128) / length;
+            let filled = usize::try_from(filled).unwrap_or(width).min(width);
             let (on, off) = if state.settings.ascii { ("=", "-") } else { ("━", "─") };
             Row::new()
                 .put(Scope::Late, safe(format!("REPLAY x{} ", replay.speed)))
@@ -205,12 +205,12 @@ fn note(unit: &UnitState) -> String {
         Some((done, Some(total), what)) if *total > 0 => {
             let percent = u128::from(*done) * 100 / u128::from(*total);
             if what.as_str() == "bytes" {
-                format!("{percent} % of {}", super::sites::bytes(*total as f64))
+                format!("{percent} % of {}", size(*total))
             } else {
                 format!("{percent} % of {total} {what}")
             }
         }
-        Some((done, _, what)) if what.as_str() == "bytes" => super::sites::bytes(*done as f64),
+        Some((done, _, what)) if what.as_str() == "bytes" => size(*done),
         Some((done, _, what)) => format!("{done} {what}"),
         None => String::new(),
     };

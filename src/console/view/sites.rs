@@ -166,8 +166,12 @@ fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
         None => '?',
         Some(value) if most > least => {
             let share = (value - least) / (most - least);
-            let index = steps.iter().enumerate().rev().find(|(number, _)| share * 7.0 >= *number as f64);
-            index.map_or(steps[0], |(_, step)| *step)
+            let (mut floor, mut index) = (1.0, 0);
+            while share * 7.0 >= floor && index < 7 {
+                floor += 1.0;
+                index += 1;
+            }
+            steps[index]
         }
         Some(_) => steps[3],
     });
@@ -289,6 +293,11 @@ fn detail(canvas: &mut Canvas<'_>, state: &State, site: &SiteName, subject: &Sub
     canvas.rows(body, &rows);
 }
 
+/// A part of a whole, both small.
+fn share(part: usize, whole: usize) -> f64 {
+    f64::from(u16::try_from(part).unwrap_or(u16::MAX)) / f64::from(u16::try_from(whole).unwrap_or(u16::MAX))
+}
+
 /// The first figure over time, in columns.
 fn graph(canvas: &mut Canvas<'_>, state: &State, key: &ProbeKey, probe: &ProbeHealth, area: Rect) {
     if area.height < 3 || area.width < 20 {
@@ -304,7 +313,7 @@ fn graph(canvas: &mut Canvas<'_>, state: &State, key: &ProbeKey, probe: &ProbeHe
     let (full, hole) = if state.settings.ascii { ("#", "?") } else { ("█", "?") };
     let mut rows = Vec::new();
     for level in (0..levels).rev() {
-        let floor = most * level as f64 / levels as f64;
+        let floor = most * share(level, levels);
         let left = if level + 1 == levels {
             label(most)
         } else if level == 0 {

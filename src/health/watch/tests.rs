@@ -68,7 +68,7 @@ fn planned(name: &str, seconds: u64, probe: &Arc<Counting>) -> Planned {
             question: "q",
         },
         interval: Duration::from_secs(seconds),
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_mins(1),
         rise: 1,
         fall: 1,
         probe: probe.clone(),
@@ -80,8 +80,8 @@ async fn each_probe_is_asked_at_its_own_pace_and_never_twice_at_once() {
     let quick = Arc::new(Counting::default());
     let slow = Arc::new(Counting { takes: Duration::from_secs(12), ..Counting::default() });
     let plan = vec![planned("quick", 5, &quick), planned("slow", 5, &slow)];
-    let (watch, mut looks) = Watch::over(plan, around(Arc::default()), direction());
-    let end = Instant::now() + Duration::from_secs(60);
+    let (watch, mut looks) = Watch::over(plan, &around(Arc::default()), direction());
+    let end = Instant::now() + Duration::from_mins(1);
     let mut seen: BTreeMap<String, Vec<jiff::Timestamp>> = BTreeMap::new();
     while let Ok(Some(look)) = tokio::time::timeout_at(end, looks.recv()).await {
         seen.entry(look.key.subject.to_string()).or_default().push(look.at);
@@ -98,17 +98,17 @@ async fn each_probe_is_asked_at_its_own_pace_and_never_twice_at_once() {
     drop(watch);
     while looks.recv().await.is_some() {}
     let before = quick.looks.load(Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(quick.looks.load(Ordering::SeqCst), before);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_turned_direction_is_seen_by_the_next_look() {
     let probe = Arc::new(Counting::default());
-    let (watch, mut looks) = Watch::over(vec![planned("q", 5, &probe)], around(Arc::default()), direction());
+    let (watch, mut looks) = Watch::over(vec![planned("q", 5, &probe)], &around(Arc::default()), direction());
     let said = |look: Option<Observation>| look.expect("a look").result.expect("a reading").summary.to_string();
     assert_eq!(said(looks.recv().await), "prod -> bcp");
-    watch.turn(direction().reversed());
+    watch.turn(&direction().reversed());
     assert_eq!(said(looks.recv().await), "bcp -> prod");
 }
 
@@ -122,7 +122,7 @@ async fn a_site_that_hangs_delays_nothing_of_the_other() {
     let plan = plan(&around.estate, &catalogue());
     let mut state = unseen(&plan);
     let clock = Arc::clone(&around.clock);
-    let (_watch, mut looks) = Watch::over(plan.clone(), around.clone(), direction());
+    let (_watch, mut looks) = Watch::over(plan.clone(), &around, direction());
     let began = Instant::now();
     let mut first: BTreeMap<ProbeKey, Duration> = BTreeMap::new();
     while first.len() < plan.len() {
@@ -207,7 +207,7 @@ async fn five_hundred_probes_every_five_seconds_cost_little() {
     let probe = Arc::new(Counting { takes: Duration::from_millis(3), ..Counting::default() });
     let plan: Vec<Planned> = (0..500).map(|n| planned(&format!("s{n}"), 5, &probe)).collect();
     let mut state = unseen(&plan);
-    let (_watch, mut looks) = Watch::over(plan, around(Arc::default()), direction());
+    let (_watch, mut looks) = Watch::over(plan, &around(Arc::default()), direction());
     let end = Instant::now() + Duration::from_mins(1);
     let before = on_cpu();
     let mut number = 0;

@@ -216,6 +216,7 @@ mod tests {
         Server::read(&[variables, pairs(&[&["Uptime", "10"]]), rows(&["now_is"], &[&["100"]])]).expect("a server")
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "an answer may be a refusal")]
     fn replica(receiver: &str, behind: &str) -> Result<SqlRows, String> {
         Ok(rows(
             &["Master_Host", "Master_Port", "Slave_IO_Running", "Slave_SQL_Running", "Seconds_Behind_Master"],

@@ -28,6 +28,9 @@ pub enum Global {
     Text(String),
 }
 
+/// Names as they were written, and the values of them.
+pub type NamedValues = (Vec<String>, Vec<String>);
+
 impl Global {
     /// As `SHOW GLOBAL VARIABLES` shows it.
     #[must_use]
@@ -110,7 +113,7 @@ impl Server {
     /// `SELECT @@GLOBAL.read_only, @@gtid_binlog_pos`: the names as they were written, and the values. Nothing when that
     /// is no question about variables only.
     #[must_use]
-    pub fn read_globals(&self, text: &str) -> Option<Result<(Vec<String>, Vec<String>), SqlRefusal>> {
+    pub fn read_globals(&self, text: &str) -> Option<Result<NamedValues, SqlRefusal>> {
         let asked: Vec<&str> = text.strip_prefix("SELECT ")?.split(',').map(str::trim).collect();
         let all = self.globals();
         let mut found = (Vec::new(), Vec::new());
