@@ -75,7 +75,7 @@ fn ask_to_replicate(screen: &mut Screen) {
     screen.send("j");
     screen.send("s");
     screen.sees("enter makes the plan");
-    screen.press_until("\r", "the plan", |shown| shown.contains("start replicate?"));
+    screen.press_until(&["\r"], "the plan", |shown| shown.contains("start replicate?"));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_run_is_begun_by_typing_and_by_nothing_else() {
     let screen = &mut demo.screen;
     ask_to_replicate(screen);
     // Enter alone, a paste of the answer, and what terminals send late.
-    screen.press_until("\r", "the refusal of enter", |shown| shown.contains("enter alone does nothing"));
+    screen.press_until(&["\r"], "the refusal of enter", |shown| shown.contains("enter alone does nothing"));
     screen.send("\u{1b}[200~y\r\u{1b}[201~");
     screen.sees("a paste is not taken here");
     for late in ["\u{1b}[?62;22c", "\u{1b}[12;40R", "\u{1b}]11;rgb:1e1e/1e1e/2e2e\u{1b}\\", "\u{1b}P>|tmux 3.4\u{1b}\\"]
@@ -98,9 +98,7 @@ fn a_run_is_begun_by_typing_and_by_nothing_else() {
         screen.send("\u{1b}");
         ask_to_replicate(screen);
     }
-    screen.send("\u{15}");
-    screen.send("y");
-    screen.press_until("\r", "the run", |shown| shown.contains("[3 Run]"));
+    screen.press_until(&["\u{15}", "y", "\r"], "the run", |shown| shown.contains("[3 Run]"));
     screen.wait("its end", |shown| shown.contains("done") && shown.contains("ended: done"));
     screen.send("5");
     screen.wait("the run in the list of runs", |shown| shown.matches("replicate").count() >= 2);
@@ -117,7 +115,7 @@ fn a_storm_of_sizes_leaves_a_whole_picture() {
         screen.resize(width, height);
     }
     screen.resize(40, 12);
-    screen.sees("40x12 is too small, 60x15 is");
+    screen.sees("SIMULATED 40x12: needs 60x15; q leaves");
     assert!(screen.shown().contains("SIMULATED"));
     screen.resize(60, 15);
     screen.sees("[1 Sites]");

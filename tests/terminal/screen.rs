@@ -12,6 +12,9 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 /// How long anything may take before the test is taken to hang.
 const LONG: Duration = Duration::from_mins(2);
 
+/// The least time between two presses of a key.
+const FINGERS: Duration = Duration::from_millis(400);
+
 struct Seen {
     parser: vt100::Parser,
     raw: Vec<u8>,
@@ -126,15 +129,23 @@ impl Screen {
         self.writer.flush().expect("it can be typed");
     }
 
-    /// Presses a key until something is shown: one that comes too soon after another is not taken, on purpose.
+    /// Presses keys one after the other, round and round and as far apart as fingers do, until something is shown: what
+    /// comes faster is taken for the end of something that a terminal has sent, and does nothing.
     #[track_caller]
-    pub fn press_until(&mut self, key: &str, what: &str, good: impl Fn(&str) -> bool) {
+    pub fn press_until(&mut self, keys: &[&str], what: &str, good: impl Fn(&str) -> bool) {
         let begun = Instant::now();
-        while !good(&self.shown()) {
+        for key in keys.iter().cycle() {
+            if good(&self.shown()) {
+                return;
+            }
             assert!(begun.elapsed() < LONG, "{what} did not come; shown is:\n{}", self.shown());
             self.send(key);
-            let seen = lock(&self.seen.0);
-            drop(self.seen.1.wait_timeout(seen, Duration::from_millis(400)).unwrap_or_else(PoisonError::into_inner));
+            let pressed = Instant::now();
+            let mut seen = lock(&self.seen.0);
+            while pressed.elapsed() < FINGERS && !good(&seen.parser.screen().contents()) {
+                let rest = FINGERS.saturating_sub(pressed.elapsed());
+                seen = self.seen.1.wait_timeout(seen, rest).unwrap_or_else(PoisonError::into_inner).0;
+            }
         }
     }
 

@@ -136,7 +136,8 @@ fn who_resumes_is_told_what_is_otherwise_today() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_cannot_be_kept_names_what_was_running() {
     let text = stage("s", "") + &step("a", "with = { takes = \"1m\" }") + &step("b", "needs = []");
-    for (full_after, named) in [(3, ""), (4, "; not on record is the ending of s/a")] {
+    // Both begin as one group: of a group that cannot be kept whole, nothing is begun.
+    for (full_after, named) in [(3, ""), (4, ""), (5, "; not on record is the ending of s/a")] {
         let sink = MemorySink { full_after: Some(full_after), ..MemorySink::default() };
         let mut scene = Scene::with_sink(&format!("full-{full_after}"), &text, sink);
         let error = scene.play(no_reaction).await.expect_err("no room").to_string();
