@@ -85,9 +85,10 @@ impl RealLab {
                             match &inode.node {
                                 Node::Folder(_) => fs::create_dir(&path).expect("a folder"),
                                 Node::Link(target) => symlink(target, &path).expect("a link"),
-                                Node::File(content) => match linked.iter().find(|(other, _)| *other == number) {
-                                    Some((_, first)) => fs::hard_link(first, &path).expect("a second name"),
-                                    None => {
+                                Node::File(content) => {
+                                    if let Some((_, first)) = linked.iter().find(|(other, _)| *other == number) {
+                                        fs::hard_link(first, &path).expect("a second name");
+                                    } else {
                                         fs::write(&path, content).expect("a file");
                                         let mode = fs::Permissions::from_mode(u32::from(inode.mode));
                                         fs::set_permissions(&path, mode).expect("a mode");
@@ -96,7 +97,7 @@ impl RealLab {
                                         file.set_modified(time).expect("a time");
                                         linked.push((number, path.clone()));
                                     }
-                                },
+                                }
                             }
                             belongs_as(&path, &root);
                         }
@@ -110,7 +111,7 @@ impl RealLab {
     async fn fill_sql(&self, world: &SimulatedWorld) {
         let [prod, _] = Spec::sites();
         let place = Place::Host(prod, HostName::new("app1").expect("a name"));
-        let content = format!("[client]\npassword=\"{}\"\n", SECRET);
+        let content = format!("[client]\npassword=\"{SECRET}\"\n");
         let options = Arg::SecretFile { before: "--defaults-file=".to_owned(), index: 0 };
         let dump = changeover::port::Command::new("mariadb-dump")
             .arg(options)

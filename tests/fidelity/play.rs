@@ -173,7 +173,8 @@ impl Player<'_> {
                 ended.insert(place.trim_start_matches("s/").to_owned(), ending(kind, outcome, captures));
             }
         }
-        ended.into_iter().map(|(unit, ending)| format!("[{unit}] {ending}")).collect()
+        let lines: Vec<String> = ended.into_iter().map(|(unit, ending)| format!("[{unit}] {ending}")).collect();
+        lines.concat()
     }
 }
 

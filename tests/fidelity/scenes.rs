@@ -79,11 +79,11 @@ impl Step {
             format!("[[stages.steps]]\nid = \"{}\"\nuses = \"{}\"\non = \"{}\"\n", self.id(number), self.uses, self.on);
         for (name, value) in [("service", self.service), ("timeout", self.timeout)] {
             if !value.is_empty() {
-                text += &format!("{name} = \"{value}\"\n");
+                text.extend([name, " = \"", value, "\"\n"]);
             }
         }
         if !self.with.is_empty() {
-            text += &format!("with = {{ {} }}\n", self.with);
+            text.extend(["with = { ", self.with, " }\n"]);
         }
         text
     }
