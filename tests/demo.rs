@@ -141,12 +141,10 @@ fn the_record_of_a_demo_can_be_looked_at_and_is_never_taken_for_a_real_one() {
 
 #[test]
 fn without_flags_it_says_what_can_be_done() {
+    // Without a terminal there is no screen: it prints.
+    let ran = Home::new().demo(&["--speed", "max"]);
+    assert!(ran.code == 0 && ran.out.starts_with("SIMULATED"), "{}{}", ran.out, ran.err);
     let home = Home::new();
-    let ran = home.demo(&[]);
-    assert_eq!(ran.code, 2);
-    for told in ["changeover demo --headless", "changeover demo --list"] {
-        assert!(ran.err.contains(told), "{}", ran.err);
-    }
     let list = home.demo(&["--list"]);
     assert_eq!((list.code, list.out.lines().count()), (0, SHIPPED.len()));
     for (name, _) in SHIPPED {

@@ -171,7 +171,7 @@ fn ctrl_z_gives_the_shell_back_and_fg_the_screen() {
 fn without_a_terminal_it_says_what_does_not_need_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = std::process::Command::new(PROGRAM)
-        .args(["demo"])
+        .args(["console"])
         .current_dir(folder.path())
         .stdin(std::process::Stdio::null())
         .output()

@@ -60,7 +60,7 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
 }
 
 /// The screen needs a terminal; without one it says what does not.
-pub(super) fn refuse_without_terminal(app: &App) -> Result<(), CliError> {
+fn refuse_without_terminal(app: &App) -> Result<(), CliError> {
     if app.io.is_interactive && app.io.is_terminal {
         return Ok(());
     }

@@ -20,7 +20,8 @@ use pace::Speed;
 /// The arguments of `demo`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DemoArgs {
-    /// Without the console: carry the runbook out, print what happens, count at the end
+    /// Without the console: carry the runbook out, print what happens, count at the end. So it is too without a terminal
+    /// and in a story
     #[arg(long)]
     headless: bool,
     /// The runbook [default: replicate]
@@ -63,11 +64,9 @@ pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
     if args.list {
         return list(app);
     }
-    if !args.headless {
-        if args.scenario.is_some() {
-            return Err(CliError::invalid("stories are told without a screen")
-                .hint("add `--headless`; `--answers FILE` plays an operator"));
-        }
+    // Without a terminal there is nobody to look at a screen, and stories are told without one.
+    let has_screen = app.io.is_interactive && app.io.is_terminal;
+    if has_screen && !args.headless && args.scenario.is_none() {
         return screen::open(app, args);
     }
     if let Some(scenario) = &args.scenario {

@@ -41,7 +41,6 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Opens the console on a simulated world.
 pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
-    console::refuse_without_terminal(app)?;
     let spec = Spec::small(args.seed);
     let runbook = args.runbook.as_deref().unwrap_or("replicate").to_owned();
     let prepared = prepare(app, args, &spec, &["replicate".to_owned(), runbook])?;
