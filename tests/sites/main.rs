@@ -2,9 +2,13 @@
 //! program. One lab runs at a time, because two cores carry no more.
 
 mod bad_days;
+mod console;
 mod keeping;
 mod kills;
 mod replicate;
+#[expect(dead_code, reason = "the tests of the terminal use the rest")]
+#[path = "../terminal/screen.rs"]
+mod screen;
 mod setups;
 mod support;
 mod vanished;
