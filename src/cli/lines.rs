@@ -245,6 +245,11 @@ impl Clerk {
     fn look(&mut self) {
         let Some(mut watched) = self.watched.take() else { return };
         let source = watched.request.source.clone();
+        if self.waiting.iter().any(|waiting| waiting.request.source == source) {
+            // What was asked for is answered first: nobody can tell an answer without a finding from a look.
+            self.watched = Some(watched);
+            return;
+        }
         let mut waiting = Waiting { request: watched.request.clone(), search: None, found: None };
         let known = self.file(&source).map(|known| {
             known.map(|known| {
