@@ -27,8 +27,8 @@ pub struct Inspector {
     epochs: BTreeMap<SiteName, (u64, Vec<u8>)>,
     /// Attempts that are on record as begun.
     intents: BTreeMap<(UnitKey, u32), Begun>,
-    /// Units whose latest attempt ended unknown, and that nobody has answered for.
-    unknown: BTreeSet<UnitKey>,
+    /// Units whose latest attempt ended unknown, with that attempt, and that nobody has answered for.
+    unknown: BTreeMap<UnitKey, u32>,
     /// The unit that the latest event ended.
     just_ended: Option<UnitKey>,
     /// Units that a person called done although nobody knew what became of them.
@@ -50,7 +50,7 @@ impl Inspector {
             seen,
             epochs: BTreeMap::new(),
             intents: BTreeMap::new(),
-            unknown: BTreeSet::new(),
+            unknown: BTreeMap::new(),
             just_ended: None,
             released: BTreeSet::new(),
             prompts: BTreeMap::new(),
@@ -109,13 +109,15 @@ impl Inspector {
             EventKind::SessionStarted { .. } => {
                 // Kinds that can look whether they had their effect do so first, and so know.
                 let state = self.state.as_ref();
-                self.unknown.retain(|unit| {
+                self.unknown.retain(|unit, _| {
                     let step = state.and_then(|state| state.plan.step(&unit.step));
                     step.is_none_or(|step| step.interrupted != Interrupted::Verify)
                 });
             }
-            EventKind::UnitEnded { unit, outcome: Outcome::Unknown { .. }, .. } => {
-                self.unknown.insert(unit.clone());
+            // Without an attempt nothing was begun, and what was not known before has been answered for or is kept here.
+            EventKind::UnitEnded { attempt: 0, outcome: Outcome::Unknown { .. }, .. } => {}
+            EventKind::UnitEnded { unit, attempt, outcome: Outcome::Unknown { .. }, .. } => {
+                self.unknown.insert(unit.clone(), *attempt);
             }
             EventKind::UnitEnded { unit, .. } => {
                 self.unknown.remove(unit);
@@ -133,12 +135,11 @@ impl Inspector {
                     }
                 }
             }
-            EventKind::UnitStarted { unit, attempt, .. } if self.unknown.contains(unit) => {
-                let attempts = self.state()?.units.get(unit).map_or(0, |unit| unit.attempts);
-                if *attempt > 1 && attempts == *attempt && self.intents.contains_key(&(unit.clone(), attempt - 1)) {
-                    // The same attempt again only looks what became of it.
-                    return Err(format!("{unit} is done again although nobody knows how it ended"));
-                }
+            // The same attempt again only looks what became of it.
+            EventKind::UnitStarted { unit, attempt, .. }
+                if self.unknown.get(unit).is_some_and(|then| attempt > then) =>
+            {
+                return Err(format!("{unit} is done again although nobody knows how it ended"));
             }
             _ => {}
         }
