@@ -13,6 +13,13 @@ pub struct SourceText {
 }
 
 impl SourceText {
+    /// The text of this name among those that came with the program: pairs of name and text.
+    #[must_use]
+    pub fn shipped(among: &[(&str, &str)], name: &str) -> Option<Self> {
+        let (name, text) = among.iter().find(|(shipped, _)| *shipped == name)?;
+        Some(Self { name: format!("{name}.toml (shipped)"), text: (*text).to_owned() })
+    }
+
     /// Line and column of a byte, both counted from 1; columns are characters. An offset past the end or inside a
     /// character counts as the next place before it.
     #[must_use]

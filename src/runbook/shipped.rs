@@ -13,8 +13,5 @@ pub const SHIPPED: &[(&str, &str)] = &[
 /// A shipped runbook by name.
 #[must_use]
 pub fn shipped(name: &str) -> Option<SourceText> {
-    SHIPPED
-        .iter()
-        .find(|(shipped, _)| *shipped == name)
-        .map(|(name, text)| SourceText { name: format!("{name}.toml (shipped)"), text: (*text).to_owned() })
+    SourceText::shipped(SHIPPED, name)
 }

@@ -15,10 +15,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
 /// A shipped scenario by name.
 #[must_use]
 pub fn shipped(name: &str) -> Option<SourceText> {
-    SHIPPED
-        .iter()
-        .find(|(shipped, _)| *shipped == name)
-        .map(|(name, text)| SourceText { name: format!("{name}.toml (shipped)"), text: (*text).to_owned() })
+    SourceText::shipped(SHIPPED, name)
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::console::facts::EstateFacts;
-use crate::console::keys::Keymap;
 use crate::console::run_view::Row;
-use crate::console::{Badge, Effect, Key, KeyCode, Msg, Settings, State, update};
+use crate::console::tests::made;
+use crate::console::{Badge, Effect, Key, KeyCode, Msg, State, update};
 use crate::model::{Failure, FailureKind, Outcome, Span};
 use crate::run::sample::{self, Story};
-use crate::style::Theme;
 
 fn source(attempt: u32) -> LogSource {
     LogSource { run: sample::run_id(), unit: sample::unit("copy/data@bcp"), attempt }
@@ -160,18 +159,7 @@ const BEGUN: [&str; 2] = ["restore/restart@bcp:app1", "restore/restart@bcp:app2"
 fn screen() -> State {
     let now = "2026-03-01T03:15:02Z".parse().expect("a time");
     let estate = EstateFacts { name: SafeText::line("shop"), sites: Vec::new(), rpo: None };
-    let settings = Settings {
-        theme: Theme::default(),
-        ascii: false,
-        reduced_motion: true,
-        bell: true,
-        notify: true,
-        zone: jiff::tz::TimeZone::UTC,
-        mouse: false,
-        privacy: false,
-        keys: Keymap::default(),
-    };
-    let mut state = State::new(estate, Badge::Live, sample::operator(), settings, now);
+    let mut state = State::new(estate, Badge::Live, sample::operator(), made::settings(), now);
     state.size = (120, 40);
     let mut story = Story::begun().stage("restore");
     for unit in BEGUN {

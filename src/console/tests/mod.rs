@@ -6,7 +6,7 @@ mod guards;
 mod hostile;
 mod late;
 mod looks;
-mod made;
+pub mod made;
 mod monkey;
 mod picture;
 mod random;

@@ -14,8 +14,5 @@ pub const SHIPPED_THEMES: &[(&str, &str)] = &[
 
 /// A shipped theme's text by name.
 pub(super) fn shipped(name: &str) -> Option<SourceText> {
-    SHIPPED_THEMES
-        .iter()
-        .find(|(shipped, _)| *shipped == name)
-        .map(|(name, text)| SourceText { name: format!("{name}.toml (shipped)"), text: (*text).to_owned() })
+    SourceText::shipped(SHIPPED_THEMES, name)
 }

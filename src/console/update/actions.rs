@@ -1,0 +1,221 @@
+//! What the actions of every pane do; what moves is in `moves`, what is about a run in `run`, about its log in `log`.
+
+use jiff::SignedDuration;
+
+use super::keys::{drop_filter, set_filter};
+use super::log::{find, fit, look_at_output, on_log};
+use super::moves::{moves, sideways, travel};
+use super::run::on_run;
+use crate::console::action::Action;
+use crate::console::dialog::{Answering, Dialog, Form, Purpose, StartRequest};
+use crate::console::facts::RunbookFacts;
+use crate::console::line::Line;
+use crate::console::msg::Effect;
+use crate::console::palette::Palette;
+use crate::console::pane::Pane;
+use crate::console::run_view::Row;
+use crate::console::state::{Badge, State};
+use crate::model::SafeText;
+
+/// Whoever presses `q` again within this means it.
+const MEANS_IT: SignedDuration = SignedDuration::from_secs(5);
+
+pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effect>) {
+    if let Some(pane) = action.pane() {
+        state.go(pane);
+        fit(state, effects);
+        return;
+    }
+    match action {
+        Action::Help => state.dialog = Some(Dialog::Help { top: 0 }),
+        Action::Palette => state.palette = Some(Palette::default()),
+        Action::Quit | Action::QuitKeep => quit(state, action == Action::QuitKeep, effects),
+        Action::Suspend => effects.push(Effect::Suspend),
+        Action::NextPane | Action::PreviousPane => {
+            let pane = state.focus.step(if action == Action::NextPane { 1 } else { -1 });
+            state.go(pane);
+            fit(state, effects);
+        }
+        Action::Zoom => {
+            state.zoom = !state.zoom;
+            fit(state, effects);
+        }
+        Action::Back => {
+            if state.detail.is_some() {
+                state.detail = None;
+            } else if state.zoom {
+                state.zoom = false;
+                fit(state, effects);
+            } else {
+                drop_filter(state);
+                state.notice = None;
+            }
+        }
+        Action::Refresh => {
+            effects.push(Effect::Refresh);
+            state.tell("reading everything anew", false);
+        }
+        Action::Search => {
+            if argument.is_empty() {
+                state.search = Some(Line::default());
+            } else if state.focus == Pane::Log {
+                state.log.search = Some(argument.to_owned());
+                find(state, false, effects);
+            } else {
+                set_filter(state, Some(argument.to_owned()));
+            }
+        }
+        Action::SearchNext => find(state, false, effects),
+        Action::SearchPrevious => find(state, true, effects),
+        Action::Freeze => {
+            state.frozen = true;
+            state.tell("held still: any key lets it go", false);
+        }
+        Action::Theme => effects.push(Effect::Theme(argument.to_owned())),
+        Action::Mouse => {
+            state.settings.mouse = !state.settings.mouse;
+            effects.push(Effect::Mouse(state.settings.mouse));
+        }
+        Action::Privacy => state.settings.privacy = !state.settings.privacy,
+        Action::Answer if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
+        Action::Answer => {
+            match state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next()) {
+                Some(prompt) => {
+                    state.dialog =
+                        Some(Dialog::Answer(Answering { prompt: prompt.id, typed: Line::default(), note: None }));
+                }
+                None => state.tell("no run asks anything", false),
+            }
+        }
+        Action::Copy => copy(state, effects),
+        _ if moves(action).is_some() => travel(state, action, effects),
+        Action::Left | Action::Right => sideways(state, action),
+        Action::Open => open(state, effects),
+        Action::PlanRunbook => ask_for(state, Purpose::Read, effects),
+        Action::StartRunbook => ask_for(state, Purpose::Start, effects),
+        Action::Follow
+        | Action::Wrap
+        | Action::Times
+        | Action::NextError
+        | Action::Output
+        | Action::AllSteps
+        | Action::HostFilter
+        | Action::SaveLog
+        | Action::CopyLog => on_log(state, action, argument, effects),
+        _ => on_run(state, action, effects),
+    }
+}
+
+pub(super) fn quit(state: &mut State, keep: bool, effects: &mut Vec<Effect>) {
+    let goes_on = state.run.as_ref().filter(|run| run.live).map(|run| run.id.clone());
+    let again = state.leaving.is_some_and(|asked| state.now.duration_since(asked) < MEANS_IT);
+    match goes_on {
+        Some(run) if !again => {
+            state.leaving = Some(state.now);
+            state.tell(format!("{run} goes on without the screen; q again leaves"), false);
+        }
+        _ => effects.push(Effect::Quit { keep }),
+    }
+}
+
+fn open(state: &mut State, effects: &mut Vec<Effect>) {
+    match state.focus {
+        Pane::Sites => {
+            let subject = state.subjects(state.at_site.0).get(state.at_site.1).cloned();
+            let site = state.estate.sites.get(state.at_site.0).map(|site| site.name.clone());
+            state.detail = site.zip(subject);
+            state.detail_top = 0;
+        }
+        Pane::Runbooks => {
+            let Some(book) = state.shown_runbooks().get(state.runbook.selected).copied().cloned() else { return };
+            state.dialog = Some(Dialog::Text { title: book.name, text: book.text, top: 0 });
+        }
+        Pane::Run => {
+            let row = state.run.as_ref().and_then(|run| run.rows().get(run.selected).cloned());
+            match row {
+                Some(Row::Stage(stage)) => {
+                    if let Some(run) = &mut state.run {
+                        let open = run.is_open(&stage);
+                        run.opened.insert(stage, !open);
+                        run.keeps_up = false;
+                    }
+                }
+                Some(_) => {
+                    state.log.all = false;
+                    state.go(Pane::Log);
+                    look_at_output(state, effects);
+                }
+                None => state.tell("no run is looked at: choose one in pane 5", false),
+            }
+        }
+        Pane::Runs => {
+            if let Some(run) = state.shown_runs().get(state.past.selected).map(|row| row.run.clone()) {
+                state.go(Pane::Run);
+                effects.push(Effect::Open(run));
+            }
+        }
+        Pane::Points => {
+            if let Some(row) = state.shown_points().get(state.point.selected).copied().cloned() {
+                let text = crate::console::view::point_text(&row, state.now);
+                let title = row.point.map_or_else(SafeText::default, |point| point.id);
+                state.dialog = Some(Dialog::Text { title, text, top: 0 });
+            }
+        }
+        Pane::Log => {}
+    }
+}
+
+fn copy(state: &mut State, effects: &mut Vec<Effect>) {
+    let text = match state.focus {
+        Pane::Sites => {
+            state.detail.clone().map(|(site, subject)| crate::console::view::detail_text(state, &site, &subject))
+        }
+        Pane::Runbooks => state.shown_runbooks().get(state.runbook.selected).map(|book| book.name.clone()),
+        Pane::Runs => state.shown_runs().get(state.past.selected).map(|row| SafeText::line(row.run.as_str())),
+        Pane::Points => state
+            .shown_points()
+            .get(state.point.selected)
+            .and_then(|row| row.point.as_ref().map(|point| point.id.clone())),
+        Pane::Run => state.run.as_ref().map(|run| SafeText::line(run.id.as_str())),
+        Pane::Log => Some(crate::console::view::log_text(state)),
+    };
+    match text {
+        Some(text) => effects.push(Effect::Copy(text)),
+        None => state.tell("nothing is selected", false),
+    }
+}
+
+/// Begins the way to a plan: a form when the runbook has parameters.
+fn ask_for(state: &mut State, purpose: Purpose, effects: &mut Vec<Effect>) {
+    let Some(book) = state.shown_runbooks().get(state.runbook.selected).copied().cloned() else { return };
+    if let Some(why) = may_not_start(state, &book).filter(|_| purpose == Purpose::Start) {
+        state.tell(why, true);
+        return;
+    }
+    if let Some(trouble) = &book.trouble {
+        state.tell(format!("{}: {trouble}", book.name), true);
+        return;
+    }
+    if book.params.is_empty() {
+        let request = StartRequest { runbook: book.name.clone(), params: std::collections::BTreeMap::new() };
+        effects.push(Effect::Plan(request.clone()));
+        state.dialog = Some(Dialog::Planning(request, purpose));
+    } else {
+        state.dialog = Some(Dialog::Form(Form::of(book, purpose)));
+    }
+}
+
+/// Why nothing can be begun now.
+pub(super) fn may_not_start(state: &State, book: &RunbookFacts) -> Option<String> {
+    if state.badge == Badge::ReadOnly {
+        return Some("nothing can be begun from here: this console only looks".to_owned());
+    }
+    if let Some(alive) = state.alive() {
+        return Some(format!("{} is going on; one run at a time", alive.run));
+    }
+    if state.direction.direction.is_none() {
+        let why = state.direction.trouble.clone().unwrap_or_else(|| SafeText::line("it has not been read yet"));
+        return Some(format!("{} needs a direction: {why}", book.name));
+    }
+    None
+}

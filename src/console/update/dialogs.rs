@@ -1,0 +1,226 @@
+//! Keys in dialogs: forms, plans, the gates of confirmations and the answers to questions. Only here a confirmation is
+//! passed, and never by a key that came faster than fingers.
+
+use jiff::SignedDuration;
+
+use super::actions::may_not_start;
+use super::keys::on_plain_key;
+use crate::console::dialog::{Answering, Confirm, Deed, Dialog, Form, Gate, Purpose, Start, nonce};
+use crate::console::facts::PlanShown;
+use crate::console::line::Line;
+use crate::console::msg::{Effect, Key, KeyCode};
+use crate::console::state::State;
+use crate::model::SafeText;
+use crate::run::{Answer, RunCommand, read_answer};
+
+/// So many keys in a row faster than fingers are no typing.
+const BURST: u8 = 3;
+/// A plan that is older says nothing of the sites any more.
+const PLAN_HOLDS: SignedDuration = SignedDuration::from_secs(180);
+
+pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
+    let Some(dialog) = state.dialog.take() else { return };
+    if key.code == KeyCode::Esc {
+        if matches!(dialog, Dialog::Answer(_)) {
+            state.tell("the question still waits: a answers it", false);
+        }
+        return;
+    }
+    match dialog {
+        Dialog::Help { top } => {
+            if !closes(key) {
+                state.dialog = Some(Dialog::Help { top: scrolled(top, key) });
+            }
+        }
+        Dialog::Text { title, text, top } => {
+            if key.code == KeyCode::Char('y') {
+                effects.push(Effect::Copy(text.clone()));
+            }
+            if !closes(key) {
+                state.dialog = Some(Dialog::Text { title, text, top: scrolled(top, key) });
+            }
+        }
+        // The two keys that the card names do what it says.
+        Dialog::Card if key == plain('3') || key == plain('a') => on_plain_key(state, key, effects),
+        Dialog::Card => {}
+        Dialog::Form(form) => on_form_key(state, form, key, too_fast, effects),
+        Dialog::Planning(request, purpose) => state.dialog = Some(Dialog::Planning(request, purpose)),
+        Dialog::Start(start) => on_start_key(state, start, key, effects),
+        Dialog::Answer(answering) => on_answer_key(state, answering, key, effects),
+        Dialog::Confirm(confirm) => on_confirm_key(state, confirm, key, effects),
+    }
+}
+
+/// Puts a key into the field of a gate. What comes faster than fingers, a terminal's late answer or a paste that was not
+/// marked as one, empties the field instead.
+fn type_into(typed: &mut Line, burst: u8, key: Key) -> Option<SafeText> {
+    if burst >= BURST || (burst > 0 && key.code == KeyCode::Enter) {
+        typed.clear();
+        return Some(SafeText::line("that came faster than fingers: it must be typed"));
+    }
+    typed.key(key);
+    None
+}
+
+fn on_confirm_key(state: &mut State, mut confirm: Confirm, key: Key, effects: &mut Vec<Effect>) {
+    if state.burst > 0 || key.code != KeyCode::Enter {
+        confirm.gate.note = type_into(&mut confirm.gate.typed, state.burst, key);
+    } else if confirm.gate.is_met() {
+        let by = state.by.clone();
+        let command = match confirm.deed {
+            Deed::Cancel(reason) => RunCommand::Cancel { reason, by: Some(by) },
+            Deed::Pause => RunCommand::Pause { by },
+            Deed::Continue => RunCommand::Continue { by },
+            Deed::Resume(run) => return effects.push(Effect::Resume(run)),
+        };
+        state.tell("the run has been told", false);
+        return effects.push(Effect::Command(command));
+    } else {
+        confirm.gate.note = Some(not_met(&confirm.gate));
+    }
+    state.dialog = Some(Dialog::Confirm(confirm));
+}
+
+fn plain(c: char) -> Key {
+    Key { code: KeyCode::Char(c), ctrl: false, shift: false }
+}
+
+fn closes(key: Key) -> bool {
+    matches!(key.code, KeyCode::Char('q') | KeyCode::Enter)
+}
+
+fn scrolled(top: u16, key: Key) -> u16 {
+    match key.code {
+        KeyCode::Up | KeyCode::Char('k') => top.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => top.saturating_add(1),
+        KeyCode::PageUp => top.saturating_sub(10),
+        KeyCode::PageDown | KeyCode::Char(' ') => top.saturating_add(10),
+        KeyCode::Home | KeyCode::Char('g') => 0,
+        _ => top,
+    }
+}
+
+fn not_met(gate: &Gate) -> SafeText {
+    if gate.typed.is_empty() {
+        SafeText::line(&format!("enter alone does nothing: type {}", gate.phrase))
+    } else {
+        SafeText::line(&format!("that is not {}", gate.phrase))
+    }
+}
+
+fn on_form_key(state: &mut State, mut form: Form, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
+    let last = form.fields.len().saturating_sub(1);
+    match key.code {
+        KeyCode::Tab | KeyCode::Down if !key.shift => form.at = if form.at == last { 0 } else { form.at + 1 },
+        KeyCode::Up | KeyCode::Tab => form.at = form.at.checked_sub(1).unwrap_or(last),
+        KeyCode::Enter if too_fast => {}
+        KeyCode::Enter => match form.request() {
+            Ok(request) => {
+                effects.push(Effect::Plan(request.clone()));
+                state.dialog = Some(Dialog::Planning(request, form.purpose));
+                return;
+            }
+            Err((at, trouble)) => {
+                form.at = at;
+                form.trouble = Some(trouble);
+            }
+        },
+        _ => {
+            if let Some(field) = form.fields.get_mut(form.at) {
+                field.key(key);
+            }
+            form.trouble = None;
+        }
+    }
+    state.dialog = Some(Dialog::Form(form));
+}
+
+pub(super) fn planned(state: &mut State, plan: PlanShown) {
+    let Some(Dialog::Planning(request, purpose)) = &state.dialog else { return };
+    if request.runbook != plan.runbook || request.params != plan.params {
+        return;
+    }
+    let (request, purpose) = (request.clone(), *purpose);
+    let runbook = state.runbooks.iter().find(|book| book.name == plan.runbook).cloned();
+    let title = SafeText::line(&format!("Plan of {}", plan.runbook));
+    state.dialog = Some(match (purpose, &plan.digest, runbook) {
+        (Purpose::Start, Some(digest), Some(runbook)) => {
+            let observed = state.observed();
+            let target = state.direction.direction.as_ref().map_or("", |direction| direction.target.as_str());
+            let gate = Gate::of(runbook.level, runbook.mode.as_str(), target, &nonce(digest, &observed));
+            let opened = state.now;
+            Dialog::Start(Box::new(Start { request, runbook, plan, gate, observed, changed: None, top: 0, opened }))
+        }
+        _ => Dialog::Text { title, text: plan.text, top: 0 },
+    });
+}
+
+fn on_start_key(state: &mut State, mut start: Box<Start>, key: Key, effects: &mut Vec<Effect>) {
+    match key.code {
+        KeyCode::Up => start.top = start.top.saturating_sub(1),
+        KeyCode::Down => start.top = start.top.saturating_add(1),
+        KeyCode::PageUp => start.top = start.top.saturating_sub(10),
+        KeyCode::PageDown => start.top = start.top.saturating_add(10),
+        KeyCode::Enter if state.burst > 0 => start.gate.note = type_into(&mut start.gate.typed, state.burst, key),
+        KeyCode::Enter if start.gate.is_met() => {
+            if let Some(why) = may_not_start(state, &start.runbook) {
+                start.gate.note = Some(SafeText::line(&why));
+                state.dialog = Some(Dialog::Start(start));
+                return;
+            }
+            if state.now.duration_since(start.plan.at) > PLAN_HOLDS {
+                state.tell("the plan was old: it is made anew", false);
+                effects.push(Effect::Plan(start.request.clone()));
+                state.dialog = Some(Dialog::Planning(start.request, Purpose::Start));
+            } else {
+                state.tell("beginning", false);
+                effects.push(Effect::Start(start.request));
+            }
+            return;
+        }
+        KeyCode::Enter => start.gate.note = Some(not_met(&start.gate)),
+        _ => start.gate.note = type_into(&mut start.gate.typed, state.burst, key),
+    }
+    state.dialog = Some(Dialog::Start(start));
+}
+
+fn on_answer_key(state: &mut State, mut answering: Answering, key: Key, effects: &mut Vec<Effect>) {
+    let prompt = state
+        .run
+        .as_ref()
+        .and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.prompt).cloned());
+    let Some(prompt) = prompt else { return };
+    match key.code {
+        KeyCode::Enter if state.burst > 0 => {
+            answering.note = type_into(&mut answering.typed, state.burst, key);
+        }
+        KeyCode::Enter => match read_answer(&prompt, answering.typed.text()) {
+            Some((answer, typed)) => {
+                let answer = Answer { prompt: prompt.id, answer, typed, by: state.by.clone() };
+                effects.push(Effect::Command(RunCommand::Answer(answer)));
+                return;
+            }
+            None if answering.typed.is_empty() => {
+                answering.note = Some(SafeText::line("enter alone is no answer"));
+            }
+            None => answering.note = Some(SafeText::line("that is no answer to this question")),
+        },
+        _ => answering.note = type_into(&mut answering.typed, state.burst, key),
+    }
+    state.dialog = Some(Dialog::Answer(answering));
+}
+
+/// A phrase stands for what was known when it was shown.
+pub(super) fn world_may_have_changed(state: &mut State) {
+    let observed = state.observed();
+    let target = state.direction.direction.as_ref().map_or(String::new(), |direction| direction.target.to_string());
+    if let Some(Dialog::Start(start)) = &mut state.dialog
+        && start.runbook.level >= 2
+        && start.observed != observed
+    {
+        let digest = start.plan.digest.clone().unwrap_or_default();
+        start.gate = Gate::of(start.runbook.level, start.runbook.mode.as_str(), &target, &nonce(&digest, &observed));
+        start.changed = Some(SafeText::line(&format!("it was {}; now it is {observed}", start.observed)));
+        start.observed = observed;
+    }
+}

@@ -1,0 +1,223 @@
+//! What a key, a paste and the mouse mean here and now. Does nothing of what an action does.
+
+use jiff::SignedDuration;
+
+use super::actions::{act, quit};
+use super::dialogs::on_dialog_key;
+use super::log::{find, look_at_output};
+use crate::console::action::{self, Action};
+use crate::console::dialog::Dialog;
+use crate::console::keys::Found;
+use crate::console::msg::{Effect, Key, KeyCode};
+use crate::console::pane::Pane;
+use crate::console::state::{Choice, State};
+use crate::model::SafeText;
+
+/// An enter that comes so soon after the key before was not pressed by a person: it is the end of something that a
+/// terminal sent late, or of a paste that was not marked as one.
+const TOO_FAST: SignedDuration = SignedDuration::from_millis(30);
+
+pub(super) fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+    let too_fast = state.wall.duration_since(state.last_key) < TOO_FAST;
+    state.last_key = state.wall;
+    state.burst = if too_fast { state.burst.saturating_add(1) } else { 0 };
+    if key.ctrl && key.code == KeyCode::Char('z') {
+        effects.push(Effect::Suspend);
+        return;
+    }
+    if key.ctrl && key.code == KeyCode::Char('c') {
+        state.tell("q leaves the screen; a run is stopped with x in pane 3", false);
+        return;
+    }
+    if !crate::console::view::shows(state.size.0, state.size.1) {
+        // Nobody sees what a key would do: only the way out is open.
+        if key.code == KeyCode::Char('q') {
+            quit(state, false, effects);
+        }
+        return;
+    }
+    if state.frozen {
+        // The picture is not what is: a key brings back what is, and does nothing else.
+        state.frozen = false;
+        state.tell("live again", false);
+        return;
+    }
+    if state.search.is_some() {
+        on_search_key(state, key, effects);
+    } else if state.palette.is_some() {
+        on_palette_key(state, key, too_fast, effects);
+    } else if state.dialog.is_some() {
+        on_dialog_key(state, key, too_fast, effects);
+    } else {
+        on_plain_key(state, key, effects);
+    }
+}
+
+pub(super) fn on_plain_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+    state.typed.push(key);
+    let pane = state.focus;
+    let found = state.settings.keys.find(&state.typed, |action| action.is_in(pane));
+    match found {
+        Found::Action(action) => {
+            state.typed.clear();
+            act(state, action, "", effects);
+        }
+        Found::More => {}
+        Found::Nothing if state.typed.len() > 1 => {
+            // What was no chord with the key before may be one by itself.
+            state.typed.clear();
+            on_plain_key(state, key, effects);
+        }
+        Found::Nothing => {
+            state.typed.clear();
+            if let KeyCode::Char(c) = key.code
+                && let Some(elsewhere) = meant_elsewhere(state, key)
+            {
+                let entry = action::of(elsewhere);
+                if let action::Where::In(pane) = entry.scope {
+                    state.tell(format!("{c} is `{}` in pane {} {}", entry.name, pane.number(), pane.title()), false);
+                }
+            }
+        }
+    }
+}
+
+/// The action that a key means in another pane.
+fn meant_elsewhere(state: &State, key: Key) -> Option<Action> {
+    match state.settings.keys.find(&[key], |_| true) {
+        Found::Action(action) => Some(action),
+        _ => None,
+    }
+}
+
+fn not_pasted() -> SafeText {
+    SafeText::line("a paste is not taken here: it must be typed")
+}
+
+pub(super) fn on_paste(state: &mut State, text: &str) {
+    if let Some(line) = &mut state.search {
+        line.insert(text);
+    } else if let Some(palette) = &mut state.palette {
+        palette.line.insert(text);
+    } else {
+        match &mut state.dialog {
+            Some(Dialog::Form(form)) => {
+                if let Some(field) = form.fields.get_mut(form.at) {
+                    field.insert(text);
+                }
+            }
+            Some(Dialog::Start(start)) => start.gate.note = Some(not_pasted()),
+            Some(Dialog::Confirm(confirm)) => confirm.gate.note = Some(not_pasted()),
+            Some(Dialog::Answer(answering)) => answering.note = Some(not_pasted()),
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn on_mouse(state: &mut State, column: u16, row: u16, wheel: i8, effects: &mut Vec<Effect>) {
+    if state.dialog.is_some() || state.palette.is_some() || state.search.is_some() {
+        return;
+    }
+    let Some((pane, line)) = crate::console::view::hit(state, column, row) else { return };
+    if pane != state.focus {
+        state.go(pane);
+    }
+    if wheel != 0 {
+        for _ in 0..wheel.unsigned_abs() {
+            act(state, if wheel < 0 { Action::Up } else { Action::Down }, "", effects);
+        }
+    } else if let Some(line) = line {
+        select(state, pane, line);
+        look_at_output(state, effects);
+    }
+}
+
+fn select(state: &mut State, pane: Pane, line: usize) {
+    match pane {
+        Pane::Runbooks => state.runbook.selected = line.min(state.shown_runbooks().len().saturating_sub(1)),
+        Pane::Runs => state.past.selected = line.min(state.shown_runs().len().saturating_sub(1)),
+        Pane::Points => state.point.selected = line.min(state.shown_points().len().saturating_sub(1)),
+        Pane::Run => {
+            if let Some(run) = &mut state.run {
+                run.selected = line.min(run.rows().len().saturating_sub(1));
+                run.keeps_up = false;
+            }
+        }
+        Pane::Sites | Pane::Log => {}
+    }
+}
+
+fn on_search_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+    let Some(line) = &mut state.search else { return };
+    match key.code {
+        KeyCode::Esc => {
+            state.search = None;
+            drop_filter(state);
+        }
+        KeyCode::Enter => {
+            let text = line.text().to_owned();
+            state.search = None;
+            if state.focus == Pane::Log {
+                state.log.search = (!text.is_empty()).then_some(text);
+                find(state, false, effects);
+            }
+        }
+        _ => {
+            line.key(key);
+            let text = line.text().to_owned();
+            if state.focus != Pane::Log {
+                set_filter(state, Some(text));
+            }
+        }
+    }
+}
+
+fn choice(state: &mut State) -> Option<&mut Choice> {
+    match state.focus {
+        Pane::Runbooks => Some(&mut state.runbook),
+        Pane::Runs => Some(&mut state.past),
+        Pane::Points => Some(&mut state.point),
+        _ => None,
+    }
+}
+
+pub(super) fn set_filter(state: &mut State, filter: Option<String>) {
+    if let Some(choice) = choice(state) {
+        *choice = Choice { selected: 0, filter: filter.filter(|text| !text.is_empty()) };
+    }
+}
+
+pub(super) fn drop_filter(state: &mut State) {
+    if choice(state).is_some_and(|choice| choice.filter.is_some()) {
+        set_filter(state, None);
+    }
+}
+
+fn on_palette_key(state: &mut State, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
+    let Some(palette) = &mut state.palette else { return };
+    match key.code {
+        KeyCode::Esc => state.palette = None,
+        KeyCode::Tab => palette.complete(),
+        KeyCode::Down => palette.selected = (palette.selected + 1).min(palette.matches().len().saturating_sub(1)),
+        KeyCode::Up => palette.selected = palette.selected.saturating_sub(1),
+        KeyCode::Enter if too_fast => {}
+        KeyCode::Enter => {
+            let chosen = palette.chosen();
+            let argument = palette.words().1.to_owned();
+            let Some(entry) = chosen else { return };
+            if entry.argument.is_some() && argument.is_empty() && entry.action != Action::Search {
+                palette.complete();
+                return;
+            }
+            state.palette = None;
+            if let action::Where::In(pane) = entry.scope {
+                state.go(pane);
+            }
+            act(state, entry.action, &argument, effects);
+        }
+        _ => {
+            palette.line.key(key);
+            palette.selected = 0;
+        }
+    }
+}

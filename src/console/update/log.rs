@@ -1,0 +1,145 @@
+//! Actions on the log that is looked at: what of it is shown, and where in it.
+
+use super::ONCE_AROUND;
+use crate::console::action::Action;
+use crate::console::log::{LogMode, LogSource, file_name};
+use crate::console::msg::Effect;
+use crate::console::run_view::Row;
+use crate::console::state::State;
+
+pub(super) fn on_log(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effect>) {
+    let log = &mut state.log;
+    match action {
+        Action::Follow => {
+            log.follow = !log.follow;
+            if log.follow {
+                log.to_end();
+            }
+        }
+        Action::Wrap => log.wrap = !log.wrap,
+        Action::Times => log.times = !log.times,
+        Action::AllSteps => log.all = !log.all,
+        Action::Output => {
+            log.mode = if log.mode == LogMode::Said { LogMode::Output } else { LogMode::Said };
+            log.follow = true;
+            (log.top, log.unseen) = (0, 0);
+        }
+        Action::HostFilter => choose_host(state, argument),
+        Action::NextError => {
+            find_in(state, None, false, effects);
+            return;
+        }
+        Action::SaveLog => {
+            if let Some(run) = &state.run {
+                effects.push(Effect::SaveLog(file_name(&run.id), crate::console::view::whole_log(state)));
+            }
+        }
+        Action::CopyLog => effects.push(Effect::Copy(crate::console::view::log_text(state))),
+        _ => {}
+    }
+    look_at_output(state, effects);
+}
+
+/// Chooses one host of the selected step, or of all steps when all are shown: by its name, or the next one.
+fn choose_host(state: &mut State, name: &str) {
+    let Some(run) = &mut state.run else { return };
+    let log = &mut state.log;
+    let step = if log.all && log.mode == LogMode::Said { None } else { run.selected_step() };
+    let hosts = run.hosts(step.as_ref());
+    let chosen = match name {
+        "all" => None,
+        "" => {
+            let at = hosts.iter().position(|host| log.host.as_ref() == Some(host));
+            hosts.get(at.map_or(0, |at| at + 1)).cloned()
+        }
+        name => hosts.iter().find(|host| host.as_str() == name).cloned(),
+    };
+    if chosen.is_none() && (hosts.is_empty() || !matches!(name, "" | "all")) {
+        if matches!(name, "" | "all") {
+            log.host = None;
+        }
+        let hosts: Vec<&str> = hosts.iter().map(crate::model::HostName::as_str).collect();
+        let hosts = if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") };
+        state.tell(format!("no such host to choose; what is shown runs on: {hosts}"), false);
+        return;
+    }
+    // Where the line of one host is selected, that of the chosen one is from now on.
+    if let (Some(host), LogMode::Output, Some(Row::Unit(unit))) = (&chosen, log.mode, run.rows().get(run.selected)) {
+        let other =
+            |row: &Row| matches!(row, Row::Unit(other) if other.step == unit.step && other.host.as_ref() == Some(host));
+        if let Some(index) = run.rows().iter().position(other) {
+            run.selected = index;
+            run.keeps_up = false;
+        }
+    }
+    log.host = chosen;
+}
+
+/// Asks for the lines of the selected unit's output, when that is what is shown.
+pub(super) fn look_at_output(state: &mut State, effects: &mut Vec<Effect>) {
+    let source = source(state);
+    effects.extend(state.log.look_at(source).map(Effect::Lines));
+}
+
+/// The file of output that is shown.
+#[must_use]
+pub(super) fn source(state: &State) -> Option<LogSource> {
+    if state.log.mode != LogMode::Output {
+        return None;
+    }
+    let run = state.run.as_ref()?;
+    let unit = run.selected_unit(state.log.host.as_ref())?;
+    let attempt = run.state.units.get(&unit)?.attempts.max(1);
+    Some(LogSource { run: run.id.clone(), unit, attempt })
+}
+
+pub(super) fn find(state: &mut State, back: bool, effects: &mut Vec<Effect>) {
+    match state.log.search.clone() {
+        Some(text) => find_in(state, Some(text), back, effects),
+        None => state.tell("nothing is searched for: / begins", false),
+    }
+}
+
+fn find_in(state: &mut State, text: Option<String>, back: bool, effects: &mut Vec<Effect>) {
+    if let Some(source) = source(state) {
+        effects.extend(state.log.look_for(source, text, back).map(Effect::Lines));
+        return;
+    }
+    let Some(run) = &state.run else { return };
+    let wanted = text.map(|text| text.to_lowercase());
+    let hit = |number: &u32| {
+        let Some(event) = usize::try_from(*number).ok().and_then(|number| run.seen().get(number)) else { return false };
+        let shown = crate::console::view::said(event);
+        match &wanted {
+            Some(wanted) => shown.text.as_str().to_lowercase().contains(wanted),
+            None => matches!(shown.scope, crate::style::Scope::Bad | crate::style::Scope::Unknown),
+        }
+    };
+    let said = state.log.said();
+    let top = usize::try_from(state.log.top).unwrap_or(usize::MAX).min(said.len());
+    let found = if back {
+        said[..top].iter().rposition(hit).or_else(|| said.iter().rposition(hit))
+    } else {
+        let begin = (top + 1).min(said.len());
+        said[begin..].iter().position(hit).map(|at| at + begin).or_else(|| said.iter().position(hit))
+    };
+    match found {
+        Some(at) => {
+            state.log.follow = false;
+            state.log.top = at as u64;
+            if if back { at >= top } else { at <= top } {
+                state.tell(ONCE_AROUND, false);
+            }
+        }
+        None => state.tell("nothing found", false),
+    }
+}
+
+/// Tells the log how many of its lines fit, and asks for those that have come into sight.
+pub(super) fn fit(state: &mut State, effects: &mut Vec<Effect>) {
+    state.log.height = crate::console::view::log_height(state);
+    if state.log.follow {
+        state.log.to_end();
+    }
+    look_at_output(state, effects);
+}
