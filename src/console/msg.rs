@@ -136,6 +136,8 @@ pub enum Effect {
     Copy(SafeText),
     /// Write the whole log to a file.
     SaveLog(PathBuf, SafeText),
+    /// Write a picture of the screen, an SVG text, to a file.
+    Picture(PathBuf, String),
     /// Use this theme.
     Theme(String),
     /// Switch the mouse on or off.

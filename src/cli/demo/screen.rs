@@ -75,7 +75,7 @@ type Carrying<'a> = Pin<Box<dyn Future<Output = (Crew<'a>, Result<RunState, CliE
 
 /// The world, and whoever does there what the screen orders.
 #[expect(clippy::too_many_arguments, reason = "what a thread is given to live on, each once")]
-async fn live(
+pub(super) async fn live(
     mut app: App,
     args: DemoArgs,
     spec: Spec,
