@@ -36,6 +36,11 @@ pub(in crate::cli) struct Leave {
 }
 
 impl Leave {
+    /// Left by somebody who had no picture before him.
+    pub(super) fn quietly(state: &State) -> Self {
+        Self { picture: None, goes_on: goes_on(state), signal: None }
+    }
+
     /// Leaves the demo: its world ends with the screen.
     ///
     /// # Errors

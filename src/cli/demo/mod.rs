@@ -73,7 +73,7 @@ pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
     }
     // Without a terminal there is nobody to look at a screen, and stories are told without one.
     let has_screen = app.io.is_interactive && app.io.is_terminal;
-    if has_screen && !args.headless && args.scenario.is_none() {
+    if !args.headless && args.scenario.is_none() && (crate::cli::console::is_plain(app, &args.screen)? || has_screen) {
         return screen::open(app, args);
     }
     if let Some(scenario) = &args.scenario {
