@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use changeover::engine::{Engine, EngineConfig, NewRun};
 use changeover::model::{FailureKind, PointId, RunId, RunOutcome, Secret, SecretSource, SiteName, UnitKey};
 use changeover::port::{
-    Arg, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach,
-    ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
+    Arg, Certificate, CertificateLook, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll,
+    JobStart, Pipeline, Place, Reach, ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows,
+    SqlStatement,
 };
 use changeover::run::{Event, EventKind, Operator, RunPhase};
 use changeover::runbook::{PlanRequest, SourceText, parse, plan};
@@ -281,6 +282,9 @@ impl Reach for Hands {
     }
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
         self.world.http(request).await
+    }
+    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
+        self.world.certificate(look).await
     }
     async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
         self.world.sql(endpoint, statements).await
