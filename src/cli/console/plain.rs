@@ -109,7 +109,9 @@ impl Talker<'_> {
         }
         // What nobody has looked at for long is not known any more, without anything being told.
         let known: Vec<ProbeKey> = self.verdicts.keys().cloned().collect();
-        known.iter().for_each(|key| self.verdict(key));
+        for key in &known {
+            self.verdict(key);
+        }
         if let Some(run) = self.state.run.as_ref().filter(|run| run.live) {
             self.paper.tick(self.state.now, &run.state);
         }
@@ -230,19 +232,18 @@ impl Talker<'_> {
         let (phrase, text) = match &self.state.dialog {
             Some(Dialog::Start(start)) => {
                 // Hundreds of commands before a question are no help to who listens; `plan` tells them.
-                let mut text: String = start.plan.text.as_str().lines().take(2).flat_map(|line| [line, "\n"]).collect();
-                let list =
-                    |what: &str, of: &[SafeText]| of.iter().map(|one| format!("{what}: {one}\n")).collect::<String>();
-                text.push_str(&list("is lost", &start.plan.losses));
-                text.push_str(&list("to know", &start.plan.findings));
-                text.push_str(&list("has changed", start.changed.as_slice()));
+                let mut lines: Vec<String> = start.plan.text.as_str().lines().take(2).map(str::to_owned).collect();
+                lines.extend(start.plan.losses.iter().map(|loss| format!("is lost: {loss}")));
+                lines.extend(start.plan.findings.iter().map(|finding| format!("to know: {finding}")));
+                lines.extend(start.changed.iter().map(|changed| format!("has changed: {changed}")));
                 let (badge, name) = (self.state.badge.word(), &start.runbook.name);
-                text.push_str(&format!("{badge}: begin {name}? (`plan {name}` tells every command of it)"));
-                (start.gate.phrase.clone(), text)
+                lines.push(format!("{badge}: begin {name}? (`plan {name}` tells every command of it)"));
+                (start.gate.phrase.clone(), lines.join("\n"))
             }
             Some(Dialog::Confirm(confirm)) => {
-                let consequences: String = confirm.consequences.iter().map(|one| format!("\n{one}")).collect();
-                (confirm.gate.phrase.clone(), format!("{}{consequences}", confirm.question))
+                let lines: Vec<&str> =
+                    [&confirm.question].into_iter().chain(&confirm.consequences).map(SafeText::as_str).collect();
+                (confirm.gate.phrase.clone(), lines.join("\n"))
             }
             Some(Dialog::Text { title, text, .. }) => {
                 let text = format!("{title}\n{text}");
@@ -251,7 +252,11 @@ impl Talker<'_> {
                 self.asked = None;
                 return;
             }
-            Some(Dialog::Planning(..)) => return,
+            // What is planned anew is asked anew.
+            Some(Dialog::Planning(..)) => {
+                self.asked = None;
+                return;
+            }
             Some(Dialog::Help { .. } | Dialog::Card | Dialog::Form(_) | Dialog::Answer(_)) => {
                 self.state.dialog = None;
                 self.asked = None;

@@ -137,16 +137,12 @@ impl Talker<'_> {
     fn answer(&mut self, words: &str) {
         let prompt = self.state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next());
         let Some(prompt) = prompt.cloned() else { return self.say("", "no run asks anything") };
-        match read_answer(&prompt, words) {
-            Some((answer, typed)) => {
-                let by = self.state.by.clone();
-                self.act(Effect::Command(RunCommand::Answer(Answer { prompt: prompt.id, answer, typed, by })));
-            }
-            None => {
-                let choices = crate::run::choices(&prompt);
-                self.say("ASK", &format!("that is no answer: {choices}"));
-            }
-        }
+        let Some((answer, typed)) = read_answer(&prompt, words) else {
+            let choices = crate::run::choices(&prompt);
+            return self.say("ASK", &format!("that is no answer: {choices}"));
+        };
+        let by = self.state.by.clone();
+        self.act(Effect::Command(RunCommand::Answer(Answer { prompt: prompt.id, answer, typed, by })));
     }
 
     fn why(&mut self, step: &str) {
@@ -164,9 +160,9 @@ impl Talker<'_> {
 
     fn runs(&mut self) {
         let rows = self.state.runs.iter().take(10);
-        let text: String =
-            rows.map(|row| format!("{} {} {}: {}\n", row.run, row.runbook, row.direction, row.word)).collect();
-        self.say("", if text.is_empty() { "there are no runs yet" } else { &text });
+        let lines: Vec<String> =
+            rows.map(|row| format!("{} {} {}: {}", row.run, row.runbook, row.direction, row.word)).collect();
+        self.say("", if lines.is_empty() { "there are no runs yet".to_owned() } else { lines.join("\n") }.as_str());
     }
 
     fn sites(&mut self) {
