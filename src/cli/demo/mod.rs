@@ -2,6 +2,7 @@
 //! sites live in this process while the real engine carries the real runbooks out on them.
 
 mod backstage;
+mod chronicle;
 mod counts;
 mod crew;
 mod director;
