@@ -15,6 +15,7 @@ mod palette;
 mod pane;
 mod run_view;
 mod state;
+pub mod story;
 #[cfg(test)]
 mod tests;
 mod update;

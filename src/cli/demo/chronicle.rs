@@ -187,6 +187,13 @@ impl Chronicle {
         self.did(act, None);
     }
 
+    /// What the run that was ordered could not be begun for.
+    pub(super) fn not_begun(&mut self, why: &str) {
+        if let Some(action) = self.ordered.take() {
+            self.facts.actions[action].got = Some(Got::Refused(why.to_owned()));
+        }
+    }
+
     /// The run of the story that ended last.
     pub(super) fn last_run(&self) -> Option<&RunFact> {
         self.facts.runs.last()

@@ -183,7 +183,7 @@ fn send(orders: &mpsc::UnboundedSender<Order>, order: Order) {
 }
 
 /// Waits until a moment; for ever when there is none.
-async fn until(at: Option<Instant>) {
+pub(super) async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

@@ -11,6 +11,8 @@ mod pages;
 mod play;
 mod screen;
 mod story;
+mod telling;
+mod theatre;
 
 use std::path::PathBuf;
 
@@ -21,8 +23,8 @@ use pace::Speed;
 /// The arguments of `demo`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DemoArgs {
-    /// Without the console: carry the runbook out, print what happens, count at the end. So it is too without a terminal
-    /// and in a story
+    /// Without the console: carry the runbook out, print what happens, count at the end. So it is too without a terminal,
+    /// and with an operator who is not there
     #[arg(long)]
     headless: bool,
     /// The runbook [default: replicate]
@@ -34,7 +36,7 @@ pub struct DemoArgs {
     /// Play a story in which things break: its name, or the path of a file of your own
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
-    /// What the operator of the scenario does; without it nobody answers, unless you do
+    /// What the operator of the scenario does; without it you are the operator, if there is a terminal
     #[arg(long, value_name = "FILE", requires = "scenario")]
     answers: Option<PathBuf>,
     /// List the scenarios that come with the program
@@ -43,7 +45,7 @@ pub struct DemoArgs {
     /// Decides everything that is left to chance in the world
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// How many times as fast as real time the world goes, or `max` [default: 1.5, with a scenario 10]
+    /// How many times as fast as real time the world goes, or `max` [default: 1.5; of a scenario 4, without the console 10]
     #[arg(long, value_name = "TIMES")]
     speed: Option<Speed>,
     /// How to show what happens
@@ -65,9 +67,9 @@ pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
     if args.list {
         return list(app);
     }
-    // Without a terminal there is nobody to look at a screen, and stories are told without one.
+    // Without a terminal there is nobody to look at a screen, and with an answers file nobody is to.
     let has_screen = app.io.is_interactive && app.io.is_terminal;
-    if has_screen && !args.headless && args.scenario.is_none() {
+    if has_screen && !args.headless && args.answers.is_none() {
         return screen::open(app, args);
     }
     if let Some(scenario) = &args.scenario {

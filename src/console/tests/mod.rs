@@ -12,3 +12,4 @@ mod picture;
 mod random;
 mod screens;
 mod steps;
+mod story;
