@@ -18,6 +18,7 @@ mod state;
 pub mod story;
 #[cfg(test)]
 mod tests;
+pub mod tour;
 mod update;
 pub mod view;
 

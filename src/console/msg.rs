@@ -98,6 +98,8 @@ pub enum Msg {
     Lines(Box<Lines>),
     /// The theme was read anew.
     Theme(Box<crate::style::Theme>),
+    /// The simulated world is ready for somebody who has never seen it.
+    Tour,
     /// Something of a story in the simulated world.
     Story(StoryNews),
     /// Something to be told, good or bad.

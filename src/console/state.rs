@@ -12,6 +12,7 @@ use super::palette::Palette;
 use super::pane::Pane;
 use super::run_view::RunView;
 use super::story::Story;
+use super::tour::Tour;
 use crate::health::{HealthState, Subject};
 use crate::model::{SafeText, SiteName};
 use crate::run::Operator;
@@ -152,10 +153,14 @@ pub struct State {
     pub notice: Option<Notice>,
     /// The picture is held still.
     pub frozen: bool,
+    /// The guided tour, in the demo.
+    pub tour: Option<Tour>,
     /// The story that is told, in the demo.
     pub story: Option<Story>,
     /// How many times as fast as the person's the world's time goes.
     pub(super) haste: f64,
+    /// A run was asked for, and it has not been told yet what came of that.
+    pub(super) beginning: bool,
     /// When leaving was asked for the first time.
     pub(super) leaving: Option<Timestamp>,
     /// The terminal's title as it was set last.
@@ -198,8 +203,10 @@ impl State {
             search: None,
             notice: None,
             frozen: false,
+            tour: None,
             story: None,
             haste: 1.0,
+            beginning: false,
             leaving: None,
             title: SafeText::default(),
         }

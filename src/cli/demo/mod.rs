@@ -22,6 +22,7 @@ use pace::Speed;
 
 /// The arguments of `demo`.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct DemoArgs {
     /// Without the console: carry the runbook out, print what happens, count at the end. So it is too without a terminal,
     /// and with an operator who is not there
@@ -54,6 +55,9 @@ pub struct DemoArgs {
     /// How the screen looks
     #[command(flatten)]
     screen: crate::cli::console::ConsoleArgs,
+    /// Without the guided tour of the console
+    #[arg(long)]
+    no_tour: bool,
     /// Print the estate file of the simulated world and end
     #[arg(long)]
     print_estate: bool,

@@ -3,6 +3,7 @@
 //! `theatre`; here the two are put together, and what the screen asks of the world is read.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ use crate::world::{SimulatedWorld, Spec};
 const USUAL: [f64; 2] = [4.0, 1.5];
 /// How long the world may take to say how far the story has come when the screen has been left.
 const LAST_WORD: Duration = Duration::from_secs(10);
+/// The runbook that the tour leads to: it asks.
+const TIDY_CACHE: &str = include_str!("../../../runbooks/demo/tidy-cache.toml");
 
 /// Opens the console on a simulated world.
 pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
@@ -53,6 +56,7 @@ pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
         None => vec!["replicate".to_owned(), args.runbook.clone().unwrap_or_else(|| "replicate".to_owned())],
     };
     let prepared = prepare(app, args, &spec, &runbooks)?;
+    bring_runbook(&prepared.folder, scenario.is_none())?;
     let settings = settings(app, &args.screen)?;
     let estate = prepared.estate();
     let store = prepared.store();
@@ -98,6 +102,21 @@ fn scored(app: &mut App, card: &Card) -> Result<Exit, CliError> {
     write!(app.io.out, "SIMULATED\n\n{}", card.text())?;
     app.io.out.flush()?;
     Ok(if card.done.is_some() { Exit::Done } else { Exit::Failed })
+}
+
+/// Lays the demo's own runbook beside its estate, or takes it away: in a story there are those that are shipped.
+fn bring_runbook(folder: &Path, wanted: bool) -> Result<(), CliError> {
+    let folder = folder.join("runbooks");
+    let path = folder.join("tidy-cache.toml");
+    let done = if wanted {
+        std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, TIDY_CACHE))
+    } else {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    };
+    done.map_err(|error| CliError::new(Exit::Failed, format!("cannot change {}: {error}", path.display())))
 }
 
 /// What is read for the screen.

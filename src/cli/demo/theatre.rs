@@ -72,7 +72,8 @@ pub(super) async fn live(opening: Opening) -> Result<Option<Card>, CliError> {
     let telling = scenario.map(|scenario| Telling::new(scenario, world.clone(), backstage, tell));
     let watched = (Arc::new(world.clone()), world.clock(), Arc::clone(&desk.estate));
     let (_watch, mut looks) = Watch::start(watched.0, watched.1, watched.2, &desk.app.catalogue, desk.direction().ok());
-    let mut theatre = Theatre { desk, crew: Some(crew), carrying: None, taken_up: None, telling, tempo, times };
+    let mut theatre =
+        Theatre { desk, crew: Some(crew), carrying: None, taken_up: None, telling, tempo, times, tour: !args.no_tour };
     let mut ready = Some(Instant::now() + first_looks);
     let mut tick = tokio::time::interval(TICK.mul_f64(times));
     let mut look = tokio::time::interval(LOOK.mul_f64(times));
@@ -151,6 +152,7 @@ struct Theatre<'a> {
     telling: Option<Telling>,
     tempo: Tempo,
     times: f64,
+    tour: bool,
 }
 
 impl<'a> Theatre<'a> {
@@ -165,6 +167,7 @@ impl<'a> Theatre<'a> {
                 self.tempo.stand(true);
                 telling.brief(self.times);
             }
+            None if self.tour => self.desk.tell(Msg::Tour),
             None => {}
         }
     }

@@ -13,3 +13,4 @@ mod random;
 mod screens;
 mod steps;
 mod story;
+mod tour;

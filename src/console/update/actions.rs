@@ -76,7 +76,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
             effects.push(Effect::Mouse(state.settings.mouse));
         }
         Action::Privacy => state.settings.privacy = !state.settings.privacy,
-        Action::Story | Action::Note => in_demo(state, action, argument, effects),
+        Action::Tour | Action::TourOff | Action::Story | Action::Note => in_demo(state, action, argument, effects),
         Action::Answer if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
         Action::Answer => {
             match state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next()) {

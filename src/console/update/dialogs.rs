@@ -173,6 +173,7 @@ fn on_start_key(state: &mut State, mut start: Box<Start>, key: Key, effects: &mu
                 state.dialog = Some(Dialog::Planning(start.request, Purpose::Start));
             } else {
                 state.tell("beginning", false);
+                state.beginning = true;
                 effects.push(Effect::Start(start.request));
             }
             return;

@@ -65,11 +65,13 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Runs(runs) => on_runs(state, runs, &mut effects),
         Msg::Planned(plan) => planned(state, *plan),
         Msg::Started(Ok(run)) => {
+            state.beginning = false;
             state.tell(format!("{run} has begun"), false);
             state.go(Pane::Run);
             effects.push(Effect::Open(run));
         }
         Msg::Started(Err(why)) => {
+            state.beginning = false;
             state.dialog = Some(Dialog::Text { title: SafeText::line("It could not be begun"), text: why, top: 0 });
         }
         Msg::Opened { run, events, live } => opened(state, &run, events, live, &mut effects),
@@ -93,6 +95,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             Received::Shown | Received::Late => {}
         },
         Msg::Theme(theme) => state.settings.theme = *theme,
+        Msg::Tour => story::begin_tour(state, &mut effects),
         Msg::Story(news) => story::on_news(state, news),
         Msg::Told { text, bad } => state.tell(text.as_str(), bad),
     }

@@ -1,12 +1,14 @@
-//! What there is in the simulated world only: stories. They look at what has happened to the state,
+//! What there is in the simulated world only: the guided tour, and stories. Both look at what has happened to the state,
 //! whatever key or message that came of.
 
+use super::log::fit;
 use crate::console::action::Action;
 use crate::console::dialog::Dialog;
 use crate::console::msg::Effect;
 use crate::console::run_view::since;
 use crate::console::state::{Badge, State};
 use crate::console::story::{Story, StoryNews, StoryOrder, StoryPhase};
+use crate::console::tour::Tour;
 use crate::health::{Subject, Verdict};
 use crate::model::{SafeText, SiteName};
 
@@ -19,9 +21,18 @@ impl Seen {
     }
 }
 
+pub(super) fn begin_tour(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.badge == Badge::Simulated && state.story.is_none() {
+        state.tour = Some(Tour::begin(state.now));
+        // Its line takes one from the panes.
+        fit(state, effects);
+    }
+}
+
 pub(super) fn on_news(state: &mut State, news: StoryNews) {
     match news {
         StoryNews::Briefed(briefing) if state.badge == Badge::Simulated => {
+            state.tour = None;
             state.story = Some(Story { briefing: *briefing, phase: StoryPhase::Briefing });
             show(state);
         }
@@ -56,6 +67,15 @@ fn show(state: &mut State) {
 pub(super) fn in_demo(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effect>) {
     let plays = state.story.as_ref().map(|story| matches!(story.phase, StoryPhase::Playing(_)));
     match (action, plays) {
+        (Action::Tour, None) => begin_tour(state, effects),
+        (Action::Tour, Some(_)) => state.tell("there is no tour in a story", false),
+        (Action::TourOff, _) if state.tour.take().is_some() => {
+            let name = crate::console::action::of(Action::Tour).name;
+            let key = state.settings.keys.hint(Action::Palette);
+            state.tell(format!("the tour has ended; {key}{name} begins it again"), false);
+            fit(state, effects);
+        }
+        (Action::TourOff, _) => state.tell("no tour is going on", false),
         (_, None) => state.tell("no story is told: `changeover demo --scenario NAME` tells one", false),
         (Action::Note, Some(true)) => {
             effects.push(Effect::Story(StoryOrder::Note(SafeText::line(argument))));
@@ -67,8 +87,12 @@ pub(super) fn in_demo(state: &mut State, action: Action, argument: &str, effects
 }
 
 /// Looks at what has become of the state: a briefing that was closed lets the story begin, the detail of something that is
-/// not well was opened.
+/// not well was opened, and the tour may be further on.
 pub(super) fn after(state: &mut State, before: &Seen, effects: &mut Vec<Effect>) {
+    if let Some(mut tour) = state.tour.take() {
+        tour.advance(state);
+        state.tour = Some(tour);
+    }
     let looked = state.detail.clone().filter(|detail| before.0.as_ref() != Some(detail));
     let Some(story) = &mut state.story else { return };
     match story.phase {
