@@ -90,6 +90,7 @@ pub struct Choice {
 
 /// The state of the screen.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not, whatever the others are")]
 pub struct State {
     /// The estate.
     pub estate: EstateFacts,

@@ -143,8 +143,8 @@ impl Tour {
     }
 
     fn answer(&self, state: &State) -> Vec<Piece> {
-        let asked = |run: &&RunView| run.live && run.began() > self.since && run.state.open_prompts().next().is_some();
-        if state.run.as_ref().filter(asked).is_none() {
+        let asks = |run: &RunView| run.live && run.began() > self.since && run.state.open_prompts().next().is_some();
+        if !state.run.as_ref().is_some_and(asks) {
             return start(state, ASKS, "what asks");
         }
         match &state.dialog {

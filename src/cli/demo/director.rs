@@ -139,8 +139,12 @@ impl Director {
                     self.order(act, Order::Resume(run), orders);
                 }
             },
-            Act::Cancel => self.command(act, RunCommand::Cancel { reason: CancelReason::Operator, by: by() })?,
-            Act::StopNow => self.command(act, RunCommand::Cancel { reason: CancelReason::OperatorNow, by: by() })?,
+            Act::Cancel => {
+                self.command(act, RunCommand::Cancel { reason: CancelReason::Operator, by: Some(operator()) })?;
+            }
+            Act::StopNow => {
+                self.command(act, RunCommand::Cancel { reason: CancelReason::OperatorNow, by: Some(operator()) })?;
+            }
             Act::Pause => self.command(act, RunCommand::Pause { by: operator() })?,
             Act::Continue => self.command(act, RunCommand::Continue { by: operator() })?,
             Act::Note(_) => self.chronicle.did(act.clone(), Some(Got::Effect)),
@@ -171,10 +175,6 @@ impl Director {
             self.backstage.command(RunCommand::Cancel { reason: CancelReason::OperatorNow, by: None });
         }
     }
-}
-
-fn by() -> Option<crate::run::Operator> {
-    Some(operator())
 }
 
 fn send(orders: &mpsc::UnboundedSender<Order>, order: Order) {

@@ -144,14 +144,12 @@ impl Telling {
 
     /// The card, as far as the story went; the operator has left.
     pub(super) fn left(self) -> Card {
-        match self.phase {
-            Phase::Over(card) => *card,
-            _ => {
-                let mut facts = self.chronicle.facts();
-                facts.left = true;
-                Card::of(&self.scenario, &facts)
-            }
+        if let Phase::Over(card) = self.phase {
+            return *card;
         }
+        let mut facts = self.chronicle.facts();
+        facts.left = true;
+        Card::of(&self.scenario, &facts)
     }
 
     fn plays(&self) -> bool {

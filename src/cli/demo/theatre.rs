@@ -117,7 +117,7 @@ async fn before(crew: &mut Crew<'_>, scenario: Option<&Scenario>) -> Result<Dura
         }
     };
     let first_looks = pause.min(FIRST_LOOKS);
-    tokio::time::sleep(pause - first_looks).await;
+    tokio::time::sleep(pause.saturating_sub(first_looks)).await;
     Ok(first_looks)
 }
 
@@ -191,12 +191,12 @@ impl<'a> Theatre<'a> {
         match order {
             Order::Refresh => self.desk.look(),
             Order::Plan(request) => self.desk.plan(request),
-            Order::Start(request) => self.by_operator(request),
+            Order::Start(request) => self.by_operator(&request),
             Order::Resume(run) => self.resume(run),
             Order::Story(StoryOrder::Begin) => {
                 if let Some(request) = self.telling.as_mut().and_then(Telling::begin) {
                     self.tempo.stand(false);
-                    self.start(request);
+                    self.start(&request);
                 }
             }
             Order::Story(StoryOrder::Note(text)) => {
@@ -216,7 +216,7 @@ impl<'a> Theatre<'a> {
         }
     }
 
-    fn by_operator(&mut self, request: StartRequest) {
+    fn by_operator(&mut self, request: &StartRequest) {
         if let Some(why) = self.refuses() {
             self.desk.tell(Msg::Started(Err(SafeText::line(why))));
             return;
@@ -227,8 +227,8 @@ impl<'a> Theatre<'a> {
         self.start(request);
     }
 
-    fn start(&mut self, request: StartRequest) {
-        match self.desk.planned(&request) {
+    fn start(&mut self, request: &StartRequest) {
+        match self.desk.planned(request) {
             Ok(plan) => {
                 if let Some(mut free) = self.crew.take() {
                     self.carrying = Some(Box::pin(async move {
