@@ -267,3 +267,49 @@ fn the_documents_show_the_screens_as_the_program_draws_them() {
         assert!(same, "{name} shows another screen; `UPDATE_PICTURES=1 cargo test --test demo` writes this one");
     }
 }
+
+/// What `docs/scenarios.md` shows can be played, and it names everything that can break.
+#[test]
+fn the_page_on_scenarios_is_true() {
+    let page = fs::read_to_string(file("docs/scenarios.md")).expect("the page");
+    let blocks: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split_once("```").expect("its end").0).collect();
+    let [scenario, answers] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let home = Home::new();
+    fs::write(home.0.path().join("night-shift.toml"), scenario).expect("a file");
+    fs::write(home.0.path().join("answers.toml"), answers).expect("a file");
+    let played = ["--headless", "--speed", "max", "--scenario", "night-shift.toml", "--answers", "answers.toml"];
+    let ran = home.demo(&played);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "it is not won as the page says:\n{}", ran.out);
+    assert!(ran.out.contains("the SQL server of prod ends") && ran.out.contains("wrong turns  none"), "{}", ran.out);
+    for which in ["scenario", "answers"] {
+        let schema: Value = serde_json::from_str(&Home::new().run(&["schema", which]).out).expect("JSON");
+        let mut words = Vec::new();
+        constants(&schema, &mut words);
+        assert!(words.len() > 8, "{which}: {words:?}");
+        let missing: Vec<&String> = words
+            .iter()
+            .filter(|word| !page.contains(&format!("`{word}")) && !page.contains(&format!("{{ {word} = ")))
+            .collect();
+        assert!(missing.is_empty(), "{which}: the page does not name {missing:?}");
+    }
+}
+
+/// Every word that a schema allows at some place, where it lists them.
+fn constants(schema: &Value, words: &mut Vec<String>) {
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match (key.as_str(), value) {
+                    ("const", Value::String(word)) => words.push(word.clone()),
+                    ("enum", Value::Array(all)) => {
+                        words.extend(all.iter().filter_map(Value::as_str).map(str::to_owned));
+                    }
+                    _ => constants(value, words),
+                }
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|one| constants(one, words)),
+        _ => {}
+    }
+}

@@ -1,6 +1,7 @@
 //! The one table of what can be done: from it come keys, help, palette and the hints at the lower edge.
 
 use super::pane::Pane;
+use super::state::Badge;
 
 /// Where an action can be meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,10 @@ pub enum Action {
     Theme,
     Mouse,
     Privacy,
+    Tour,
+    TourOff,
+    Story,
+    Note,
     Answer,
     PlanRunbook,
     StartRunbook,
@@ -109,6 +114,8 @@ pub struct Entry {
     pub argument: Option<&'static str>,
     /// How it is guarded.
     pub level: Level,
+    /// True for what is there in the simulated world only.
+    pub demo: bool,
 }
 
 const fn entry(
@@ -118,11 +125,15 @@ const fn entry(
     keys: &'static [&'static str],
     help: &'static str,
 ) -> Entry {
-    Entry { action, name, scope, keys, help, argument: None, level: 0 }
+    Entry { action, name, scope, keys, help, argument: None, level: 0, demo: false }
 }
 
 const fn guarded(level: Level, entry: Entry) -> Entry {
     Entry { level, ..entry }
+}
+
+const fn in_demo(entry: Entry) -> Entry {
+    Entry { demo: true, ..entry }
 }
 
 const fn with(argument: &'static str, entry: Entry) -> Entry {
@@ -172,6 +183,10 @@ pub const ACTIONS: &[Entry] = &[
     with("NAME", entry(A::Theme, "theme", Everywhere, &[], "another theme")),
     entry(A::Mouse, "mouse", Everywhere, &[], "mouse on or off"),
     entry(A::Privacy, "privacy", Everywhere, &[], "hide addresses, for a shared screen"),
+    in_demo(entry(A::Tour, "tour", Everywhere, &[], "the guided tour, from its beginning")),
+    in_demo(entry(A::TourOff, "tour-off", Everywhere, &["T"], "end the guided tour")),
+    in_demo(entry(A::Story, "story", Everywhere, &[], "the briefing, or the card at its end")),
+    in_demo(with("TEXT", entry(A::Note, "note", Everywhere, &[], "say what you have noticed"))),
     entry(A::PlanRunbook, "plan", In(Pane::Runbooks), &["p"], "what it would do, read from both sites"),
     guarded(1, entry(A::StartRunbook, "start", In(Pane::Runbooks), &["s"], "start it; asks first")),
     entry(A::Why, "why", In(Pane::Run), &["w"], "why is this not running?"),
@@ -220,6 +235,12 @@ impl Action {
             Self::Pane6 => Pane::Points,
             _ => return None,
         })
+    }
+
+    /// True when it is there in this kind of world.
+    #[must_use]
+    pub fn is_there(self, badge: Badge) -> bool {
+        badge == Badge::Simulated || !of(self).demo
     }
 
     /// True when it can be meant in a pane.

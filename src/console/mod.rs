@@ -16,8 +16,10 @@ mod pane;
 pub mod picture;
 mod run_view;
 mod state;
+pub mod story;
 #[cfg(test)]
 mod tests;
+pub mod tour;
 mod update;
 pub mod view;
 

@@ -9,6 +9,7 @@ use super::action::Action;
 use super::dialog::StartRequest;
 use super::facts::{DirectionFacts, PlanShown, RunRow, RunbookFacts};
 use super::log::{LineRequest, Lines};
+use super::story::{StoryNews, StoryOrder};
 use crate::health::Observation;
 use crate::model::{RunId, SafeText};
 use crate::run::{Event, RunCommand};
@@ -100,6 +101,10 @@ pub enum Msg {
     Lines(Box<Lines>),
     /// The theme was read anew.
     Theme(Box<crate::style::Theme>),
+    /// The simulated world is ready for somebody who has never seen it.
+    Tour,
+    /// Something of a story in the simulated world.
+    Story(StoryNews),
     /// Something to be told, good or bad.
     Told {
         /// What.
@@ -127,6 +132,8 @@ pub enum Effect {
     Start(StartRequest),
     /// Take a run up again, in a process of its own.
     Resume(RunId),
+    /// Something of a story in the simulated world.
+    Story(StoryOrder),
     /// Look at a run: attach to a live one, read one of the past.
     Open(RunId),
     /// Do not look at a run any more.

@@ -2,10 +2,13 @@
 
 use super::action::{ACTIONS, Entry};
 use super::line::Line;
+use super::state::Badge;
 
 /// What is being typed, and which line is selected.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Palette {
+    /// The kind of world: only what is there in it is found.
+    pub badge: Badge,
     /// The text.
     pub line: Line,
     /// The selected line among the matches.
@@ -13,6 +16,12 @@ pub struct Palette {
 }
 
 impl Palette {
+    /// Nothing has been typed yet.
+    #[must_use]
+    pub fn new(badge: Badge) -> Self {
+        Self { badge, line: Line::default(), selected: 0 }
+    }
+
     /// The name and the argument that were typed.
     #[must_use]
     pub fn words(&self) -> (&str, &str) {
@@ -26,6 +35,7 @@ impl Palette {
         let (name, _) = self.words();
         let mut found: Vec<(u8, &Entry)> = ACTIONS
             .iter()
+            .filter(|entry| entry.action.is_there(self.badge))
             .filter_map(|entry| {
                 let rank = if entry.name == name {
                     0

@@ -11,6 +11,8 @@ use super::msg::Key;
 use super::palette::Palette;
 use super::pane::Pane;
 use super::run_view::RunView;
+use super::story::Story;
+use super::tour::Tour;
 use crate::health::{HealthState, Subject};
 use crate::model::{SafeText, SiteName};
 use crate::run::Operator;
@@ -88,6 +90,7 @@ pub struct Choice {
 
 /// The state of the screen.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not, whatever the others are")]
 pub struct State {
     /// The estate.
     pub estate: EstateFacts,
@@ -151,6 +154,14 @@ pub struct State {
     pub notice: Option<Notice>,
     /// The picture is held still.
     pub frozen: bool,
+    /// The guided tour, in the demo.
+    pub tour: Option<Tour>,
+    /// The story that is told, in the demo.
+    pub story: Option<Story>,
+    /// How many times as fast as the person's the world's time goes.
+    pub(super) haste: f64,
+    /// A run was asked for, and it has not been told yet what came of that.
+    pub(super) beginning: bool,
     /// When leaving was asked for the first time.
     pub(super) leaving: Option<Timestamp>,
     /// The terminal's title as it was set last.
@@ -193,14 +204,28 @@ impl State {
             search: None,
             notice: None,
             frozen: false,
+            tour: None,
+            story: None,
+            haste: 1.0,
+            beginning: false,
             leaving: None,
             title: SafeText::default(),
         }
     }
 
+    /// The world's time goes so many times as fast as the person's: what is meant for them takes as many times as long.
+    pub fn hurry(&mut self, times: f64) {
+        self.haste = times.max(1.0);
+    }
+
+    /// So many seconds of the person at the keyboard, in the world's time.
+    pub(super) fn patience(&self, seconds: i64) -> SignedDuration {
+        SignedDuration::from_secs(seconds).mul_f64(self.haste)
+    }
+
     /// Tells something at the lower edge for some seconds.
     pub fn tell(&mut self, text: impl AsRef<str>, bad: bool) {
-        let until = self.now.saturating_add(SignedDuration::from_secs(8)).unwrap_or(self.now);
+        let until = self.now.saturating_add(self.patience(8)).unwrap_or(self.now);
         self.notice = Some(Notice { text: SafeText::line(text.as_ref()), bad, until });
     }
 

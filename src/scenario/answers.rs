@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::parse::{check_runbook, decode};
 use crate::document::Parsed;
-use crate::model::{SourceText, Span, StageId};
+use crate::model::{CancelReason, SourceText, Span, StageId};
+use crate::run::{Event, EventKind, PromptAnswer};
 
 /// What an operator does. The entries are gone through in order; each waits until it sees what it waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +67,39 @@ pub enum Act {
     Cancel,
     /// Asks the run to stop its running steps too.
     StopNow,
+    /// Asks the run to begin nothing new.
+    Pause,
+    /// Lets a paused run go on.
+    Continue,
+    /// Says what they have noticed, and does nothing.
+    Note(String),
+}
+
+impl Act {
+    /// What a person did, as a run has it on record; nothing for what the run did by itself.
+    #[must_use]
+    pub fn of(event: &Event) -> Option<Self> {
+        Some(match &event.kind {
+            EventKind::PromptAnswered { answer, .. } => Self::Answer(match answer {
+                PromptAnswer::Proceed => "yes".to_owned(),
+                PromptAnswer::Decline => "no".to_owned(),
+                PromptAnswer::Retry => "retry".to_owned(),
+                PromptAnswer::Skip { comment } => format!("skip {comment}"),
+                PromptAnswer::ItWasDone { comment } => format!("done {comment}"),
+            }),
+            EventKind::CancelRequested { reason: CancelReason::Operator, by: Some(_) } => Self::Cancel,
+            EventKind::CancelRequested { reason: CancelReason::OperatorNow, by: Some(_) } => Self::StopNow,
+            EventKind::Paused { .. } => Self::Pause,
+            EventKind::Continued { .. } => Self::Continue,
+            _ => return None,
+        })
+    }
+
+    /// True for what only says something.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        matches!(self, Self::Note(_))
+    }
 }
 
 fn half_a_minute() -> Span {
@@ -83,4 +117,35 @@ pub fn examine_answers(source: &SourceText, runbooks: &[&str]) -> Parsed<Answers
     }
     crate::document::tidy(&mut parsed.problems);
     parsed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SafeText;
+    use crate::run::{Operator, PromptId};
+
+    #[test]
+    fn what_a_person_did_is_read_from_the_record_and_what_the_run_did_is_not() {
+        let by = || Operator { name: "x".into(), through: "y".into() };
+        let of = |kind| Act::of(&Event { seq: 2, at: jiff::Timestamp::UNIX_EPOCH, elapsed_ms: 0, kind });
+        let answer = |answer| of(EventKind::PromptAnswered { prompt: PromptId(1), answer, by: by() });
+        let cancel = |reason, by| of(EventKind::CancelRequested { reason, by });
+        let comment = || SafeText::line("it is there");
+        for (answered, line) in [
+            (PromptAnswer::Proceed, "yes"),
+            (PromptAnswer::Decline, "no"),
+            (PromptAnswer::Retry, "retry"),
+            (PromptAnswer::Skip { comment: comment() }, "skip it is there"),
+            (PromptAnswer::ItWasDone { comment: comment() }, "done it is there"),
+        ] {
+            assert_eq!(answer(answered), Some(Act::Answer(line.to_owned())));
+        }
+        assert_eq!(cancel(CancelReason::Operator, Some(by())), Some(Act::Cancel));
+        assert_eq!(cancel(CancelReason::OperatorNow, Some(by())), Some(Act::StopNow));
+        assert_eq!(cancel(CancelReason::OperatorNow, None), None, "the end of the story is no act of the operator");
+        assert_eq!(of(EventKind::Paused { by: by() }), Some(Act::Pause));
+        assert_eq!(of(EventKind::Continued { by: by() }), Some(Act::Continue));
+        assert_eq!(of(EventKind::SessionStarted { session: 2, pid: 1, by: by() }), None);
+    }
 }

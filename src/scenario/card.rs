@@ -26,12 +26,18 @@ pub struct Card {
     pub noticed: Option<Moment>,
     /// When somebody decided what to do.
     pub decided: Option<Moment>,
-    /// When it was done.
+    /// When the operator first did something that had an effect.
+    pub acted: Option<Moment>,
+    /// When it was done, as the scenario counts it.
     pub done: Option<Moment>,
+    /// When the standby held a whole copy and everything there was well.
+    pub green: Option<Moment>,
     /// What the standby does not hold.
     pub loss: Loss,
     /// What the operator did in vain.
     pub wrong_turns: Vec<WrongTurn>,
+    /// True when the story was left before its end.
+    pub left: bool,
 }
 
 /// When something was so.
@@ -93,9 +99,12 @@ impl Card {
             broke: broke.map(|(at, fault)| moment(*at, fault_words(fault))),
             noticed: noticed(&scenario.counts.noticed, facts, from).map(|(at, what)| moment(at, what)),
             decided: decided(&scenario.counts.decided, facts, from).map(|(at, what)| moment(at, what)),
+            acted: acted(facts, from, |_| true).map(|(at, what)| moment(at, what)),
             done: done(scenario.counts.done, facts, from).map(|(at, what)| moment(at, what)),
+            green: green(facts, from).map(|(at, what)| moment(at, what)),
             loss: Loss::of(facts),
             wrong_turns: facts.actions.iter().filter_map(|action| wrong_turn(facts, action)).collect(),
+            left: facts.left,
         }
     }
 
@@ -109,9 +118,19 @@ impl Card {
         };
         let clock = |at: Timestamp| at.strftime("%H:%M:%S").to_string();
         let moment = |moment: &Moment| format!("{}  {}: {}", clock(moment.at), after(moment.after), moment.what);
-        let never = || "never".to_owned();
-        line("broke", &self.broke.as_ref().map_or_else(never, |broke| format!("{}  {}", clock(broke.at), broke.what)));
-        for (name, when) in [("noticed", &self.noticed), ("decided", &self.decided), ("done", &self.done)] {
+        let never = || if self.left { "not done" } else { "never" }.to_owned();
+        let nothing = || if self.left { "nothing yet" } else { "nothing" }.to_owned();
+        line(
+            "broke",
+            &self.broke.as_ref().map_or_else(nothing, |broke| format!("{}  {}", clock(broke.at), broke.what)),
+        );
+        for (name, when) in [
+            ("noticed", &self.noticed),
+            ("decided", &self.decided),
+            ("acted", &self.acted),
+            ("done", &self.done),
+            ("green", &self.green),
+        ] {
             line(name, &when.as_ref().map_or_else(never, moment));
         }
         for (number, words) in self.loss.lines().iter().enumerate() {
@@ -126,6 +145,9 @@ impl Card {
                 }
             }
         }
+        if self.left {
+            line("left", "before its end: this is how far it went");
+        }
         text
     }
 }
@@ -134,7 +156,14 @@ fn wall(facts: &Facts, at: Duration) -> Timestamp {
     facts.epoch.saturating_add(at).unwrap_or(Timestamp::MAX)
 }
 
+/// The first note of the operator, or what the scenario counts, whichever was earlier.
 fn noticed(by: &NoticedBy, facts: &Facts, from: Duration) -> Option<(Duration, String)> {
+    let note = facts.actions.iter().find(|action| action.at >= from && action.act.is_note());
+    let noted = note.map(|action| (action.at, format!("the operator {}", act_words(&action.act))));
+    [noticed_by(by, facts, from), noted].into_iter().flatten().min()
+}
+
+fn noticed_by(by: &NoticedBy, facts: &Facts, from: Duration) -> Option<(Duration, String)> {
     let news = |wanted: fn(NewsKind) -> bool| {
         let first = facts.news.iter().find(|news| news.at >= from && wanted(news.kind))?;
         Some((first.at, first.words.clone()))
@@ -163,12 +192,17 @@ fn first_words(text: &str) -> &str {
     text[..end].trim_end()
 }
 
-fn decided(by: &DecidedBy, facts: &Facts, from: Duration) -> Option<(Duration, String)> {
-    let acted = |wanted: fn(&Act) -> bool| {
-        let right = |action: &&Action| action.at >= from && action.got == Some(Got::Effect) && wanted(&action.act);
-        let first = facts.actions.iter().find(right)?;
-        Some((first.at, format!("the operator {}", act_words(&first.act))))
+/// The first thing of a kind that the operator did and that had an effect.
+fn acted(facts: &Facts, from: Duration, wanted: fn(&Act) -> bool) -> Option<(Duration, String)> {
+    let right = |action: &&Action| {
+        action.at >= from && action.got == Some(Got::Effect) && !action.act.is_note() && wanted(&action.act)
     };
+    let first = facts.actions.iter().find(right)?;
+    Some((first.at, format!("the operator {}", act_words(&first.act))))
+}
+
+fn decided(by: &DecidedBy, facts: &Facts, from: Duration) -> Option<(Duration, String)> {
+    let acted = |wanted| acted(facts, from, wanted);
     let retried = || {
         let first: &News = facts.news.iter().find(|news| news.at >= from && news.kind == NewsKind::Retried)?;
         Some((first.at, first.words.clone()))
@@ -201,6 +235,14 @@ fn done(by: DoneBy, facts: &Facts, from: Duration) -> Option<(Duration, String)>
             (last.max(from), format!("nothing runs any more, and {target} holds a whole copy"))
         }),
     }
+}
+
+/// The end of the first run after which the standby was well, with the copy that it still holds whole.
+fn green(facts: &Facts, from: Duration) -> Option<(Duration, String)> {
+    let target = &facts.sites[1];
+    let good = |run: &&super::RunFact| run.ended >= from && run.done && run.restores && run.well;
+    let run = facts.runs.iter().find(good).filter(|_| facts.truth.whole)?;
+    Some((run.ended, format!("{target} is well, with a whole copy")))
 }
 
 fn wrong_turn(facts: &Facts, action: &Action) -> Option<WrongTurn> {

@@ -24,8 +24,10 @@ pub struct Facts {
     pub actions: Vec<Action>,
     /// The runs of the story, in order.
     pub runs: Vec<RunFact>,
-    /// When nothing ran any more and the story was over.
+    /// When nothing ran any more and the story was over, or when it was left.
     pub over: Duration,
+    /// True when the operator left before the end.
+    pub left: bool,
     /// What is where.
     pub truth: TruthFacts,
 }

@@ -14,7 +14,10 @@ pub struct Scenario {
     pub name: StageId,
     /// One line for people.
     pub title: String,
-    /// What it is about, and how it can be won.
+    /// What the operator is told before it begins. It does not give away what breaks.
+    #[serde(default)]
+    pub briefing: String,
+    /// What it is about, and how it can be won: shown at the end.
     #[serde(default)]
     pub help: String,
     /// The world, where it differs from the usual one.
@@ -85,7 +88,7 @@ pub struct Counting {
     pub done: DoneBy,
 }
 
-/// What counts as noticed.
+/// What counts as noticed. What the operator notes before that counts too, wherever they saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NoticedBy {
@@ -105,7 +108,7 @@ pub enum NoticedBy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecidedBy {
-    /// The operator did something that was no wrong turn.
+    /// The operator did something that was no wrong turn; a note does nothing.
     Acted,
     /// The operator started a runbook, or resumed a run.
     Started,

@@ -4,6 +4,7 @@
 //! Pure: files in, values out; facts in, scores out. Who lets things break and carries runs out is `cli`.
 
 mod answers;
+mod briefing;
 mod card;
 mod facts;
 mod file;
@@ -13,6 +14,7 @@ mod shipped;
 mod words;
 
 pub use answers::{Act, AnswerEntry, Answers, When, examine_answers};
+pub use briefing::briefing;
 pub use card::{Card, Loss, Moment, WrongTurn};
 pub use facts::{Action, Facts, Got, News, NewsKind, RunFact, TruthFacts};
 pub use file::{Counting, DecidedBy, DoneBy, Happening, NoticedBy, Scenario, WorldShape};

@@ -94,6 +94,9 @@ pub fn act_words(act: &Act) -> String {
         Act::Resume => "resumes the run".to_owned(),
         Act::Cancel => "asks the run to stop".to_owned(),
         Act::StopNow => "stops the run at once".to_owned(),
+        Act::Pause => "lets the run begin nothing new".to_owned(),
+        Act::Continue => "lets the run go on".to_owned(),
+        Act::Note(text) => format!("notes: {text}"),
     }
 }
 

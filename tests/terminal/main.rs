@@ -1,5 +1,6 @@
 //! The console in a real terminal, on the demo's simulated world.
 
+mod demo;
 mod screen;
 
 use std::path::Path;
@@ -16,7 +17,7 @@ struct Demo {
 }
 
 /// The demo, once its world is ready.
-fn demo(width: u16, height: u16) -> Demo {
+fn opened(width: u16, height: u16) -> Demo {
     let folder = tempfile::tempdir().expect("a folder");
     let state = folder.path().join("state");
     let state = state.to_str().expect("a path").to_owned();
@@ -39,7 +40,7 @@ fn is_given_back(raw: &[u8]) -> bool {
 
 #[test]
 fn every_pane_is_shown_and_the_terminal_is_given_back() {
-    let mut demo = demo(120, 40);
+    let mut demo = opened(120, 40);
     let screen = &mut demo.screen;
     assert!(screen.is_full());
     assert!(screen.shown().contains("SIMULATED"));
@@ -80,7 +81,7 @@ fn ask_to_replicate(screen: &mut Screen) {
 
 #[test]
 fn a_run_is_begun_by_typing_and_by_nothing_else() {
-    let mut demo = demo(120, 40);
+    let mut demo = opened(120, 40);
     let screen = &mut demo.screen;
     ask_to_replicate(screen);
     // Enter alone, a paste of the answer, and what terminals send late.
@@ -141,7 +142,7 @@ fn in_lines_it_tells_and_is_told_the_same() {
 
 #[test]
 fn a_storm_of_sizes_leaves_a_whole_picture() {
-    let mut demo = demo(80, 24);
+    let mut demo = opened(80, 24);
     let screen = &mut demo.screen;
     for step in 0..60_u16 {
         let (width, height) = (2 + (step * 37) % 250, 2 + (step * 23) % 90);
@@ -161,7 +162,7 @@ fn a_storm_of_sizes_leaves_a_whole_picture() {
 
 #[test]
 fn a_signal_ends_it_in_order() {
-    let mut demo = demo(100, 30);
+    let mut demo = opened(100, 30);
     let screen = &mut demo.screen;
     screen.signal(Signal::SIGTERM);
     assert_eq!(screen.ended(), 0);
@@ -172,7 +173,7 @@ fn a_signal_ends_it_in_order() {
 
 #[test]
 fn a_terminal_that_hangs_up_ends_it() {
-    let mut demo = demo(100, 30);
+    let mut demo = opened(100, 30);
     demo.screen.signal(Signal::SIGHUP);
     assert_eq!(demo.screen.ended(), 0);
     demo.screen.wait("why it ended", |shown| shown.contains("the console was ended by SIGHUP"));

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::console::Msg;
 use crate::console::dialog::StartRequest;
+use crate::console::story::StoryOrder;
 use crate::journal::Store;
 use crate::model::RunId;
 
@@ -19,6 +20,8 @@ pub(in crate::cli) enum Order {
     Start(StartRequest),
     /// Take a run up again.
     Resume(RunId),
+    /// Something of a story; only the demo has one.
+    Story(StoryOrder),
 }
 
 /// The world as the screen knows it.

@@ -173,7 +173,8 @@ impl Talker<'_> {
             | Effect::Picture(..)
             | Effect::Theme(_)
             | Effect::Mouse(_)
-            | Effect::Title(_) => {}
+            | Effect::Title(_)
+            | Effect::Story(_) => {}
         }
     }
 

@@ -82,6 +82,8 @@ impl Real {
                     Some(Order::Plan(request)) => self.plan(request),
                     Some(Order::Start(request)) => self.spawn(start_words(&request)),
                     Some(Order::Resume(run)) => self.spawn(vec!["resume".into(), run.to_string()]),
+                    // In the real world nobody tells stories.
+                    Some(Order::Story(_)) => {}
                 },
                 Some(said) = says.recv() => {
                     self.directed(&said);

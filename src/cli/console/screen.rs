@@ -155,9 +155,15 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
                 dirty_since = None;
                 continue;
             }
-            Some(msg) = tells.recv() => msg,
-            Some(msg) = news.recv() => msg,
-            Some(lines) = read.recv() => Msg::Lines(Box::new(lines)),
+            // Each of them has its turn: however much the world tells, the run that is looked at is heard.
+            msg = async {
+                tokio::select! {
+                    Some(msg) = tells.recv() => msg,
+                    Some(msg) = news.recv() => msg,
+                    Some(lines) = read.recv() => Msg::Lines(Box::new(lines)),
+                    else => std::future::pending().await,
+                }
+            } => msg,
             _ = second.tick() => {
                 stage.look_at_theme(&state);
                 if own_time {
@@ -225,6 +231,7 @@ impl Stage {
             Effect::Plan(request) => drop(self.orders.send(Order::Plan(request))),
             Effect::Start(request) => drop(self.orders.send(Order::Start(request))),
             Effect::Resume(run) => drop(self.orders.send(Order::Resume(run))),
+            Effect::Story(order) => drop(self.orders.send(Order::Story(order))),
             Effect::Open(run) => self.looking = Some(Looking::at(self.store.clone(), run, self.told.clone())),
             Effect::Detach => self.looking = None,
             Effect::Command(command) => match &self.looking {

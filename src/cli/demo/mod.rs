@@ -2,6 +2,7 @@
 //! sites live in this process while the real engine carries the real runbooks out on them.
 
 mod backstage;
+mod chronicle;
 mod counts;
 mod crew;
 mod director;
@@ -11,6 +12,8 @@ mod pictures;
 mod play;
 mod screen;
 mod story;
+mod telling;
+mod theatre;
 
 use std::path::PathBuf;
 
@@ -20,9 +23,10 @@ use pace::Speed;
 
 /// The arguments of `demo`.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct DemoArgs {
-    /// Without the console: carry the runbook out, print what happens, count at the end. So it is too without a terminal
-    /// and in a story
+    /// Without the console: carry the runbook out, print what happens, count at the end. So it is too without a terminal,
+    /// and with an operator who is not there
     #[arg(long)]
     headless: bool,
     /// The runbook [default: replicate]
@@ -34,7 +38,7 @@ pub struct DemoArgs {
     /// Play a story in which things break: its name, or the path of a file of your own
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
-    /// What the operator of the scenario does; without it nobody answers, unless you do
+    /// What the operator of the scenario does; without it you are the operator, if there is a terminal
     #[arg(long, value_name = "FILE", requires = "scenario")]
     answers: Option<PathBuf>,
     /// List the scenarios that come with the program
@@ -43,7 +47,7 @@ pub struct DemoArgs {
     /// Decides everything that is left to chance in the world
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// How many times as fast as real time the world goes, or `max` [default: 1.5, with a scenario 10]
+    /// How many times as fast as real time the world goes, or `max` [default: 1.5; of a scenario 4, without the console 10]
     #[arg(long, value_name = "TIMES")]
     speed: Option<Speed>,
     /// How to show what happens
@@ -52,6 +56,9 @@ pub struct DemoArgs {
     /// How the screen looks
     #[command(flatten)]
     screen: crate::cli::console::ConsoleArgs,
+    /// Without the guided tour of the console
+    #[arg(long)]
+    no_tour: bool,
     /// Print the estate file of the simulated world and end
     #[arg(long)]
     print_estate: bool,
@@ -71,9 +78,12 @@ pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
     if let Some(folder) = &args.pictures {
         return pictures::pictures(app, args, folder);
     }
-    // Without a terminal there is nobody to look at a screen, and stories are told without one.
+    // Without a terminal there is nobody to look at a screen, with an answers file nobody is to, and in lines a story is
+    // told as it is without a screen.
     let has_screen = app.io.is_interactive && app.io.is_terminal;
-    if !args.headless && args.scenario.is_none() && (crate::cli::console::is_plain(app, &args.screen)? || has_screen) {
+    let in_lines = crate::cli::console::is_plain(app, &args.screen)?;
+    let opens = if args.scenario.is_some() { has_screen && !in_lines } else { has_screen || in_lines };
+    if opens && !args.headless && args.answers.is_none() {
         return screen::open(app, args);
     }
     if let Some(scenario) = &args.scenario {

@@ -10,16 +10,22 @@ use crate::cli::{CliError, Exit};
 /// How far the clock may run ahead, in real time.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Lets the demo hurry through what nobody looks at.
+/// Lets the demo hurry through what nobody looks at, and stand still while somebody reads.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tempo {
     hurries: Rc<Cell<bool>>,
+    stands: Rc<Cell<bool>>,
 }
 
 impl Tempo {
     /// From now on it hurries, or goes at its usual speed again.
     pub(super) fn hurry(&self, hurries: bool) {
         self.hurries.set(hurries);
+    }
+
+    /// From now on no time passes, or it goes on.
+    pub(super) fn stand(&self, stands: bool) {
+        self.stands.set(stands);
     }
 }
 
@@ -71,11 +77,16 @@ where
     })
 }
 
-/// Holds the clock back for ever, but while the demo hurries.
+/// Holds the clock back for ever, but while the demo hurries; wholly, while it stands.
 async fn drive(times: f64, tempo: &Tempo) -> std::convert::Infallible {
     let both = || (std::time::Instant::now(), tokio::time::Instant::now());
     let (mut real, mut shown) = both();
     loop {
+        if tempo.stands.get() {
+            drop(tokio::task::spawn_blocking(|| std::thread::sleep(TICK)).await);
+            (real, shown) = both();
+            continue;
+        }
         tokio::time::sleep(TICK.mul_f64(times)).await;
         if tempo.hurries.get() {
             (real, shown) = both();
@@ -112,5 +123,30 @@ mod tests {
         });
         assert!(waited.expect("it ends") >= Duration::from_mins(1));
         assert!(real.elapsed() >= Duration::from_millis(250), "the clock ran ahead by itself: {:?}", real.elapsed());
+    }
+
+    #[test]
+    fn while_it_stands_no_time_passes_and_what_comes_from_outside_is_heard() {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let passed = block_on(Speed::Times(1000.0), |tempo| async move {
+            tempo.stand(true);
+            let began = tokio::time::Instant::now();
+            drop(std::thread::spawn(move || {
+                std::thread::sleep(TICK * 5);
+                tell.send(()).expect("somebody waits");
+            }));
+            tokio::select! {
+                heard = told.recv() => assert_eq!(heard, Some(())),
+                () = tokio::time::sleep(Duration::from_hours(1)) => {}
+            }
+            let stood = began.elapsed();
+            tempo.stand(false);
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            Ok((stood, began.elapsed()))
+        });
+        let (stood, passed) = passed.expect("it ends");
+        // What was under way when it came to stand, at most: one step of the clock.
+        assert!(stood <= TICK.mul_f64(1000.0) * 2, "{stood:?} have passed");
+        assert!(passed >= Duration::from_secs(30));
     }
 }

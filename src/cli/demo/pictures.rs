@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::crew::prepare;
 use super::pace::{self, Speed};
-use super::screen::live;
+use super::theatre::{Opening, live};
 use super::{DemoArgs, crew};
 use crate::cli::console::{self, Order, settings};
 use crate::cli::{App, CliError, Exit, Io, theme};
@@ -52,9 +52,10 @@ pub(super) fn pictures(app: &mut App, args: &DemoArgs, folder: &Path) -> Result<
     let (orders, ordered) = mpsc::unbounded_channel();
     let player = Player { state, tells, orders, store: prepared.store(), run: None, keys: 0, drawn: Vec::new() };
     let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
-    let args = args.clone();
+    let args = DemoArgs { no_tour: true, ..args.clone() };
     let drawn = pace::block_on(Speed::Unlimited, |tempo| async move {
-        let world = live(own, args, spec, prepared, Speed::Times(1.0), tempo, tell, ordered);
+        let (scenario, times) = (None, 1.0);
+        let world = live(Opening { app: own, args, spec, prepared, scenario, times, tempo, tell, ordered });
         tokio::select! {
             biased;
             ended = world => Err(ended.err().unwrap_or_else(|| missed("its end"))),

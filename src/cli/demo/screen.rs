@@ -1,211 +1,176 @@
 //! The demo on the screen: the console over a simulated world that lives in a thread of its own, with a time of its own.
-//! The screen cannot tell it from the real one, and says SIMULATED in every frame.
+//! The screen cannot tell it from the real one, and says SIMULATED in every frame. What goes on in that thread is in
+//! `theatre`; here the two are put together, and what the screen asks of the world is read.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::rc::Rc;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::backstage::{Backstage, Happened};
-use super::crew::{Crew, Prepared, prepare};
-use super::pace::{self, Speed, Tempo};
-use super::{DemoArgs, crew};
-use crate::cli::console::{self, Ground, Order, Rows, RunBooks, settings};
+use super::crew::prepare;
+use super::pace::{self, Speed};
+use super::theatre::{Opening, live};
+use super::{DemoArgs, crew, story};
+use crate::cli::console::{self, Ground, Rows, settings};
 use crate::cli::preview::Looker;
-use crate::cli::{App, CliError, Exit, Io};
+use crate::cli::{App, CliError, Exit, Io, load};
 use crate::console::dialog::StartRequest;
 use crate::console::facts::PlanShown;
 use crate::console::{Badge, Msg, State};
 use crate::estate::Estate;
-use crate::health::Watch;
 use crate::model::{Direction, RunId, SafeText};
 use crate::points::point_id;
 use crate::port::Clock;
-use crate::run::{EventKind, RunState};
 use crate::runbook::{Plan, PlanRequest};
+use crate::scenario::{Answers, Card};
 use crate::systems::catalogue;
 use crate::world::{SimulatedWorld, Spec};
 
-/// How long the application has written when the screen opens.
-const BEFORE: Duration = Duration::from_secs(30);
-/// How long ago the first copy was made when the screen opens.
-const SINCE_COPY: Duration = Duration::from_mins(4);
-/// How often the screen is told the time, in the machine's time.
-const TICK: Duration = Duration::from_millis(200);
-/// How often the record and the direction are looked at, in the world's time.
-const LOOK: Duration = Duration::from_secs(2);
+/// How many times as fast as real time a story goes on the screen, and the world without one.
+const USUAL: [f64; 2] = [4.0, 1.5];
+/// How long the world may take to say how far the story has come when the screen has been left.
+const LAST_WORD: Duration = Duration::from_secs(10);
+/// The runbook that the tour leads to: it asks.
+const TIDY_CACHE: &str = include_str!("../../../runbooks/demo/tidy-cache.toml");
 
 /// Opens the console on a simulated world.
 pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
-    let spec = Spec::small(args.seed);
-    let runbook = args.runbook.as_deref().unwrap_or("replicate").to_owned();
-    let prepared = prepare(app, args, &spec, &["replicate".to_owned(), runbook])?;
+    let scenario = args.scenario.as_deref().map(|wanted| load::scenario(app, wanted)).transpose()?;
+    let times = match args.speed {
+        None => USUAL[usize::from(scenario.is_none())],
+        Some(Speed::Times(times)) => times,
+        Some(Speed::Unlimited) if scenario.is_some() => {
+            return Err(CliError::invalid(
+                "a story on the screen cannot go as fast as the machine: you are to act in it",
+            )
+            .hint("name a speed such as `--speed 4`, or play it with `--headless`"));
+        }
+        Some(Speed::Unlimited) => 10.0,
+    };
+    let spec = scenario.as_ref().map_or_else(|| Spec::small(args.seed), |scenario| scenario.spec(args.seed));
+    let runbooks = match &scenario {
+        Some(scenario) => story::runbooks(scenario, &Answers::default()),
+        None => vec!["replicate".to_owned(), args.runbook.clone().unwrap_or_else(|| "replicate".to_owned())],
+    };
+    let prepared = prepare(app, args, &spec, &runbooks)?;
+    bring_runbook(&prepared.folder, scenario.is_none())?;
     let settings = settings(app, &args.screen)?;
     let estate = prepared.estate();
     let store = prepared.store();
     let facts = console::facts(&estate, &app.catalogue);
     let mut state = State::new(facts, Badge::Simulated, crew::operator(), settings, spec.epoch);
     state.health = crate::health::unseen(&crate::health::plan(&estate, &app.catalogue));
+    state.hurry(times);
     let (tell, tells) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
     let ground = Ground { tells, orders, store, own_time: true, themes: console::themes(app) };
     let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
-    let (speed, args_of_world) = (args.speed(), args.clone());
+    let speed = args.speed.unwrap_or(Speed::Times(times));
+    let args_of_world = args.clone();
+    let (last_word, left) = std::sync::mpsc::channel();
     // Not joined: the world ends with the program.
     drop(std::thread::spawn(move || {
         let told = tell.clone();
-        let ended =
-            pace::block_on(speed, |tempo| live(own, args_of_world, spec, prepared, speed, tempo, tell, ordered));
-        if let Err(error) = ended {
-            drop(told.send(Msg::Told { text: SafeText::line(error.message.as_str()), bad: true }));
+        let ended = pace::block_on(speed, |tempo| {
+            live(Opening { app: own, args: args_of_world, spec, prepared, scenario, times, tempo, tell, ordered })
+        });
+        if let Err(error) = &ended {
+            drop(told.send(Msg::Told { text: error.message.clone(), bad: true }));
         }
+        // Without a story there is no card, and nobody waits for it.
+        drop(last_word.send(ended));
     }));
     crate::cli::block_on(async {
-        let left = console::show(app, &args.screen, state, ground).await?;
-        left.farewell_of_demo(app)
+        let gone = console::show(app, &args.screen, state, ground).await?;
+        let exit = gone.farewell_of_demo(app)?;
+        if args.scenario.is_none() {
+            return Ok(exit);
+        }
+        match left.recv_timeout(LAST_WORD) {
+            Ok(Ok(Some(card))) => scored(app, &card),
+            Ok(Err(error)) => Err(error),
+            _ => Err(CliError::new(Exit::Failed, "the simulated world did not say how far the story had come")),
+        }
     })
 }
 
-/// A run under way; gives the crew back when it has ended.
-type Carrying<'a> = Pin<Box<dyn Future<Output = (Crew<'a>, Result<RunState, CliError>)> + 'a>>;
-
-/// The world, and whoever does there what the screen orders.
-#[expect(clippy::too_many_arguments, reason = "what a thread is given to live on, each once")]
-pub(super) async fn live(
-    mut app: App,
-    args: DemoArgs,
-    spec: Spec,
-    prepared: Prepared,
-    speed: Speed,
-    tempo: Tempo,
-    tell: mpsc::UnboundedSender<Msg>,
-    mut ordered: mpsc::UnboundedReceiver<Order>,
-) -> Result<(), CliError> {
-    let world = SimulatedWorld::new(&spec);
-    let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
-    let estate = prepared.estate();
-    let mut desk = Desk { app: own, estate, rows: Rows::new(prepared.store()), world: world.clone(), tell };
-    desk.tell(Msg::Runbooks(RunBooks::read(&desk.app, &desk.estate)));
-    let (backstage, mut hears) = Backstage::new();
-    let mut crew = Some(Crew::new(&mut app, &args, world.clone(), prepared, Rc::new(backstage)).watched());
-    let mut carrying: Option<Carrying<'_>> = None;
-    tempo.hurry(true);
-    desk.tick();
-    tokio::time::sleep(BEFORE).await;
-    if let Some(mut free) = crew.take() {
-        drop(free.run("replicate", true).await?);
-        crew = Some(free);
-    }
-    tokio::time::sleep(SINCE_COPY).await;
-    tempo.hurry(false);
-    let times = match speed {
-        Speed::Times(times) => times,
-        Speed::Unlimited => 10.0,
-    };
-    let (_watch, mut looks) = Watch::start(
-        Arc::new(world.clone()),
-        world.clock(),
-        Arc::clone(&desk.estate),
-        &desk.app.catalogue,
-        desk.direction().ok(),
-    );
-    let mut tick = tokio::time::interval(TICK.mul_f64(times));
-    let mut look = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            biased;
-            Some(happened) = hears.recv() => {
-                if let Happened::Event(event, _) = happened
-                    && let EventKind::RunCreated { run, .. } = &event.kind
-                    && carrying.is_some()
-                {
-                    desk.tell(Msg::Started(Ok(run.clone())));
-                }
-            }
-            (free, ended) = carried(&mut carrying) => {
-                crew = Some(free);
-                carrying = None;
-                if let Err(error) = ended {
-                    desk.tell(Msg::Started(Err(error.message)));
-                }
-                desk.look().await;
-            }
-            order = ordered.recv() => match order {
-                None => return Ok(()),
-                Some(Order::Refresh) => desk.look().await,
-                Some(Order::Plan(request)) => desk.plan(request),
-                Some(Order::Start(request)) => match (desk.planned(&request), crew.take()) {
-                    (Ok(plan), Some(mut free)) => carrying = Some(Box::pin(async move {
-                        let ended = free.begin(plan, false).await;
-                        (free, ended)
-                    })),
-                    (Err(why), free) => {
-                        crew = free;
-                        desk.tell(Msg::Started(Err(why)));
-                    }
-                    (_, None) => desk.tell(Msg::Started(Err(SafeText::line("a run is going on; one at a time")))),
-                },
-                Some(Order::Resume(run)) => match crew.take() {
-                    Some(mut free) => {
-                        desk.tell(Msg::Told { text: SafeText::line(&format!("taking {run} up again")), bad: false });
-                        carrying = Some(Box::pin(async move {
-                            let ended = free.resume(&run).await;
-                            (free, ended)
-                        }));
-                    }
-                    None => desk.tell(Msg::Started(Err(SafeText::line("a run is going on; one at a time")))),
-                },
-            },
-            Some(look) = looks.recv() => desk.tell(Msg::Health(Box::new(look))),
-            _ = tick.tick() => desk.tick(),
-            _ = look.tick() => desk.look().await,
-        }
-    }
+/// Prints the card. Done when what the scenario calls done was reached.
+fn scored(app: &mut App, card: &Card) -> Result<Exit, CliError> {
+    write!(app.io.out, "SIMULATED\n\n{}", card.text())?;
+    app.io.out.flush()?;
+    Ok(if card.done.is_some() { Exit::Done } else { Exit::Failed })
 }
 
-async fn carried<'a>(carrying: &mut Option<Carrying<'a>>) -> (Crew<'a>, Result<RunState, CliError>) {
-    match carrying {
-        Some(carrying) => carrying.await,
-        None => std::future::pending().await,
-    }
+/// Lays the demo's own runbook beside its estate, or takes it away: in a story there are those that are shipped.
+fn bring_runbook(folder: &Path, wanted: bool) -> Result<(), CliError> {
+    let folder = folder.join("runbooks");
+    let path = folder.join("tidy-cache.toml");
+    let done = if wanted {
+        std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, TIDY_CACHE))
+    } else {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    };
+    done.map_err(|error| CliError::new(Exit::Failed, format!("cannot change {}: {error}", path.display())))
 }
 
 /// What is read for the screen.
-struct Desk {
-    app: App,
-    estate: Arc<Estate>,
+pub(super) struct Desk {
+    pub(super) app: App,
+    pub(super) estate: Arc<Estate>,
     rows: Rows,
     world: SimulatedWorld,
     tell: mpsc::UnboundedSender<Msg>,
+    /// Both sites are being asked which of them is active.
+    asking: Option<JoinHandle<()>>,
 }
 
 impl Desk {
-    fn tell(&self, msg: Msg) {
+    /// A desk that has read nothing yet.
+    pub(super) fn new(
+        app: App,
+        estate: Arc<Estate>,
+        rows: Rows,
+        world: SimulatedWorld,
+        tell: mpsc::UnboundedSender<Msg>,
+    ) -> Self {
+        Self { app, estate, rows, world, tell, asking: None }
+    }
+
+    pub(super) fn tell(&self, msg: Msg) {
         // The screen has gone: soon this is gone too.
         drop(self.tell.send(msg));
     }
 
-    fn tick(&self) {
+    pub(super) fn tick(&self) {
         self.tell(Msg::Tick(self.world.clock().now()));
     }
 
-    async fn look(&mut self) {
+    /// Reads the record, and has both sites asked which of them is active, beside everything else: a dead one takes long.
+    pub(super) fn look(&mut self) {
         match self.rows.read() {
             Ok(runs) => self.tell(Msg::Runs(runs)),
             Err(error) => self.tell(Msg::Told { text: SafeText::line(&error.to_string()), bad: true }),
         }
-        let says = crate::cli::direction::ask_sites(&self.world, &self.estate).await;
-        self.tell(Msg::Direction(Box::new(console::direction_facts(&self.estate, &says))));
+        if self.asking.as_ref().is_some_and(|asking| !asking.is_finished()) {
+            return;
+        }
+        let (world, estate, tell) = (self.world.clone(), Arc::clone(&self.estate), self.tell.clone());
+        self.asking = Some(tokio::spawn(async move {
+            let says = crate::cli::direction::ask_sites(&world, &estate).await;
+            drop(tell.send(Msg::Direction(Box::new(console::direction_facts(&estate, &says)))));
+        }));
     }
 
-    fn planned(&self, request: &StartRequest) -> Result<Plan, SafeText> {
+    pub(super) fn planned(&self, request: &StartRequest) -> Result<Plan, SafeText> {
         let direction = self.direction()?;
-        let runbook = crate::cli::load::runbook_for(&self.app, &self.estate, request.runbook.as_str())
-            .map_err(|error| error.message)?;
+        let (runbook, ..) =
+            load::runbook(&self.app, &self.estate, request.runbook.as_str()).map_err(|error| error.message)?;
         let params: &BTreeMap<String, String> = &request.params;
         let request = PlanRequest {
             runbook: &runbook,
@@ -221,13 +186,13 @@ impl Desk {
         })
     }
 
-    fn direction(&self) -> Result<Direction, SafeText> {
+    pub(super) fn direction(&self) -> Result<Direction, SafeText> {
         let [source, _] = Spec::sites();
         self.estate.direction_from(&source).ok_or_else(|| SafeText::line("the demo's estate has no direction"))
     }
 
     /// Says what a runbook would do, beside everything else.
-    fn plan(&self, request: StartRequest) {
+    pub(super) fn plan(&self, request: StartRequest) {
         let clock = self.world.clock();
         let plan = match self.planned(&request) {
             Ok(plan) => plan,

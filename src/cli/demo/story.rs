@@ -8,9 +8,9 @@ use super::backstage::Backstage;
 use super::crew::{Crew, prepare};
 use super::director::Director;
 use super::pace::Tempo;
+use super::theatre::undisturbed;
 use super::{DemoArgs, pages};
 use crate::cli::output::Output;
-use crate::cli::run::exit_of;
 use crate::cli::{App, CliError, Exit, load};
 use crate::scenario::{Act, Answers, Card, Scenario};
 use crate::world::SimulatedWorld;
@@ -32,14 +32,7 @@ pub(super) async fn story(app: &mut App, args: &DemoArgs, wanted: &str, tempo: T
     let mut crew = Crew::new(app, args, world.clone(), prepared, Rc::clone(&backstage));
     tempo.hurry(true);
     for runbook in &scenario.before {
-        let state = crew.run(runbook.as_str(), true).await?;
-        if exit_of(&state) != Exit::Done {
-            return Err(CliError::new(
-                Exit::Failed,
-                format!("the story cannot begin: undisturbed, {runbook} did not end well in this world"),
-            )
-            .hint("`changeover demo --headless --runbook` with its name shows why"));
-        }
+        undisturbed(&mut crew, runbook.as_str()).await?;
     }
     tokio::time::sleep(scenario.pause.0).await;
     tempo.hurry(false);
@@ -59,7 +52,7 @@ pub(super) async fn story(app: &mut App, args: &DemoArgs, wanted: &str, tempo: T
 }
 
 /// Every runbook that may be carried out in a story, once.
-fn runbooks(scenario: &Scenario, answers: &Answers) -> Vec<String> {
+pub(super) fn runbooks(scenario: &Scenario, answers: &Answers) -> Vec<String> {
     let started = answers.answers.iter().filter_map(|entry| match &entry.act {
         Act::Run(runbook) => Some(runbook),
         _ => None,

@@ -3,7 +3,7 @@
 use super::made::*;
 use super::picture::text;
 use crate::console::action::Action;
-use crate::console::{Msg, Pane, State, update};
+use crate::console::{Badge, Msg, Pane, State, update};
 use crate::model::SafeText;
 use crate::run::PromptKind;
 use crate::run::sample;
@@ -126,6 +126,9 @@ fn palette_search_and_notices() {
 fn the_help_has_every_action_of_the_pane() {
     for pane in Pane::ALL {
         let mut state = full();
+        // Some are there in the simulated world only.
+        state.badge = Badge::Simulated;
+        update(&mut state, Msg::Tick(now()));
         state.go(pane);
         press(&mut state, "?");
         let shown = text(&state, (120, 100));

@@ -287,6 +287,11 @@ fn every_action_keeps_its_level() {
     for entry in ACTIONS.iter().filter(|entry| entry.name != "palette") {
         for begin in [full(), with_run(running(), true), with_run(failed(), false)] {
             let mut state = begin;
+            if entry.demo {
+                state.badge = Badge::Simulated;
+                let now = state.now;
+                update(&mut state, Msg::Tick(now));
+            }
             press(&mut state, ":");
             typed(&mut state, &format!("{}{}", entry.name, if entry.argument.is_some() { " app1" } else { "" }), 100);
             let effects = press(&mut state, "enter");

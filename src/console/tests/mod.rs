@@ -12,3 +12,5 @@ mod picture;
 mod random;
 mod screens;
 mod steps;
+mod story;
+mod tour;

@@ -41,6 +41,7 @@ fn beginnings() -> Vec<State> {
         books,
         with_run(confirm(), true),
         with_run(failed(), false),
+        super::story::playing(),
     ];
     assert!(matches!(beginnings[0].dialog, Some(Dialog::Start(_))));
     assert!(matches!(beginnings[2].dialog, Some(Dialog::Answer(_))));

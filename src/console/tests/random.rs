@@ -15,6 +15,8 @@ fn begin(which: u8) -> State {
         2 => with_run(running(), true),
         3 => with_run(asks(restored(), PromptKind::Confirm, Some("restart bcp 7f3a")), true),
         4 => with_run(unknown(), false),
+        5 => super::story::playing(),
+        6 => super::tour::at_stop(3),
         _ => start_dialog("restore"),
     }
 }
@@ -24,7 +26,7 @@ proptest! {
     #[test]
     fn never_panics_and_always_says_what_world_this_is(
         seed in any::<u64>(),
-        which in 0_u8..6,
+        which in 0_u8..8,
         badge in 0_usize..4,
         ascii in any::<bool>(),
         sizes in prop::collection::vec((1_u16..=300, 1_u16..=100), 3),

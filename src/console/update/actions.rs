@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use jiff::SignedDuration;
-
 use super::keys::{drop_filter, set_filter};
 use super::log::{find, fit, look_at_output, on_log};
 use super::moves::{moves, sideways, travel};
 use super::run::on_run;
+use super::story::in_demo;
 use crate::console::action::Action;
 use crate::console::dialog::{Answering, Dialog, Form, Purpose, StartRequest};
 use crate::console::facts::RunbookFacts;
@@ -19,8 +18,8 @@ use crate::console::run_view::Row;
 use crate::console::state::{Badge, State};
 use crate::model::SafeText;
 
-/// Whoever presses `q` again within this means it.
-const MEANS_IT: SignedDuration = SignedDuration::from_secs(5);
+/// Whoever presses `q` again within so many seconds means it.
+const MEANS_IT: i64 = 5;
 
 pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effect>) {
     if let Some(pane) = action.pane() {
@@ -30,7 +29,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
     }
     match action {
         Action::Help => state.dialog = Some(Dialog::Help { top: 0 }),
-        Action::Palette => state.palette = Some(Palette::default()),
+        Action::Palette => state.palette = Some(Palette::new(state.badge)),
         Action::Quit | Action::QuitKeep => quit(state, action == Action::QuitKeep, effects),
         Action::Suspend => effects.push(Effect::Suspend),
         Action::NextPane | Action::PreviousPane => {
@@ -80,6 +79,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
             effects.push(Effect::Mouse(state.settings.mouse));
         }
         Action::Privacy => state.settings.privacy = !state.settings.privacy,
+        Action::Tour | Action::TourOff | Action::Story | Action::Note => in_demo(state, action, argument, effects),
         Action::Answer if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
         Action::Answer => {
             match state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next()) {
@@ -110,12 +110,22 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
 }
 
 pub(super) fn quit(state: &mut State, keep: bool, effects: &mut Vec<Effect>) {
-    let goes_on = state.run.as_ref().filter(|run| run.live).map(|run| run.id.clone());
-    let again = state.leaving.is_some_and(|asked| state.now.duration_since(asked) < MEANS_IT);
-    match goes_on {
-        Some(run) if !again => {
+    let run = state.run.as_ref().filter(|run| run.live).map(|run| run.id.clone());
+    let why = match (run, &state.story) {
+        (_, Some(story)) if story.goes_on() => {
+            Some("the story is not over: q again leaves, and prints how far it went".to_owned())
+        }
+        (Some(run), _) if state.badge == Badge::Simulated => {
+            Some(format!("{run} ends with the screen, as this whole world does; q again leaves"))
+        }
+        (Some(run), _) => Some(format!("{run} goes on without the screen; q again leaves")),
+        (None, _) => None,
+    };
+    let again = state.leaving.is_some_and(|asked| state.now.duration_since(asked) < state.patience(MEANS_IT));
+    match why {
+        Some(why) if !again => {
             state.leaving = Some(state.now);
-            state.tell(format!("{run} goes on without the screen; q again leaves"), false);
+            state.tell(why, false);
         }
         _ => effects.push(Effect::Quit { keep }),
     }

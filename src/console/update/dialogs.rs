@@ -1,8 +1,6 @@
 //! Keys in dialogs: forms, plans, the gates of confirmations and the answers to questions. Only here a confirmation is
 //! passed, and never by a key that came faster than fingers.
 
-use jiff::SignedDuration;
-
 use super::actions::may_not_start;
 use super::keys::on_plain_key;
 use crate::console::dialog::{Answering, Confirm, Deed, Dialog, Form, Gate, Purpose, Start, nonce};
@@ -15,8 +13,8 @@ use crate::run::{Answer, RunCommand, read_answer};
 
 /// So many keys in a row faster than fingers are no typing.
 const BURST: u8 = 3;
-/// A plan that is older says nothing of the sites any more.
-const PLAN_HOLDS: SignedDuration = SignedDuration::from_secs(180);
+/// A plan that is older, in seconds, says nothing of the sites any more.
+const PLAN_HOLDS: i64 = 180;
 
 pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
     let Some(dialog) = state.dialog.take() else { return };
@@ -169,12 +167,13 @@ fn on_start_key(state: &mut State, mut start: Box<Start>, key: Key, effects: &mu
                 state.dialog = Some(Dialog::Start(start));
                 return;
             }
-            if state.now.duration_since(start.plan.at) > PLAN_HOLDS {
+            if state.now.duration_since(start.plan.at) > state.patience(PLAN_HOLDS) {
                 state.tell("the plan was old: it is made anew", false);
                 effects.push(Effect::Plan(start.request.clone()));
                 state.dialog = Some(Dialog::Planning(start.request, Purpose::Start));
             } else {
                 state.tell("beginning", false);
+                state.beginning = true;
                 effects.push(Effect::Start(start.request));
             }
             return;

@@ -55,8 +55,8 @@ pub(super) fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
 
 pub(super) fn on_plain_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     state.typed.push(key);
-    let pane = state.focus;
-    let found = state.settings.keys.find(&state.typed, |action| action.is_in(pane));
+    let (pane, badge) = (state.focus, state.badge);
+    let found = state.settings.keys.find(&state.typed, |action| action.is_in(pane) && action.is_there(badge));
     match found {
         Found::Action(action) => {
             state.typed.clear();
@@ -84,7 +84,7 @@ pub(super) fn on_plain_key(state: &mut State, key: Key, effects: &mut Vec<Effect
 
 /// The action that a key means in another pane.
 fn meant_elsewhere(state: &State, key: Key) -> Option<Action> {
-    match state.settings.keys.find(&[key], |_| true) {
+    match state.settings.keys.find(&[key], |action| action.is_there(state.badge)) {
         Found::Action(action) => Some(action),
         _ => None,
     }

@@ -1,7 +1,8 @@
 //! A message comes in, the state changes, effects come out. Pure: no clock, no terminal, no file.
 //!
 //! Here is what comes from outside by itself: health, runs, events, time. What a person does is in `keys`, which finds
-//! the action that a key means; what actions do is in `actions`, `moves`, `run` and `log`, what dialogs do in `dialogs`.
+//! the action that a key means; what actions do is in `actions`, `moves`, `run` and `log`, what dialogs do in `dialogs`,
+//! and what there is in the demo only in `story`.
 
 mod actions;
 mod dialogs;
@@ -10,6 +11,7 @@ mod log;
 mod moves;
 mod run;
 mod step;
+mod story;
 
 use std::sync::Arc;
 
@@ -32,6 +34,7 @@ const ONCE_AROUND: &str = "found beyond the end: the search went once around";
 /// Changes the state by a message. What is to be done outside is returned, in order.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
+    let seen = story::Seen::by(state);
     match msg {
         Msg::Key(key) => on_key(state, key, &mut effects),
         Msg::Act(action) => actions::act(state, action, "", &mut effects),
@@ -63,11 +66,13 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Runs(runs) => on_runs(state, runs, &mut effects),
         Msg::Planned(plan) => planned(state, *plan),
         Msg::Started(Ok(run)) => {
+            state.beginning = false;
             state.tell(format!("{run} has begun"), false);
             state.go(Pane::Run);
             effects.push(Effect::Open(run));
         }
         Msg::Started(Err(why)) => {
+            state.beginning = false;
             state.dialog = Some(Dialog::Text { title: SafeText::line("It could not be begun"), text: why, top: 0 });
         }
         Msg::Opened { run, events, live } => opened(state, &run, events, live, &mut effects),
@@ -91,6 +96,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             Received::Shown | Received::Late => {}
         },
         Msg::Theme(theme) => state.settings.theme = *theme,
+        Msg::Tour => story::begin_tour(state, &mut effects),
+        Msg::Story(news) => story::on_news(state, news),
         Msg::Told { text, bad } => state.tell(text.as_str(), bad),
     }
     let selected = state.run.as_ref().and_then(RunView::selected_step);
@@ -99,6 +106,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     if state.log.asked() != source(state).as_ref() {
         look_at_output(state, &mut effects);
     }
+    story::after(state, &seen, &mut effects);
     retitle(state, &mut effects);
     effects
 }
@@ -156,7 +164,9 @@ fn on_tick(state: &mut State, now: jiff::Timestamp) {
 fn opened(state: &mut State, run: &RunId, events: Vec<Arc<Event>>, live: bool, effects: &mut Vec<Effect>) {
     match RunView::open(run.clone(), events, live) {
         Ok(view) => {
-            let came_back = live && since(view.began(), state.now).as_secs() >= 5;
+            // Whoever had it in sight, and took it up again, knows where they were.
+            let in_sight = state.run.as_ref().is_some_and(|before| before.id == *run);
+            let came_back = live && !in_sight && since(view.began(), state.now).as_secs() >= 5;
             if state.run.as_ref().is_none_or(|before| before.id != *run || (before.live && !live)) {
                 drop_questions_of_the_run(state);
             }

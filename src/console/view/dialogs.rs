@@ -122,7 +122,7 @@ fn help(state: &State, width: u16) -> Vec<Row> {
     let mut rows = Vec::new();
     let section = |title: String, wanted: &dyn Fn(&action::Entry) -> bool, rows: &mut Vec<Row>| {
         rows.push(Row::new().put(Scope::Strong, safe(title)));
-        for entry in ACTIONS.iter().filter(|entry| wanted(entry)) {
+        for entry in ACTIONS.iter().filter(|entry| wanted(entry) && entry.action.is_there(state.badge)) {
             let keys: Vec<String> =
                 state.settings.keys.of(entry.action).iter().map(|chord| crate::console::keys::shown(chord)).collect();
             let keys = if keys.is_empty() { format!(":{}", entry.name) } else { keys.join(", ") };

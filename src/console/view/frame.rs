@@ -8,7 +8,7 @@ use crate::console::action::{self, Action};
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
 use crate::console::state::{Badge, State};
-use crate::model::SiteName;
+use crate::model::{SafeText, SiteName};
 use crate::run::{RunPhase, UnitPhase};
 use crate::style::{Mark, Scope};
 
@@ -46,12 +46,21 @@ pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     if let Some(epoch) = state.direction.epoch {
         line = line.put(Scope::Muted, safe(format!("  epoch {epoch}")));
     }
-    let clock = safe(super::local(state, state.now).strftime("%Y-%m-%d %H:%M:%S %Z").to_string());
+    let clock = clock(state, area.width);
     let frozen = if state.frozen { " HELD STILL " } else { "" };
     let room = usize::from(area.width).saturating_sub(clock.as_str().len() + frozen.len() + 1);
     line = line.limited(room).to(room).put(Scope::Late, frozen).put(Scope::Header, clock);
     canvas.row(area, &line);
     canvas.row(Rect { y: area.y + 1, height: 1, ..area }, &second_line(state));
+}
+
+/// What time it is; in a story its name and its clock, and the time where there is room for both.
+fn clock(state: &State, width: u16) -> SafeText {
+    let now = super::local(state, state.now);
+    let Some(story) = &state.story else { return safe(now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()) };
+    let name = fitting(story.briefing.name.as_str(), 24);
+    let time = if width < 100 { String::new() } else { now.strftime("  %H:%M:%S %Z").to_string() };
+    safe(format!(" {name}  {}{time}", story.clock(state.now)))
 }
 
 /// How old the last good copy is, and what the run does.

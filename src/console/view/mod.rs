@@ -9,6 +9,7 @@ mod run;
 mod runbooks;
 mod runs;
 mod sites;
+mod tour;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -34,6 +35,8 @@ const SEVERAL: (u16, u16) = (80, 24);
 struct Layout {
     header: Rect,
     panes: Vec<(Pane, Rect)>,
+    /// The line of the guided tour, when there is one.
+    hint: Option<Rect>,
     footer: Rect,
     /// True when only one pane is shown, with tabs to the others.
     single: bool,
@@ -42,9 +45,11 @@ struct Layout {
 fn layout(state: &State, area: Rect) -> Layout {
     let header = Rect { height: 2.min(area.height), ..area };
     let footer = Rect { y: area.bottom().saturating_sub(1), height: 1.min(area.height), ..area };
-    let body = Rect { y: area.y + header.height, height: area.height.saturating_sub(3), ..area };
+    let hint = state.tour.as_ref().map(|_| Rect { y: footer.y.saturating_sub(1), height: 1, ..area });
+    let around = if hint.is_some() { 4 } else { 3 };
+    let body = Rect { y: area.y + header.height, height: area.height.saturating_sub(around), ..area };
     if state.zoom || state.detail.is_some() || area.width < SEVERAL.0 || area.height < SEVERAL.1 {
-        return Layout { header, footer, panes: vec![(state.focus, body)], single: true };
+        return Layout { header, hint, footer, panes: vec![(state.focus, body)], single: true };
     }
     let rows = (0..state.estate.sites.len()).map(|site| state.subjects(site).len()).max().unwrap_or(0);
     let wanted = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(4);
@@ -52,7 +57,8 @@ fn layout(state: &State, area: Rect) -> Layout {
     let below = Rect { y: body.y + sites.height, height: body.height - sites.height, ..body };
     let left = Rect { width: (below.width * 9 / 20).clamp(38, 90), ..below };
     let right = Rect { x: below.x + left.width, width: below.width - left.width, ..below };
-    Layout { header, footer, panes: vec![(Pane::Sites, sites), (state.tab, left), (Pane::Log, right)], single: false }
+    let panes = vec![(Pane::Sites, sites), (state.tab, left), (Pane::Log, right)];
+    Layout { header, hint, footer, panes, single: false }
 }
 
 /// True when a pane and its questions fit: below that nobody sees what keys do.
@@ -83,7 +89,13 @@ pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
         }
     }
     frame::footer(&mut canvas, state, layout.footer);
-    dialogs::draw(&mut canvas, state, area);
+    let mut free = area;
+    if let (Some(tour), Some(hint)) = (&state.tour, layout.hint) {
+        tour::draw(&mut canvas, state, tour, hint);
+        // A question must not hide what the tour says of it.
+        free.height = hint.y.saturating_sub(area.y) + 1;
+    }
+    dialogs::draw(&mut canvas, state, free);
 }
 
 /// What is on the screen, as an SVG text.

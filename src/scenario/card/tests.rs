@@ -49,6 +49,7 @@ fn facts() -> Facts {
         ],
         runs: vec![run(100, 170, "replicate", false), run(180, 300, "restore", true)],
         over: second(300),
+        left: false,
         truth: TruthFacts {
             lost_at: Some(second(120)),
             promised: truth(&["search/o/1", "search/o/2", "sql/s.o/1", "sql/s.o/2", "sql/s.o/3", "files/a"]),
@@ -68,7 +69,9 @@ source-dies: The active site goes dark in the middle of a copy
   broke        02:02:00  site prod goes dark: every host and every server of it
   noticed      02:02:05  after 5s: s/a@prod said: prod does not answer
   decided      02:02:40  after 40s: the operator answers `stop`
+  acted        02:02:40  after 40s: the operator answers `stop`
   done         02:05:00  after 3m: bcp serves a whole copy, by restore
+  green        02:05:00  after 3m: bcp is well, with a whole copy
   data lost    1 document, 1 row: prod had them, bcp has not
                nothing better was possible: the newest whole copy was 1m40s old then
   wrong turns  02:02:30  answers `yes`: refused: that is no answer
@@ -125,7 +128,52 @@ fn without_anything_done_the_card_says_never() {
     facts.runs.truncate(1);
     facts.truth.newest = None;
     let text = Card::of(&scenario(), &facts).text();
-    assert!(text.contains("decided      never\n  done         never\n"), "{text}");
+    assert!(text.contains("decided      never\n  acted        never\n  done         never\n"), "{text}");
     assert!(text.contains("wrong turns  none\n"), "{text}");
     assert!(text.contains("no copy is whole at bcp"), "{text}");
+}
+
+#[test]
+fn a_note_is_noticing_and_nothing_else() {
+    let mut facts = facts();
+    let note = Act::Note("looks at search of prod, which is DOWN".to_owned());
+    facts.actions.insert(0, Action { at: second(122), act: note, got: Some(Got::Effect) });
+    let card = Card::of(&scenario(), &facts);
+    let moments = [&card.noticed, &card.decided, &card.acted].map(|moment| moment.as_ref().map(|m| m.after));
+    assert_eq!(moments, [Some(Span::seconds(2)), Some(Span::seconds(40)), Some(Span::seconds(40))]);
+    assert!(card.text().contains("the operator notes: looks at search of prod"), "{}", card.text());
+    assert_eq!(card.wrong_turns.len(), 1, "a note is no wrong turn");
+    // What was noted before anything broke is about something else.
+    facts.actions[0].at = second(110);
+    assert_eq!(Card::of(&scenario(), &facts).noticed.map(|moment| moment.after), Some(Span::seconds(5)));
+}
+
+#[test]
+fn a_story_that_was_left_says_how_far_it_went() {
+    let mut facts = facts();
+    facts.left = true;
+    facts.actions.clear();
+    facts.runs.truncate(1);
+    let text = Card::of(&scenario(), &facts).text();
+    let expected = "noticed      02:02:05  after 5s: s/a@prod said: prod does not answer\n  decided      not done\n  \
+                    acted        not done\n  done         not done\n  green        not done\n";
+    assert!(
+        text.contains(expected) && text.ends_with("  left         before its end: this is how far it went\n"),
+        "{text}"
+    );
+    facts.struck.clear();
+    let text = Card::of(&scenario(), &facts).text();
+    assert!(text.contains("broke        nothing yet\n") && !text.contains("after"), "{text}");
+}
+
+#[test]
+fn green_wants_a_well_standby_and_done_need_not() {
+    let mut facts = facts();
+    facts.runs[1].well = false;
+    let card = Card::of(&Scenario { counts: counts(DoneBy::Copied), ..scenario() }, &facts);
+    assert!(card.done.is_some() && card.green.is_none(), "{}", card.text());
+}
+
+fn counts(done: DoneBy) -> crate::scenario::Counting {
+    crate::scenario::Counting { done, ..scenario().counts }
 }

@@ -1,0 +1,184 @@
+//! A story on the screen: the operator is whoever sits there. Notes what they do and what becomes of it, lets things break
+//! at their times, and says when the story is over. What counts is the scenario's affair, and how it is counted the card's.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::backstage::{Backstage, Happened};
+use super::chronicle::Chronicle;
+use crate::console::Msg;
+use crate::console::dialog::StartRequest;
+use crate::console::story::{Briefing, StoryNews};
+use crate::model::{CancelReason, SafeText, StageId};
+use crate::run::RunCommand;
+use crate::scenario::{Act, Card, Got, Scenario, briefing};
+use crate::world::SimulatedWorld;
+
+/// A story that is being told.
+pub(super) struct Telling {
+    scenario: Scenario,
+    chronicle: Chronicle,
+    backstage: Rc<Backstage>,
+    tell: mpsc::UnboundedSender<Msg>,
+    phase: Phase,
+    /// True from the order to carry something out until it has ended.
+    busy: bool,
+}
+
+/// How far it is.
+enum Phase {
+    /// The operator has not closed the briefing.
+    Waits,
+    /// It goes on, until the world is so old at most.
+    Plays(Duration),
+    /// The time is up, and what still runs is being stopped.
+    Closes,
+    /// It is over, and this is its card.
+    Over(Box<Card>),
+}
+
+impl Telling {
+    /// A story that has not begun, in a world that is as old as it is.
+    pub(super) fn new(
+        scenario: Scenario,
+        world: SimulatedWorld,
+        backstage: Rc<Backstage>,
+        tell: mpsc::UnboundedSender<Msg>,
+    ) -> Self {
+        Self { scenario, chronicle: Chronicle::new(world), backstage, tell, phase: Phase::Waits, busy: false }
+    }
+
+    /// Tells the operator what they have to know.
+    pub(super) fn brief(&self, times: f64) {
+        let text = SafeText::block(&briefing(&self.scenario, times));
+        let name = SafeText::line(self.scenario.name.as_str());
+        let ends_after = self.scenario.ends_after;
+        self.send(StoryNews::Briefed(Box::new(Briefing { name, text, ends_after })));
+    }
+
+    /// The operator has read it. Returns what is to be carried out now; nothing when it had begun before.
+    pub(super) fn begin(&mut self) -> Option<StartRequest> {
+        let Phase::Waits = self.phase else { return None };
+        let begun = self.chronicle.begins(&self.scenario.happens);
+        self.phase = Phase::Plays(begun + self.scenario.ends_after.0);
+        self.busy = true;
+        let runbook = SafeText::line(self.scenario.runs.as_str());
+        Some(StartRequest { runbook, params: std::collections::BTreeMap::new() })
+    }
+
+    /// True before the operator has begun it.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.phase, Phase::Waits)
+    }
+
+    /// When something is to happen next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let Phase::Plays(end) = self.phase else { return None };
+        let next = self.chronicle.next().map_or(end, |next| next.min(end));
+        Some(Instant::now() + next.saturating_sub(self.chronicle.now()))
+    }
+
+    /// What was due happens.
+    pub(super) fn happen(&mut self) {
+        let Phase::Plays(end) = self.phase else { return };
+        if self.chronicle.now() < end {
+            self.chronicle.strike();
+        } else {
+            self.chronicle.closes();
+            self.phase = Phase::Closes;
+            self.backstage.command(RunCommand::Cancel { reason: CancelReason::OperatorNow, by: None });
+        }
+        self.see_whether_over();
+    }
+
+    /// Something happened in a run.
+    pub(super) fn hear(&mut self, happened: &Happened) {
+        self.chronicle.hear(happened);
+        match happened {
+            Happened::Event(event, _) => {
+                if let Some(act) = Act::of(event).filter(|_| self.plays()) {
+                    self.chronicle.did(act, Some(Got::Effect));
+                }
+            }
+            Happened::Ended { .. } => self.run_is_over(),
+            Happened::CopyBegins(..) | Happened::CopyArrived(_) => {}
+        }
+    }
+
+    /// The operator begins a runbook.
+    pub(super) fn starts(&mut self, runbook: &SafeText) {
+        match StageId::new(runbook.as_str()) {
+            Ok(name) => self.orders(Act::Run(name)),
+            // What has no name that a scenario could write is no act of a story; it runs all the same.
+            Err(_) => self.busy = true,
+        }
+    }
+
+    /// The operator takes a run up again.
+    pub(super) fn resumes(&mut self) {
+        self.orders(Act::Resume);
+    }
+
+    fn orders(&mut self, act: Act) {
+        if self.plays() {
+            self.chronicle.ordered(act);
+        }
+        self.busy = true;
+    }
+
+    /// What the operator ordered last could not be begun.
+    pub(super) fn not_begun(&mut self, why: &str) {
+        self.chronicle.not_begun(why);
+        self.run_is_over();
+    }
+
+    /// The operator says that they have noticed something.
+    pub(super) fn note(&mut self, text: &SafeText) {
+        if self.plays() {
+            self.chronicle.did(Act::Note(text.to_string()), Some(Got::Effect));
+        }
+    }
+
+    /// The card, as far as the story went; the operator has left.
+    pub(super) fn left(self) -> Card {
+        if let Phase::Over(card) = self.phase {
+            return *card;
+        }
+        let mut facts = self.chronicle.facts();
+        facts.left = true;
+        Card::of(&self.scenario, &facts)
+    }
+
+    fn plays(&self) -> bool {
+        matches!(self.phase, Phase::Plays(_))
+    }
+
+    fn run_is_over(&mut self) {
+        self.busy = false;
+        self.see_whether_over();
+    }
+
+    /// It is over once nothing runs, and either it is done or its time is up.
+    fn see_whether_over(&mut self) {
+        if self.busy || !matches!(self.phase, Phase::Plays(_) | Phase::Closes) {
+            return;
+        }
+        let card = Card::of(&self.scenario, &self.chronicle.facts());
+        if card.done.is_none() && self.plays() {
+            return;
+        }
+        self.chronicle.closes();
+        let help = self.scenario.help.trim().replace('\n', " ");
+        let text = format!("{}\nHow it can be won\n\n{}", card.text(), help);
+        self.send(StoryNews::Over { card: SafeText::block(&text), won: card.done.is_some() });
+        self.phase = Phase::Over(Box::new(card));
+    }
+
+    fn send(&self, news: StoryNews) {
+        // The screen has gone: soon this is gone too.
+        drop(self.tell.send(Msg::Story(news)));
+    }
+}
