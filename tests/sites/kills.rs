@@ -237,7 +237,8 @@ fn endings(events: &[Value]) -> BTreeMap<String, String> {
             Some("unit_ended") => {
                 let ended = event["outcome"]["ended"].as_str().expect("an ending");
                 // Whether there is a point too old depends on how many runs there were before.
-                let ended = if unit().contains("/prune@") && ended == "skipped" { "succeeded" } else { ended };
+                let depends = unit().contains("/prune@") || unit().contains("/prune-search@");
+                let ended = if depends && ended == "skipped" { "succeeded" } else { ended };
                 endings.insert(unit(), ended.to_owned());
             }
             _ => {}
