@@ -250,6 +250,45 @@ async fn ten_starts_over_two_connections_are_one_job() {
 }
 
 #[tokio::test]
+async fn a_host_says_which_jobs_are_at_work_and_only_those() {
+    let lab = Lab::start();
+    let world = lab.world();
+    let at_work = async || {
+        let mut said = world.jobs_at_work(LIMIT).await;
+        assert_eq!(said.remove(&Place::Console).expect("this machine was asked"), Ok(Vec::new()));
+        said.remove(&app1()).expect("the host was asked")
+    };
+    assert_eq!(at_work().await, Ok(Vec::new()));
+    let (ended, working, orphan) = (job("ended"), job("working"), job("orphan"));
+    world.job_start(&app1(), &ended, &sh("exit 0").into()).await.expect("started");
+    follow(&world, &ended, 0).await;
+    let work = Pipeline::from(sh("echo $PPID; sleep 1000"));
+    for job in [&working, &orphan] {
+        world.job_start(&app1(), job, &work).await.expect("started");
+    }
+    assert_eq!(at_work().await, Ok(vec!["run.orphan".to_owned(), "run.working".to_owned()]));
+    // A runner that is killed writes no ending, and what it began works on.
+    let pid = fs::read_to_string(lab.path("state/changeover/jobs/run.orphan/pid")).expect("its runner");
+    let runner = pid.split(' ').next().and_then(|pid| pid.parse().ok()).expect("its number");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(runner), nix::sys::signal::Signal::SIGKILL).expect("killed");
+    assert_eq!(at_work().await, Ok(vec!["run.orphan".to_owned(), "run.working".to_owned()]));
+    for job in [&working, &orphan] {
+        let cancel = world.job_cancel(&app1(), job, Duration::from_secs(5)).await.expect("cancelled");
+        assert_eq!(cancel.survivors, Vec::<String>::new());
+    }
+    assert_eq!(at_work().await, Ok(Vec::new()));
+    // What works for another estate on the same host is none of our business.
+    world.job_start(&app1(), &job("again"), &work).await.expect("started");
+    let runner = lab.path("state/changeover/jobs/run.again/runner");
+    let text = fs::read_to_string(&runner).expect("a runner");
+    let (first, rest) = text.split_once('\n').expect("its first line");
+    assert!(first.starts_with("# changeover: "), "{first}");
+    fs::write(&runner, format!("{first}-other\n{rest}")).expect("it can be written");
+    assert_eq!(at_work().await, Ok(Vec::new()));
+    world.job_cancel(&app1(), &job("again"), Duration::from_secs(5)).await.expect("cancelled");
+}
+
+#[tokio::test]
 async fn a_job_is_cancelled_with_its_grandchildren() {
     let lab = Lab::start();
     let world = lab.world();
