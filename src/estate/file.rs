@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -195,6 +196,20 @@ pub struct Policy {
     /// Free space that must remain on a disk that is written to, in percent. Ten when left out.
     #[serde(default)]
     pub min_free_percent: Option<u8>,
+    /// How long a host or a cluster may stay silent while work goes on there, before the run ends and says that it does
+    /// not know how that ended. Three minutes when left out.
+    #[serde(default)]
+    pub patience: Option<Span>,
+}
+
+impl Policy {
+    /// How long something may stay silent. The work goes on meanwhile, and `resume` finds it again: what is given up is
+    /// the waiting only. Three minutes are more than a switched-over router or a new login takes; a host that was
+    /// restarted in that time has lost its work anyway. Where an outage of ten minutes is to be slept through, say so.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience.map_or(Duration::from_mins(3), |span| span.0)
+    }
 }
 
 /// How the live health of both sites is watched. What is left out has a default of its own for each question.
