@@ -155,6 +155,36 @@ async fn unknown_and_changed_host_keys_are_refused_with_advice() {
     assert!(exec(&lab.world(), Command::new("true")).await.expect("it ran").is_success());
 }
 
+/// A host that can be reached only from another one, as the operator's own ssh configuration says, and whose key is
+/// known from the estate's own file only.
+#[tokio::test]
+async fn a_jump_host_leads_on_and_its_key_is_asked_too() {
+    let (jump, behind) = (Lab::with_server_options("LogLevel VERBOSE"), Lab::with_server_options("LogLevel VERBOSE"));
+    let name = "behind.invalid";
+    let config = format!(
+        "Host {name}\n  HostName {ADDRESS}\n  ProxyJump gate\n\
+         Host gate\n  HostName {ADDRESS}\n  Port {}\n  IdentityFile {}\n",
+        jump.port,
+        jump.text_path("user_key")
+    );
+    fs::write(behind.path("ssh_config"), config).expect("written");
+    let known = |lab: &Lab| fs::read_to_string(lab.path("known_hosts")).expect("a key") + "\n";
+    let (gate, inner) = (known(&jump), known(&behind));
+    for known in [&gate, &inner] {
+        fs::write(behind.path("known_hosts"), known).expect("written");
+        let error =
+            exec(&behind.world_at(name), Command::new("true")).await.expect_err("one of the two keys is not known");
+        assert!(matches!(error.kind, ReachErrorKind::Denied | ReachErrorKind::Unreachable), "{error}");
+    }
+    fs::write(behind.path("known_hosts"), format!("{gate}{inner}")).expect("written");
+    let said = exec(&behind.world_at(name), Command::new("printenv").arg("XDG_STATE_HOME")).await.expect("it ran");
+    assert_eq!(said.text(), behind.text_path("state"), "this is not the host behind");
+    for lab in [&jump, &behind] {
+        let log = fs::read_to_string(lab.path("sshd.log")).expect("its log");
+        assert!(log.contains("Accepted publickey"), "nobody logged in: {log}");
+    }
+}
+
 #[tokio::test]
 async fn refusals_are_not_repeated_to_the_host() {
     let lab = Lab::with_server_options("LogLevel VERBOSE");
