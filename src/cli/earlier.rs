@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::live::Live;
+use super::preview::LOOKING;
 use super::{App, CliError, Exit};
 use crate::model::{HostName, RunId, RunOutcome, SiteName, UnitKey};
 use crate::port::{Place, ReachError};
@@ -84,7 +85,7 @@ fn working(said: &BTreeMap<Place, Result<Vec<String>, ReachError>>, run: &RunId)
         place: place.clone(),
         silence: None,
     });
-    named.filter(|found| found.run != run.as_str()).collect()
+    named.filter(|found| found.run != run.as_str() && !found.run.starts_with(LOOKING)).collect()
 }
 
 /// What may be at work on hosts that do not answer. A host that is not in the estate any more was taken out by somebody
@@ -197,7 +198,7 @@ mod tests {
         let own = "r-20260202-000000-bbbb.sql-dump~dump@prod.1.dump";
         let said = BTreeMap::from([
             (at("app1"), Ok(vec![own.to_owned(), OLD.to_owned()])),
-            (at("app2"), Ok(Vec::new())),
+            (at("app2"), Ok(vec!["look-20260303-000000-cccc.files~look@prod.1.count".to_owned()])),
             (Place::Console, Ok(vec![own.to_owned()])),
         ]);
         let found = working(&said, &run("r-20260202-000000-bbbb"));
