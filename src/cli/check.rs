@@ -69,8 +69,8 @@ pub(super) fn run(app: &mut App, args: &CheckArgs) -> Result<Exit, CliError> {
 
 /// True for a service, or for hosts with a role, that the estate would have to have.
 fn is_about_the_estate(problem: &Diagnostic) -> bool {
-    let needs_hosts = problem.path.ends_with(".on") && problem.message.contains("has the role");
-    problem.path.ends_with(".service") || needs_hosts
+    let key = problem.path.rsplit('.').next();
+    key == Some("service") || key == Some("on") && problem.message.contains("has the role")
 }
 
 fn count(problems: &[Diagnostic], severity: Severity) -> usize {
