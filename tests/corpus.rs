@@ -137,24 +137,12 @@ fn good_estate() -> Estate {
     check::estate(&source(&path), &catalogue()).into_result().expect("a good estate").0
 }
 
-fn io() -> Io {
-    Io {
-        input: Box::new(std::io::empty()),
-        out: Box::new(std::io::sink()),
-        err: Box::new(std::io::sink()),
-        is_interactive: false,
-        is_terminal: false,
-        width: 100,
-        colour: false,
-    }
-}
-
 /// The problems of a file and what a person sees of them.
 fn examine(source: &SourceText, estate: &Estate, catalogue: &Catalogue) -> (Vec<Diagnostic>, String) {
     fn shown<T>(parsed: &Parsed<T>) -> String {
         let mut excerpts = Excerpts::default();
         excerpts.add(parsed);
-        excerpts.render(&parsed.problems, &io())
+        excerpts.render(&parsed.problems, &Io::silent())
     }
     if source.name.starts_with("runbook-") {
         let parsed = check::runbook(source, Some(estate), catalogue);
@@ -234,8 +222,8 @@ fn colours_are_used_only_when_asked_for() {
     let parsed = check::estate(&source(&path), &catalogue());
     let mut excerpts = Excerpts::default();
     excerpts.add(&parsed);
-    let plain = excerpts.render(&parsed.problems, &io());
-    let coloured = excerpts.render(&parsed.problems, &Io { colour: true, ..io() });
+    let plain = excerpts.render(&parsed.problems, &Io::silent());
+    let coloured = excerpts.render(&parsed.problems, &Io { colour: true, ..Io::silent() });
     assert!(!plain.contains('\u{1b}') && coloured.contains('\u{1b}'));
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "world_search/hands.rs"]
 mod hands;
+#[path = "support/no_sink.rs"]
+mod no_sink;
 
 use std::time::Duration;
 

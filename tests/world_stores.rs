@@ -1,15 +1,17 @@
 //! The steps of databases and caches, run by the real engine against the simulated world: what arrives is what was
 //! dumped, and what is said when something breaks on the way.
 
+#[path = "support/no_sink.rs"]
+mod no_sink;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use changeover::engine::{Engine, EngineConfig, NewRun};
 use changeover::estate::Estate;
-use changeover::model::{HostName, PointId, RunId, RunOutcome, SiteName, UnitKey};
-use changeover::port::{Clock, Sink, SinkError};
+use changeover::model::{HostName, PointId, RunId, RunOutcome, SiteName};
+use changeover::port::Clock;
 use changeover::run::{Event, EventKind, Operator, RunPhase};
 use changeover::runbook::{PlanRequest, SourceText, parse, plan};
 use changeover::systems::catalogue;
@@ -19,18 +21,7 @@ use changeover::world::sql::Trouble as Sql;
 use changeover::world::{Channel, Fault, Mishap, SimulatedWorld, Spec};
 use tokio::sync::mpsc;
 
-/// Keeps nothing: these runs are looked at while they happen.
-struct NoSink;
-
-#[async_trait]
-impl Sink for NoSink {
-    async fn append(&self, _events: &[Event]) -> Result<(), SinkError> {
-        Ok(())
-    }
-    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
+use no_sink::NoSink;
 
 /// A run that has ended: how, and everything that was said.
 struct Played {

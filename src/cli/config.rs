@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{App, CliError, load, theme};
-use crate::document::{Node, Parsed, ShapeRules, check_shape, has_errors, parse_toml, tidy};
+use crate::document::{self, Node, Parsed};
 use crate::model::{Diagnostic, SourceText, ThemeName, did_you_mean};
 
 /// What a user prefers.
@@ -64,27 +63,10 @@ const FILE: &str = "config.toml";
 /// What actions and keys there are is known to the screen, and checked there.
 #[must_use]
 pub fn examine(source: &SourceText, themes: &[&str]) -> Parsed<Config> {
-    let root = match parse_toml(source) {
-        Ok(root) => root,
-        Err(problems) => return Parsed { source: source.clone(), root: Node::empty(), value: None, problems },
+    let rules = |root: &Node, config: Option<&Config>| {
+        config.map(|config| check_rules(&source.name, root, &config.screen, themes)).unwrap_or_default()
     };
-    let schema = Value::from(schemars::schema_for!(Config));
-    let shape = check_shape(&source.name, &root, "", &(0..0), &schema, ShapeRules::default());
-    let mut problems = shape.problems;
-    let value = match serde_json::from_value::<Config>(root.to_json(&shape.wrong)) {
-        Ok(config) => {
-            problems.extend(check_rules(&source.name, &root, &config.screen, themes));
-            Some(config)
-        }
-        Err(error) => {
-            if !has_errors(&problems) {
-                problems.push(Diagnostic::error(&source.name, "", error.to_string()));
-            }
-            None
-        }
-    };
-    tidy(&mut problems);
-    Parsed { source: source.clone(), root, value, problems }
+    document::examine(source, rules)
 }
 
 /// Names that lead nowhere.

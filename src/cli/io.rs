@@ -50,7 +50,8 @@ impl Io {
     }
 
     /// Streams that nobody reads: for work under a screen, which must not print into it.
-    pub(super) fn silent() -> Self {
+    #[must_use]
+    pub fn silent() -> Self {
         Self {
             input: Box::new(std::io::empty()),
             out: Box::new(std::io::sink()),

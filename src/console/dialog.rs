@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::facts::{PlanShown, RunbookFacts};
 use super::line::Line;
-use crate::model::{CancelReason, RunId, SafeText};
+use crate::model::{CancelReason, RunId, SafeText, UnitKey};
 use crate::run::PromptId;
 
 /// A run to be begun.
@@ -177,6 +177,8 @@ pub enum Deed {
     Continue,
     /// Take it up again.
     Resume(RunId),
+    /// Do not wait for the end of the pause before the next attempt of this.
+    RetryNow(UnitKey),
 }
 
 /// Whether to do something to a run.

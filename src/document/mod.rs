@@ -12,6 +12,9 @@ pub use node::{Entry, Node, NodeValue};
 pub use redact::{is_secret_key, redacted};
 pub use shape::{INLINE_SECRET_HINT, Shape, ShapeRules, check_shape};
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
 use crate::model::{Diagnostic, Severity, SourceText};
 
 /// The largest file that is read. A person wrote it; what is larger is a mistake.
@@ -48,6 +51,35 @@ impl<T> Parsed<T> {
             _ => Err(self.problems),
         }
     }
+}
+
+/// Reads a file of the shape of `T` and finds everything that is wrong with it: syntax, shape, and what `rules` finds,
+/// which is given the tree, and the value when there is one.
+#[must_use]
+pub fn examine<T: DeserializeOwned + JsonSchema>(
+    source: &SourceText,
+    rules: impl FnOnce(&Node, Option<&T>) -> Vec<Diagnostic>,
+) -> Parsed<T> {
+    let root = match parse_toml(source) {
+        Ok(root) => root,
+        Err(problems) => return Parsed { source: source.clone(), root: Node::empty(), value: None, problems },
+    };
+    let schema = serde_json::Value::from(schemars::schema_for!(T));
+    let shape = check_shape(&source.name, &root, "", &(0..0), &schema, ShapeRules::default());
+    let mut problems = shape.problems;
+    let read = serde_json::from_value::<T>(root.to_json(&shape.wrong));
+    problems.extend(rules(&root, read.as_ref().ok()));
+    let value = match read {
+        Ok(value) => Some(value),
+        Err(error) => {
+            if !has_errors(&problems) {
+                problems.push(Diagnostic::error(&source.name, "", error.to_string()));
+            }
+            None
+        }
+    };
+    tidy(&mut problems);
+    Parsed { source: source.clone(), root, value, problems }
 }
 
 /// True when at least one of the problems is an error.

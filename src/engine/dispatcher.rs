@@ -478,8 +478,18 @@ impl Engine {
             }
             RunCommand::Pause { by } => self.record(vec![EventKind::Paused { by }]).await,
             RunCommand::Continue { by } => self.record(vec![EventKind::Continued { by }]).await,
+            RunCommand::RetryNow { unit, by } => self.retry_now(unit, &by).await,
             RunCommand::Answer(answer) => self.answer(answer).await,
         }
+    }
+
+    /// Ends the pause before the next attempt of a unit; nothing when it is not in such a pause any more.
+    async fn retry_now(&mut self, unit: UnitKey, by: &Operator) -> Result<(), EngineError> {
+        let Some(due) = self.retries.get_mut(&unit) else { return Ok(()) };
+        *due = Instant::now();
+        let attempt = self.state.units.get(&unit).map_or(1, |unit| unit.attempts);
+        let text = SafeText::block(&format!("{} does not want to wait for the next attempt", by.name));
+        self.record(vec![EventKind::UnitSaid { unit, attempt, text }]).await
     }
 
     /// Takes an answer, unless the question is gone, answered, or wants a phrase that was not typed.

@@ -6,7 +6,7 @@ use crate::runbook::{OnFailure, PlannedStep};
 
 /// What a person is to be asked, or is being asked, about a unit that ended badly; nothing when its ending stands.
 ///
-/// A failure is up to a person when the runbook says so. An unknown ending is once the unit has been looked at again by
+/// A failure is up to a person when the runbook says so, and no safety rule was the reason. An unknown ending is once the unit has been looked at again by
 /// a later process: what that could not find out either, only a person can.
 pub(super) fn up_to_a_person(
     state: &RunState,
@@ -17,6 +17,8 @@ pub(super) fn up_to_a_person(
     let facts = state.units.get(unit)?;
     let UnitPhase::Ended(outcome) = &facts.phase else { return None };
     let kind = match outcome {
+        // What a safety rule refuses is nobody's to leave out, and asking it again changes nothing.
+        Outcome::Failed { failure } if failure.kind == FailureKind::Rule => return None,
         Outcome::Failed { .. } | Outcome::TimedOut { .. } if step.on_failure == OnFailure::Ask => PromptKind::Failed,
         Outcome::Unknown { .. } if facts.was_interrupted => PromptKind::Interrupted,
         _ => return None,

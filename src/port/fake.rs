@@ -22,8 +22,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Clock, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place,
-    Reach, ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
+    Certificate, CertificateLook, Clock, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll,
+    JobStart, JobState, Pipeline, Place, Reach, ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlEndpoint,
+    SqlRows, SqlStatement,
 };
 use crate::model::{Secret, SecretSource};
 
@@ -35,6 +36,7 @@ pub(crate) enum Call {
     JobCancel(Place, JobId),
     JobForget(Place, JobId),
     Http(HttpRequest),
+    Certificate(CertificateLook),
     Sql(SqlEndpoint, Vec<SqlStatement>),
     Redis(RedisEndpoint, Vec<Vec<String>>),
     Secret(SecretSource),
@@ -47,6 +49,7 @@ impl fmt::Display for Call {
             Self::JobCancel(place, job) => write!(f, "{place} cancel {job}"),
             Self::JobForget(place, job) => write!(f, "{place} forget {job}"),
             Self::Http(request) => request.fmt(f),
+            Self::Certificate(look) => write!(f, "certificate of {}", look.url),
             Self::Sql(endpoint, statements) => {
                 let texts: Vec<&str> = statements.iter().map(|statement| statement.text.as_str()).collect();
                 write!(f, "{endpoint}> {}", texts.join("; "))
@@ -79,6 +82,7 @@ pub(crate) enum Answer {
     Exec(Result<ExecOutput, ReachError>),
     Job(Result<FakeJob, ReachError>),
     Http(Result<HttpResponse, ReachError>),
+    Certificate(Result<Certificate, ReachError>),
     Sql(Result<Vec<SqlRows>, ReachError>),
     Redis(Result<Vec<RedisReply>, ReachError>),
     Secret(Result<Secret, ReachError>),
@@ -126,6 +130,12 @@ impl Answer {
         Self::Http(Ok(HttpResponse { status, body: body.into() }))
     }
 
+    /// A certificate that ends then.
+    pub(crate) fn certificate(until: &str) -> Self {
+        let not_after = until.parse().expect("a time");
+        Self::Certificate(Ok(Certificate { subject: "CN=made up".to_owned(), not_after }))
+    }
+
     /// Replies, one per command.
     pub(crate) fn redis(replies: &[RedisReply]) -> Self {
         Self::Redis(Ok(replies.to_vec()))
@@ -156,6 +166,7 @@ impl Answer {
             Self::Exec(_) => matches!(call, Call::Exec(..)),
             Self::Job(_) => matches!(call, Call::JobStart(..)),
             Self::Http(_) => matches!(call, Call::Http(_)),
+            Self::Certificate(_) => matches!(call, Call::Certificate(_)),
             Self::Sql(_) => matches!(call, Call::Sql(..)),
             Self::Redis(_) => matches!(call, Call::Redis(..)),
             Self::Secret(_) => matches!(call, Call::Secret(_)),
@@ -364,6 +375,10 @@ impl Reach for FakeReach {
 
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
         expect_answer!(self, Call::Http(request.clone()), Http)
+    }
+
+    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
+        expect_answer!(self, Call::Certificate(look.clone()), Certificate)
     }
 
     async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {

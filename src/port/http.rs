@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::model::Secret;
 
 /// The methods the program uses.
@@ -89,6 +91,26 @@ impl fmt::Display for HttpRequest {
         }
         Ok(())
     }
+}
+
+/// A look at the certificate of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateLook {
+    /// An `https` URL; only its origin counts.
+    pub url: String,
+    /// PEM certificates of the authority to trust beside the usual ones.
+    pub ca_pem: Option<String>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What matters of a certificate that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Who it is for, in the words of its issuer.
+    pub subject: String,
+    /// When it ends (RFC 5280, 4.1.2.5).
+    pub not_after: Timestamp,
 }
 
 /// One response, whatever its status: a status is an answer, not a transport error.

@@ -19,7 +19,7 @@ mod sql;
 pub use clock::Clock;
 pub(crate) use command::complaint;
 pub use command::{Arg, Command, ExecOutput, Exit, Pipeline, SecretFile};
-pub use http::{HttpAuth, HttpRequest, HttpResponse, Method};
+pub use http::{Certificate, CertificateLook, HttpAuth, HttpRequest, HttpResponse, Method};
 pub use job::{JobCancel, JobId, JobPoll, JobStart, JobState, Look};
 pub use reach::{Place, Reach, ReachError, ReachErrorKind};
 pub use redis::{RedisEndpoint, RedisReply};

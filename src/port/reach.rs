@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::{
-    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Look, Pipeline,
-    RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
+    Certificate, CertificateLook, ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState,
+    Look, Pipeline, RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
 };
 use crate::model::{Failure, FailureKind, HostName, Secret, SecretSource, SiteName};
 
@@ -92,6 +92,14 @@ pub trait Reach: Send + Sync {
     /// # Errors
     /// `Unreachable` when nothing was sent, `Lost` when the request may have taken effect.
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError>;
+
+    /// Opens a TLS connection of its own to the origin of an `https` URL and returns the certificate that the server
+    /// shows. Nothing is asked there beyond its headers, without any proof of identity.
+    ///
+    /// # Errors
+    /// `Denied` when the certificate is not accepted, an expired one among others; `Unreachable` and `Lost` when there
+    /// was no connection or no answer.
+    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError>;
 
     /// Runs statements one after the other in one session, stopping at the first error.
     ///

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Operator, PromptAnswer, PromptId};
-use crate::model::CancelReason;
+use crate::model::{CancelReason, UnitKey};
 
 /// One request. Requests are facts once the engine has recorded them as events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,13 @@ pub enum RunCommand {
     },
     /// Go on.
     Continue {
+        /// Who.
+        by: Operator,
+    },
+    /// Do not wait for the end of the pause after a failed attempt.
+    RetryNow {
+        /// What failed.
+        unit: UnitKey,
         /// Who.
         by: Operator,
     },

@@ -19,8 +19,9 @@ use crate::model::{Direction, End, HostName, PointId, RunId, Secret, SecretSourc
 use crate::points::Tree;
 use crate::port::fake::FakeClock;
 use crate::port::{
-    Arg, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place,
-    Reach, ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
+    Arg, Certificate, CertificateLook, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll,
+    JobStart, JobState, Pipeline, Place, Reach, ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlEndpoint,
+    SqlRows, SqlStatement,
 };
 
 /// What an ended job wrote, and how it ended.
@@ -136,6 +137,10 @@ impl Reach for LocalReach {
 
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
         panic!("no HTTP in these tests: {request}")
+    }
+
+    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
+        panic!("no TLS in these tests: {look:?}")
     }
 
     async fn sql(&self, endpoint: &SqlEndpoint, _: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {

@@ -4,6 +4,7 @@
 //! add a folder, its line in [`catalogue`], an example runbook and a lab server.
 
 mod argv;
+mod certificate;
 mod context;
 mod earlier;
 pub mod epoch;

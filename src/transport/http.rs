@@ -5,7 +5,9 @@ use std::error::Error as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::port::{HttpAuth, HttpRequest, HttpResponse, Method, ReachError, ReachErrorKind};
+use crate::port::{
+    Certificate, CertificateLook, HttpAuth, HttpRequest, HttpResponse, Method, ReachError, ReachErrorKind,
+};
 
 /// The most that a body may have. A longer one is refused, never cut: half a JSON document is none.
 const BODY: usize = 64 * 1024 * 1024;
@@ -75,7 +77,40 @@ impl Http {
     }
 }
 
+/// The certificate of a server, over a connection of its own: one that is kept open for requests may be older than the
+/// certificate that the server shows by now.
+///
+/// # Errors
+/// `Denied` when the certificate is not accepted or cannot be read, `Unreachable` and `Lost` when nobody answered.
+pub(super) async fn certificate(look: &CertificateLook) -> Result<Certificate, ReachError> {
+    let at = origin(&look.url);
+    let denied = |got: String| ReachError::new(ReachErrorKind::Denied, &at, got);
+    let client = builder(look.ca_pem.as_deref())
+        .and_then(|builder| built(builder.tls_info(true).pool_max_idle_per_host(0)))
+        .map_err(denied)?;
+    let response = client.head(&at).timeout(look.timeout).send().await;
+    let response = response.map_err(|error| failure(&at, &error, look.timeout))?;
+    let shown = response.extensions().get::<reqwest::tls::TlsInfo>().and_then(|info| info.peer_certificate());
+    read_certificate(shown.ok_or_else(|| denied("no certificate was shown".to_owned()))?).map_err(denied)
+}
+
+fn read_certificate(der: &[u8]) -> Result<Certificate, String> {
+    let (_, read) = x509_parser::parse_x509_certificate(der)
+        .map_err(|error| format!("the certificate that was shown cannot be read: {error}"))?;
+    let not_after = jiff::Timestamp::from_second(read.validity().not_after.timestamp())
+        .map_err(|error| format!("the certificate ends at no time: {error}"))?;
+    Ok(Certificate { subject: read.subject().to_string(), not_after })
+}
+
 fn build(ca_pem: Option<&str>) -> Result<reqwest::Client, String> {
+    builder(ca_pem).and_then(built)
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
+    builder.build().map_err(|error| format!("could not prepare TLS: {}", chain(&error)))
+}
+
+fn builder(ca_pem: Option<&str>) -> Result<reqwest::ClientBuilder, String> {
     // Somebody in this process may have chosen before us, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut builder = reqwest::Client::builder()
@@ -93,7 +128,7 @@ fn build(ca_pem: Option<&str>) -> Result<reqwest::Client, String> {
         }
         builder = builder.tls_certs_merge(certificates);
     }
-    builder.build().map_err(|error| format!("could not prepare TLS: {}", chain(&error)))
+    Ok(builder)
 }
 
 /// What an error says about the effect.
@@ -203,5 +238,71 @@ mod tests {
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         request.ca_pem = Some("not a certificate".into());
         assert_eq!(http.send(&request).await.expect_err("no certificate").kind, ReachErrorKind::Denied);
+    }
+
+    /// An authority, as PEM, and a server that shows certificates of it, one after the other, to whoever connects.
+    async fn tls(ends: &'static [i32]) -> (String, CertificateLook) {
+        use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
+        let key = || KeyPair::generate().expect("a key");
+        let mut authority = CertificateParams::default();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let issuer_key = key();
+        let ca_pem = authority.self_signed(&issuer_key).expect("a certificate").pem();
+        let issuer = Issuer::new(authority, issuer_key);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("https://{}/_cluster/health?x=1", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            for year in ends {
+                let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+                params.distinguished_name.push(rcgen::DnType::CommonName, "search1");
+                params.not_before = date_time_ymd(2000, 1, 1);
+                params.not_after = date_time_ymd(*year, 2, 3);
+                let own = key();
+                let shown = params.signed_by(&own, &issuer).expect("a certificate");
+                let config =
+                    rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+                        .with_safe_default_protocol_versions()
+                        .expect("versions")
+                        .with_no_client_auth()
+                        .with_single_cert(vec![shown.der().clone()], own.into())
+                        .expect("a certificate that fits its key");
+                let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+                let (stream, _) = listener.accept().await.expect("a client");
+                // A client that does not trust it hangs up.
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = [0; 4096];
+                let count = stream.read(&mut request).await.expect("a request");
+                let request = String::from_utf8_lossy(&request[..count]).to_lowercase();
+                assert!(request.starts_with("head / http/1.1") && !request.contains("authorization"), "{request}");
+                stream.write_all(b"HTTP/1.1 401 x\r\ncontent-length: 0\r\n\r\n").await.expect("written");
+            }
+        });
+        (ca_pem, CertificateLook { url, ca_pem: None, timeout: Duration::from_secs(5) })
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_looked_at_anew_each_time() {
+        let (ca_pem, look) = tls(&[2096, 2097]).await;
+        let look = CertificateLook { ca_pem: Some(ca_pem), ..look };
+        for year in [2096, 2097] {
+            let shown = certificate(&look).await.expect("a certificate");
+            assert_eq!(shown.not_after.to_string(), format!("{year}-02-03T00:00:00Z"));
+            assert!(shown.subject.contains("CN=search1"), "{}", shown.subject);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_not_trusted_or_has_ended_is_denied() {
+        let (ca_pem, look) = tls(&[2096, 2001]).await;
+        let error = certificate(&look).await.expect_err("nobody knows its authority");
+        assert_eq!(error.kind, ReachErrorKind::Denied, "{error:?}");
+        assert!(error.hint.is_some_and(|hint| hint.contains("not trusted")));
+        let error = certificate(&CertificateLook { ca_pem: Some(ca_pem), ..look }).await.expect_err("it has ended");
+        assert_eq!(error.kind, ReachErrorKind::Denied, "{error:?}");
+        assert!(error.got.to_lowercase().contains("expired"), "{error:?}");
+        let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+        let url = format!("https://{closed}");
+        let nobody = CertificateLook { url, ca_pem: None, timeout: Duration::from_secs(5) };
+        assert_eq!(certificate(&nobody).await.expect_err("closed").kind, ReachErrorKind::Unreachable);
     }
 }

@@ -25,8 +25,9 @@ use super::{job, local, redis, sql};
 use crate::estate::Estate;
 use crate::model::{HostName, Secret, SecretSource, SiteName};
 use crate::port::{
-    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Look, Pipeline, Place, Reach,
-    ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint, SqlRows, SqlStatement,
+    Certificate, CertificateLook, ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState,
+    Look, Pipeline, Place, Reach, ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint,
+    SqlRows, SqlStatement,
 };
 
 /// How many connections are made at once. Servers drop logins at random beyond ten, and with a jump host all of them
@@ -373,6 +374,10 @@ impl Reach for World {
 
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
         self.http.send(request).await
+    }
+
+    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
+        super::http::certificate(look).await
     }
 
     async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {

@@ -2,98 +2,14 @@
 //!
 //! What a power cut takes is modelled at the content: bytes that were not synced are lost, names are not.
 
+mod inode;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 
-/// Why something could not be done to a disk. Displays as the system's own words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DiskError {
-    /// Nothing has this name.
-    Missing,
-    /// The name is taken.
-    Exists,
-    /// A part of the path is a file.
-    NotFolder,
-    /// It is a folder.
-    IsFolder,
-    /// The folder holds something.
-    NotEmpty,
-    /// No room.
-    Full,
-    /// Nothing may be changed.
-    ReadOnly,
-    /// The disk does not answer as it should.
-    Broken,
-}
-
-impl fmt::Display for DiskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Missing => "No such file or directory",
-            Self::Exists => "File exists",
-            Self::NotFolder => "Not a directory",
-            Self::IsFolder => "Is a directory",
-            Self::NotEmpty => "Directory not empty",
-            Self::Full => "No space left on device",
-            Self::ReadOnly => "Read-only file system",
-            Self::Broken => "Input/output error",
-        })
-    }
-}
-
-/// What a name stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Node {
-    /// A file.
-    File(Bytes),
-    /// A folder.
-    Folder(BTreeMap<String, u64>),
-    /// A symbolic link and its target. It is never followed.
-    Link(String),
-}
-
-/// What is known of a file, folder or link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inode {
-    /// What it is.
-    pub node: Node,
-    /// Its permissions.
-    pub mode: u16,
-    /// Its number, which all its names share and no other file of the disk ever has.
-    pub number: u64,
-    /// When its content was changed last, or when somebody said that it was.
-    pub modified: Timestamp,
-    /// When anything of it was changed last. Nobody can set this time.
-    pub changed: Timestamp,
-    /// How many names it has.
-    pub links: u32,
-    /// How many bytes of a file survive a power cut.
-    synced: usize,
-}
-
-impl Inode {
-    /// The bytes of a file; 0 for everything else.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        match &self.node {
-            Node::File(content) => content.len() as u64,
-            Node::Folder(_) | Node::Link(_) => 0,
-        }
-    }
-
-    /// The letter `find` prints for its type.
-    #[must_use]
-    pub fn letter(&self) -> char {
-        match self.node {
-            Node::File(_) => 'f',
-            Node::Folder(_) => 'd',
-            Node::Link(_) => 'l',
-        }
-    }
-}
+pub use inode::{DiskError, Inode, Node};
 
 const ROOT: u64 = 0;
 
@@ -520,89 +436,4 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
-    fn disk() -> Disk {
-        let mut disk = Disk::new(100, NOW);
-        disk.make_folders("/a/b", 0o755, NOW).expect("folders");
-        disk.write("/a/b/f", "12345", 0o644, NOW).expect("a file");
-        disk
-    }
-
-    #[test]
-    fn bytes_are_counted_once_for_all_names() {
-        let mut disk = disk();
-        disk.hard_link("/a/b/f", "/a/g", NOW).expect("a second name");
-        assert_eq!((disk.used(), disk.stat("/a/g").expect("it").links), (5, 2));
-        disk.write("/a/g", "1234567", 0o644, NOW).expect("written through");
-        assert_eq!((disk.read("/a/b/f").expect("it").len(), disk.used()), (7, 7));
-        disk.remove("/a/b/f", NOW).expect("removed");
-        assert_eq!(disk.used(), 7);
-        disk.remove_all("/a", NOW).expect("removed");
-        assert_eq!((disk.used(), disk.list("/").expect("the root")), (0, vec![]));
-    }
-
-    #[test]
-    fn a_full_disk_keeps_what_fitted_of_an_append_and_nothing_of_a_write() {
-        let mut disk = disk();
-        assert_eq!(disk.write("/big", vec![0; 96], 0o644, NOW), Err(DiskError::Full));
-        assert_eq!(disk.append("/a/b/f", &[0; 96], 0o644, NOW), Err(DiskError::Full));
-        assert_eq!((disk.free(), disk.stat("/a/b/f").expect("it").size()), (0, 100));
-    }
-
-    #[test]
-    fn renames_replace_files_and_never_full_folders() {
-        let mut disk = disk();
-        disk.write("/x", "new", 0o600, NOW).expect("a file");
-        disk.rename("/x", "/a/b/f", NOW).expect("renamed");
-        assert_eq!((disk.read("/a/b/f").expect("it"), disk.exists("/x")), (Bytes::from("new"), false));
-        assert_eq!(disk.used(), 3);
-        disk.make_folder("/c", 0o755, NOW).expect("a folder");
-        assert_eq!(disk.rename("/c", "/a", NOW), Err(DiskError::NotEmpty));
-        disk.rename("/a", "/c", NOW).expect("onto an empty one");
-        assert!(disk.exists("/c/b/f") && !disk.exists("/a"));
-    }
-
-    #[test]
-    fn a_power_cut_takes_what_was_not_synced() {
-        let mut disk = disk();
-        disk.sync("/a/b/f").expect("synced");
-        disk.append("/a/b/f", b"678", 0o644, NOW).expect("appended");
-        disk.write("/loose", "xyz", 0o644, NOW).expect("a file");
-        assert_eq!(disk.lose_unsynced(), 2);
-        assert_eq!(
-            (disk.read("/a/b/f").expect("it"), disk.read("/loose").expect("it").len()),
-            (Bytes::from("12345"), 0)
-        );
-        assert_eq!(disk.used(), 5);
-    }
-
-    #[test]
-    fn what_is_changed_is_seen_even_when_its_time_is_set_back() {
-        let mut disk = disk();
-        let later = |seconds| Timestamp::from_second(seconds).expect("a time");
-        let seen = |disk: &Disk| {
-            let inode = disk.stat("/a/b/f").expect("a file");
-            (inode.number, inode.modified.as_second(), inode.changed.as_second())
-        };
-        let (number, ..) = seen(&disk);
-        disk.write("/a/b/f", "54321", 0o644, later(5)).expect("written");
-        disk.set_modified("/a/b/f", NOW, later(6)).expect("set back");
-        assert_eq!(seen(&disk), (number, 0, 6));
-        disk.rot("/a/b/f", 2).expect("rotten");
-        assert_eq!((seen(&disk), disk.read("/a/b/f").expect("it")), ((number, 0, 6), Bytes::from("54221")));
-        disk.write("/a/new", "54321", 0o644, NOW).expect("written");
-        disk.rename("/a/new", "/a/b/f", later(9)).expect("replaced");
-        let (other, modified, changed) = seen(&disk);
-        assert!(other != number && (modified, changed) == (0, 9));
-    }
-
-    #[test]
-    fn a_walk_has_parents_first() {
-        let names: Vec<String> = disk().walk("/").expect("the root").into_iter().map(|(path, _)| path).collect();
-        assert_eq!(names, ["a", "a/b", "a/b/f"]);
-    }
-}
+mod tests;

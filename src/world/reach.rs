@@ -12,8 +12,9 @@ use super::spec::{Listener, listener};
 use super::{Channel, Due, Fault, Mishap, Spec, State, Store, WorldClock, Zone, app, cache, search, sql};
 use crate::model::{HostName, Secret, SecretSource, SiteName};
 use crate::port::{
-    ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place, Reach,
-    ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint, SqlRows, SqlStatement,
+    Certificate, CertificateLook, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart,
+    JobState, Pipeline, Place, Reach, ReachError, ReachErrorKind, RedisEndpoint, RedisReply, SqlAddress, SqlEndpoint,
+    SqlRows, SqlStatement,
 };
 
 /// How much output one look at a job returns.
@@ -364,6 +365,11 @@ impl Reach for SimulatedWorld {
             }
         })
         .await
+    }
+
+    /// The simulated servers speak plain HTTP, and so do the addresses of the simulated estate.
+    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
+        Err(ReachError::new(ReachErrorKind::Denied, origin(&look.url), "this server speaks no TLS"))
     }
 
     async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {

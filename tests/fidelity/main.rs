@@ -14,6 +14,8 @@
 
 mod hands;
 mod lab;
+#[path = "../support/no_sink.rs"]
+mod no_sink;
 mod play;
 mod scenes;
 mod simulated;

@@ -5,33 +5,20 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use changeover::engine::{Engine, EngineConfig, NewRun};
 use changeover::estate::Estate;
-use changeover::model::{Outcome, PointId, RunId, SiteName, SourceText, UnitKey};
-use changeover::port::{Clock, Reach, Sink, SinkError, SqlValue};
-use changeover::run::{Event, EventKind, Operator};
+use changeover::model::{Outcome, PointId, RunId, SiteName, SourceText};
+use changeover::port::{Clock, Reach, SqlValue};
+use changeover::run::{EventKind, Operator};
 use changeover::runbook::{PlanRequest, parse, plan};
 use changeover::systems::catalogue;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::hands::{Act, Hands, act, sql};
+use super::no_sink::NoSink;
 use super::scenes::{Play, Scene, Step};
 use super::story::{CHAPTERS, VARY};
-
-/// Keeps nothing: what is told is enough.
-struct NoSink;
-
-#[async_trait]
-impl Sink for NoSink {
-    async fn append(&self, _events: &[Event]) -> Result<(), SinkError> {
-        Ok(())
-    }
-    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
 
 /// Plays every chapter; returns their records.
 pub async fn story(hands: &dyn Hands) -> Vec<(&'static str, String)> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use changeover::model::{Failure, FailureKind, SafeText, Secret, SecretSource, UnitKey};
 use changeover::port::{
-    ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState, Pipeline, Place, Reach,
-    ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
+    Certificate, CertificateLook, ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState,
+    Pipeline, Place, Reach, ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
 };
 use changeover::run::Event;
 use changeover::systems::{Catalogue, Step, StepContext, StepDone, catalogue};
@@ -167,6 +167,10 @@ impl Reach for Dishonest {
 
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
         self.0.http(request).await
+    }
+
+    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
+        self.0.certificate(look).await
     }
 
     async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {

@@ -25,6 +25,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use performance::{Engine, Report, perform};
 
+/// Much of what the simulated world does is many small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many schedules a plain `cargo test` plays.
 const SCHEDULES: u64 = 200;
 

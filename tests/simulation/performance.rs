@@ -72,6 +72,8 @@ struct Performance<'a> {
     estate: Arc<Estate>,
     catalogue: Arc<Catalogue>,
     rng: fastrand::Rng,
+    /// When the last of what the schedule breaks breaks.
+    last_fault: Instant,
     /// Everything is mended, and a new run is to put all right.
     mending: bool,
     history: String,
@@ -109,6 +111,7 @@ impl<'a> Performance<'a> {
             estate: Arc::new(estate),
             catalogue: Arc::new(catalogue),
             rng: fastrand::Rng::with_seed(schedule.answers),
+            last_fault: Instant::now(),
             mending: false,
             history: String::new(),
             endings: Vec::new(),
@@ -130,6 +133,7 @@ impl<'a> Performance<'a> {
         let now = self.world.clock().since_start();
         for (at, fault) in &self.schedule.faults {
             self.world.strike_at(now + *at, fault.clone());
+            self.last_fault = self.last_fault.max(Instant::now() + *at);
         }
         let mut first_ending = None;
         for runbook in self.schedule.runbooks.clone() {
@@ -162,8 +166,9 @@ impl<'a> Performance<'a> {
 
     /// Liveness: once everything is mended, resuming the run, or at worst a new one, comes to the good end.
     async fn recover(&mut self, runbook: &'static str, play: Play, mut state: RunState) -> Result<(), String> {
-        // What is due later is mended at once too.
-        tokio::time::sleep(Duration::from_hours(2)).await;
+        // Nothing breaks any more after this.
+        tokio::time::sleep_until(self.last_fault).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         self.world.strike(&Fault::Heal);
         play.journal.heal();
         if self.world.with(|world| world.turned.is_some()) {

@@ -4,30 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use changeover::engine::{Engine, EngineConfig, NewRun};
-use changeover::model::{PointId, RunId, RunOutcome, SourceText, UnitKey};
-use changeover::port::{Sink, SinkError};
-use changeover::run::{Event, Operator, RunPhase, RunState};
+use changeover::model::{PointId, RunId, RunOutcome, SourceText};
+use changeover::run::{Operator, RunPhase, RunState};
 use changeover::runbook::{PlanRequest, parse, plan};
 use changeover::systems::catalogue;
 use changeover::world::{Change, Channel, Fault, Mishap, SimulatedWorld, Spec, Store, Zone, host};
 use tokio::sync::mpsc;
 
+use super::no_sink::NoSink;
 use super::support::site;
-
-/// Keeps nothing: these tests look at the state.
-struct NoSink;
-
-#[async_trait]
-impl Sink for NoSink {
-    async fn append(&self, _events: &[Event]) -> Result<(), SinkError> {
-        Ok(())
-    }
-    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
 
 /// The shipped runbook with only the steps of files and the exchange tree.
 const RUNBOOK: &str = r#"

@@ -2,5 +2,7 @@
 
 mod engine;
 mod faults;
+#[path = "../support/no_sink.rs"]
+mod no_sink;
 mod parity;
 mod support;

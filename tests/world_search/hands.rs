@@ -10,16 +10,18 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use changeover::engine::{Engine, EngineConfig, NewRun};
-use changeover::model::{FailureKind, PointId, RunId, RunOutcome, Secret, SecretSource, SiteName, UnitKey};
+use changeover::model::{FailureKind, PointId, RunId, RunOutcome, Secret, SecretSource, SiteName};
 use changeover::port::{
-    Arg, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, Pipeline, Place, Reach,
-    ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
+    Arg, Certificate, CertificateLook, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll,
+    JobStart, Pipeline, Place, Reach, ReachError, RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
 };
-use changeover::run::{Event, EventKind, Operator, RunPhase};
+use changeover::run::{EventKind, Operator, RunPhase};
 use changeover::runbook::{PlanRequest, SourceText, parse, plan};
 use changeover::systems::catalogue;
 use changeover::world::disk::{Disk, DiskError};
 use changeover::world::{SimulatedWorld, Spec, State, Store};
+
+use super::no_sink::NoSink;
 
 pub fn prod() -> SiteName {
     let [prod, _] = Spec::sites();
@@ -49,18 +51,6 @@ pub struct Scene {
     pub world: SimulatedWorld,
     spec: Spec,
     point: Cell<u32>,
-}
-
-struct NoSink;
-
-#[async_trait]
-impl Sink for NoSink {
-    async fn append(&self, _events: &[Event]) -> Result<(), SinkError> {
-        Ok(())
-    }
-    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
-        Ok(())
-    }
 }
 
 fn exchange<'a>(state: &'a mut State, site: &SiteName) -> &'a mut Disk {
@@ -281,6 +271,9 @@ impl Reach for Hands {
     }
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
         self.world.http(request).await
+    }
+    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
+        self.world.certificate(look).await
     }
     async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
         self.world.sql(endpoint, statements).await

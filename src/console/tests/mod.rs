@@ -11,3 +11,4 @@ mod monkey;
 mod picture;
 mod random;
 mod screens;
+mod steps;

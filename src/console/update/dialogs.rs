@@ -71,6 +71,7 @@ fn on_confirm_key(state: &mut State, mut confirm: Confirm, key: Key, effects: &m
             Deed::Cancel(reason) => RunCommand::Cancel { reason, by: Some(by) },
             Deed::Pause => RunCommand::Pause { by },
             Deed::Continue => RunCommand::Continue { by },
+            Deed::RetryNow(unit) => RunCommand::RetryNow { unit, by },
             Deed::Resume(run) => return effects.push(Effect::Resume(run)),
         };
         state.tell("the run has been told", false);

@@ -9,6 +9,7 @@ mod keys;
 mod log;
 mod moves;
 mod run;
+mod step;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Actions on the run that is looked at: answer, pause, stop, resume, why, replay.
 
+use super::step;
 use crate::console::action::Action;
 use crate::console::dialog::{Confirm, Deed, Dialog, Gate};
 use crate::console::msg::Effect;
@@ -50,7 +51,10 @@ pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect
                 }));
             }
         }
+        Action::RetryStep if !run.live => on_run(state, Action::ResumeRun, effects),
         _ if !run.live => state.tell("it is not going on: there is nothing to steer", false),
+        Action::RetryStep => step::retry(state),
+        Action::SkipStep => step::skip(state),
         Action::PauseRun => {
             state.dialog = Some(Dialog::Confirm(Confirm {
                 deed: Deed::Pause,

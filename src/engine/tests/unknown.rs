@@ -114,23 +114,8 @@ async fn while_a_person_thinks_others_go_on_and_dependents_wait() {
     let mut scene = Scene::new("unknown-branches", &text);
     scene.play(no_reaction).await.expect("an ending");
     let whole = scene.events();
-    let began =
-        |event: &Event| matches!(&event.kind, EventKind::UnitStarted { unit, .. } if unit.step.step.as_str() == "b");
-    let cut = whole.iter().position(began).expect("b was started") + 1;
-    let asked = Mutex::new(None);
-    let react = |event: &Event| match &event.kind {
-        EventKind::PromptOpened { prompt } => {
-            *asked.lock().expect("not poisoned") = Some(prompt.id);
-            Vec::new()
-        }
-        // The answer comes only after the other branch has gone all its way.
-        EventKind::StageEnded { stage, .. } if stage.as_str() == "two" => {
-            let prompt = asked.lock().expect("not poisoned").expect("a question was asked");
-            vec![RunCommand::Answer(Answer { prompt, answer: PromptAnswer::Retry, typed: None, by: operator() })]
-        }
-        _ => Vec::new(),
-    };
-    let state = scene.play_on(&whole[..cut], react).await.expect("an ending");
+    let cut = after_the_start_of_b(&whole);
+    let state = scene.play_on(&whole[..cut], again_once_two_has_ended()).await.expect("an ending");
     assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
     assert_eq!(deeds(&scene.run).last().map(String::as_str), Some("three/d 1"));
 }
@@ -186,11 +171,27 @@ async fn what_was_to_be_done_again_and_was_not_begun_stays_unknown() {
     let mut scene = Scene::new("unknown-halted", &text);
     scene.play(no_reaction).await.expect("an ending");
     let whole = scene.events();
+    let cut = after_the_start_of_b(&whole);
+    let state = scene.play_on(&whole[..cut], again_once_two_has_ended()).await.expect("an ending");
+    assert_eq!((unit_word(&state, "one/a").as_str(), outcome(&state).exit_code()), ("UNKNOWN", 4));
+    assert!(!deeds(&scene.run).contains(&"one/a 2".to_owned()));
+    let history = scene.events();
+    let state = scene.play_on(&history, answer_with(PromptAnswer::Retry, None)).await.expect("an ending");
+    assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
+    assert_eq!(deeds(&scene.run).last().map(String::as_str), Some("one/a 2"));
+}
+
+/// How many events there are until `b` has begun.
+fn after_the_start_of_b(events: &[Event]) -> usize {
     let began =
         |event: &Event| matches!(&event.kind, EventKind::UnitStarted { unit, .. } if unit.step.step.as_str() == "b");
-    let cut = whole.iter().position(began).expect("b was started") + 1;
+    events.iter().position(began).expect("b was started") + 1
+}
+
+/// A person who answers "again" only after the stage `two` has gone all its way.
+fn again_once_two_has_ended() -> impl Fn(&Event) -> Vec<RunCommand> {
     let asked = Mutex::new(None);
-    let react = |event: &Event| match &event.kind {
+    move |event| match &event.kind {
         EventKind::PromptOpened { prompt } => {
             *asked.lock().expect("not poisoned") = Some(prompt.id);
             Vec::new()
@@ -200,12 +201,5 @@ async fn what_was_to_be_done_again_and_was_not_begun_stays_unknown() {
             vec![RunCommand::Answer(Answer { prompt, answer: PromptAnswer::Retry, typed: None, by: operator() })]
         }
         _ => Vec::new(),
-    };
-    let state = scene.play_on(&whole[..cut], react).await.expect("an ending");
-    assert_eq!((unit_word(&state, "one/a").as_str(), outcome(&state).exit_code()), ("UNKNOWN", 4));
-    assert!(!deeds(&scene.run).contains(&"one/a 2".to_owned()));
-    let history = scene.events();
-    let state = scene.play_on(&history, answer_with(PromptAnswer::Retry, None)).await.expect("an ending");
-    assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
-    assert_eq!(deeds(&scene.run).last().map(String::as_str), Some("one/a 2"));
+    }
 }

@@ -28,6 +28,8 @@ pub struct Health {
     pub expect: Option<(String, Value)>,
     /// How long it may take until it is well after a restart or start.
     pub within: Span,
+    /// PEM certificates of the authority to trust beside the usual ones.
+    pub ca_pem: Option<String>,
 }
 
 /// How health is written.
@@ -48,6 +50,10 @@ struct HealthForm {
     /// How long it may take until it is well after a restart or start.
     #[serde(default = "HealthForm::default_within")]
     within: Span,
+    /// PEM certificates of the authority that signed the application's certificates, when it is one of your own. Counts
+    /// for `leader_url` too.
+    #[serde(default)]
+    ca_pem: Option<String>,
 }
 
 impl HealthForm {
@@ -73,7 +79,7 @@ impl TryFrom<HealthForm> for Health {
             (Some(_), None) => return Err("`field` needs the `value` that must be there".to_owned()),
             (None, Some(_)) => return Err("`value` needs the `field` it must be in".to_owned()),
         };
-        Ok(Self { url: form.url, expect_status: form.expect_status, expect, within: form.within })
+        Ok(Self { url: form.url, expect_status: form.expect_status, expect, within: form.within, ca_pem: form.ca_pem })
     }
 }
 
@@ -101,7 +107,7 @@ impl Health {
             Failure::new(FailureKind::Invalid, format!("make the health address of {site}:{host}"), error.to_string())
                 .hint("known are `host.address`, `host.name` and `site`; give the host an `address` in the estate")
         })?;
-        Ok(HttpRequest::new(Method::Get, url).timeout(ANSWER))
+        Ok(HttpRequest { ca_pem: self.ca_pem.clone(), ..HttpRequest::new(Method::Get, url).timeout(ANSWER) })
     }
 
     /// Asks a host once.

@@ -23,15 +23,8 @@ pub(super) enum Leader {
 /// # Errors
 /// When the address cannot be rendered, and when the step is to stop.
 pub(super) async fn ask(cx: &StepContext, settings: &AppSettings) -> Result<Option<Leader>, Failure> {
-    let Some(template) = &settings.leader_url else {
-        return Ok(None);
-    };
+    let Some(request) = request(cx, settings)? else { return Ok(None) };
     let site = cx.site()?;
-    let url = render(template, &scope(cx, site, None)).map_err(|error| {
-        Failure::new(FailureKind::Invalid, format!("make the leader address of {site}"), error.to_string())
-            .hint("known is `site`")
-    })?;
-    let request = HttpRequest::new(Method::Get, url);
     let response = cx.unless_cancelled(&format!("ask {request}"), cx.reach.http(&request)).await?;
     let name = match response {
         Ok(response) => leader_in(&response, &settings.leader_field),
@@ -49,6 +42,21 @@ pub(super) async fn ask(cx: &StepContext, settings: &AppSettings) -> Result<Opti
         }
         Err(problem) => Leader::Nobody(format!("{}: {problem}", request.url)),
     }))
+}
+
+/// The request that names the leader; nothing when no address is configured.
+///
+/// # Errors
+/// When the address cannot be rendered.
+pub(super) fn request(cx: &StepContext, settings: &AppSettings) -> Result<Option<HttpRequest>, Failure> {
+    let Some(template) = &settings.leader_url else { return Ok(None) };
+    let site = cx.site()?;
+    let url = render(template, &scope(cx, site, None)).map_err(|error| {
+        Failure::new(FailureKind::Invalid, format!("make the leader address of {site}"), error.to_string())
+            .hint("known is `site`")
+    })?;
+    let ca_pem = settings.health.as_ref().and_then(|health| health.ca_pem.clone());
+    Ok(Some(HttpRequest { ca_pem, ..HttpRequest::new(Method::Get, url) }))
 }
 
 /// The leader's name in an answer.

@@ -9,6 +9,8 @@ use super::AppSettings;
 use super::check::Look;
 use super::leader::{self, Leader};
 use crate::model::Failure;
+use crate::port::HttpRequest;
+use crate::systems::certificate::{self, TlsAddress};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
 /// How long one host, or the service that names the leader, may take: it must not hide what the others say.
@@ -17,7 +19,24 @@ const ANSWER: Duration = Duration::from_secs(4);
 /// The questions the application is asked: none when the estate says no way to ask.
 pub(super) fn probes(settings: &Map<String, Value>) -> Vec<ProbeEntry> {
     let can_be_asked = ["health", "manager"].iter().any(|way| settings.contains_key(*way));
-    if can_be_asked { vec![ProbeEntry::new("nodes", Nodes).within(6)] } else { Vec::new() }
+    let mut probes = if can_be_asked { vec![ProbeEntry::new("nodes", Nodes).within(6)] } else { Vec::new() };
+    let health = settings.get("health").and_then(|health| health.get("url"));
+    let written = health.into_iter().chain(settings.get("leader_url")).filter_map(Value::as_str);
+    probes.extend(certificate::probe(written, tls_addresses));
+    probes
+}
+
+/// The health address of every host, and the one that names the leader.
+fn tls_addresses(cx: &StepContext) -> Result<Vec<TlsAddress>, Failure> {
+    let settings: AppSettings = cx.settings()?;
+    let site = cx.site()?;
+    let mut requests: Vec<HttpRequest> = leader::request(cx, &settings)?.into_iter().collect();
+    if let Some(health) = &settings.health {
+        for (host, _) in cx.estate.hosts_with_role(site, Some(&settings.role)) {
+            requests.push(health.request(cx, host)?);
+        }
+    }
+    Ok(requests.into_iter().map(|HttpRequest { url, ca_pem, .. }| TlsAddress { url, ca_pem }).collect())
 }
 
 /// Health per host, version, leader.
@@ -79,6 +98,8 @@ mod tests {
     use super::super::health::Answer;
     use super::*;
     use crate::model::{HostName, SafeText};
+    use crate::port::fake::Answer as Said;
+    use crate::systems::fake::Bench;
 
     fn answer(problem: Option<&str>, limping: &[&str], version: &str) -> Answer {
         Answer {
@@ -118,5 +139,27 @@ mod tests {
             assert_eq!(reading.condition, condition, "{leader:?}: {found}");
             assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_certificates_of_every_host_and_of_the_leader_service_are_looked_at() {
+        let bench = Bench::new(
+            r#"
+[services.app]
+kind = "app"
+prod = { role = "app", leader_url = "https://leader", health = { url = "https://{{ host.name }}/health", ca_pem = "OURS" } }
+bcp = { role = "app", health = { url = "http://{{ host.name }}/health" } }
+"#,
+        )
+        .service("app");
+        bench.reach.always("certificate of", Said::certificate("2027-01-01T00:00:00Z"));
+        let settings: Map<String, Value> = bench.cx.settings().expect("settings");
+        let entry = probes(&settings).into_iter().find(|entry| entry.question == "certificate").expect("HTTPS");
+        let reading = entry.probe.look(&bench.cx).await.expect("a reading");
+        assert_eq!(reading.condition, Condition::Up);
+        let asked = bench.reach.texts();
+        let hosts = bench.cx.estate.hosts_with_role(bench.cx.site().expect("a site"), Some("app")).count();
+        assert!(hosts > 0 && asked.len() == hosts + 1, "{asked:?}");
+        assert!(asked.contains(&"certificate of https://leader".to_owned()), "{asked:?}");
     }
 }

@@ -73,5 +73,5 @@ pub fn kinds() -> Vec<KindEntry> {
 #[must_use]
 pub fn service() -> super::ServiceKind {
     super::service_kind::<settings::Settings>(KIND, "An Elasticsearch (6 to 9) or OpenSearch (1 to 3) cluster")
-        .probed(|_| probe::probes())
+        .probed(probe::probes)
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
 use super::answers::{Count, Health, Running};
 use super::ask::Ask;
@@ -11,19 +12,30 @@ use super::check::{self, Masters, judge_health, judge_masters};
 use super::client::Client;
 use super::repository::{self, Role, Wanted};
 use super::rules;
+use super::settings::Settings;
 use crate::model::{ByteSize, End, Failure, FailureKind};
+use crate::systems::certificate::{self, TlsAddress};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
 /// How long one node may take to say who its master is: one that hangs must not make the cluster look silent.
 const NODE: Duration = Duration::from_secs(3);
 
 /// The questions a search service is asked.
-pub(super) fn probes() -> Vec<ProbeEntry> {
-    vec![
+pub(super) fn probes(settings: &Map<String, Value>) -> Vec<ProbeEntry> {
+    let written = settings.get("urls").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut probes = vec![
         ProbeEntry::new("cluster", Cluster).within(8),
         ProbeEntry::new("repository", Repository).every(30).within(8),
         ProbeEntry::new("disk", Disk).every(30).within(8),
-    ]
+    ];
+    probes.extend(certificate::probe(written, tls_addresses));
+    probes
+}
+
+/// The nodes, each of which shows a certificate of its own.
+fn tls_addresses(cx: &StepContext) -> Result<Vec<TlsAddress>, Failure> {
+    let settings: Settings = cx.settings()?;
+    Ok(settings.urls.iter().map(|url| TlsAddress { url: url.clone(), ca_pem: settings.ca_pem.clone() }).collect())
 }
 
 async fn client(cx: &StepContext) -> Result<Client, Failure> {

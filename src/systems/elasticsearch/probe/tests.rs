@@ -6,7 +6,7 @@ use super::super::fake::{LOCATION, REPOSITORY, changes, error, health, repositor
 use super::*;
 use crate::model::SafeText;
 use crate::port::ReachErrorKind;
-use crate::port::fake::{Answer, FakeReach};
+use crate::port::fake::{Answer, Call, FakeReach};
 use crate::systems::fake::Bench;
 
 /// Two nodes at prod, so that they can disagree.
@@ -136,4 +136,24 @@ async fn the_fullest_node_is_shown() {
     let reading = look(&Disk, End::Source, disks).await.expect("a reading");
     assert_eq!((reading.condition, reading.figures[0].value), (Condition::Degraded, 98.0));
     assert!(reading.findings[0].as_str().contains("node n2"), "{}", reading.findings[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_node_that_is_asked_by_https_shows_how_long_its_certificate_holds() {
+    let https = TWO.replace(
+        r#"prod.urls = ["http://prod:9200", "http://prod2:9200"]"#,
+        "prod.urls = [\"https://prod:9200\", \"https://prod2:9200\"]\nprod.ca_pem = \"OURS\"",
+    );
+    let bench = Bench::new(&https).end(Some(End::Source)).service("search");
+    bench.reach.always("certificate of https://prod:9200", Answer::certificate("2027-01-01T00:00:00Z"));
+    bench.reach.always("certificate of https://prod2:9200", Answer::certificate("2026-03-06T00:00:00Z"));
+    let settings = |urls| json!({ "urls": urls }).as_object().expect("settings").clone();
+    let asked = |urls| probes(&settings(urls)).into_iter().find(|entry| entry.question == "certificate");
+    assert!(asked(json!(["http://prod:9200"])).is_none(), "plain HTTP has no certificate");
+    let entry = asked(json!(["http://prod:9200", "https://prod2:9200"])).expect("one is asked by HTTPS");
+    let reading = entry.probe.look(&bench.cx).await.expect("a reading");
+    assert_eq!((reading.condition, reading.findings.len()), (Condition::Degraded, 1));
+    assert!(reading.findings[0].as_str().starts_with("the certificate of https://prod2:9200 ends in 4 days"));
+    let trusted = |call: &Call| matches!(call, Call::Certificate(look) if look.ca_pem.as_deref() == Some("OURS"));
+    assert!(bench.reach.calls().iter().all(trusted) && bench.reach.calls().len() == 2);
 }
