@@ -197,18 +197,18 @@ pub struct Policy {
     #[serde(default)]
     pub min_free_percent: Option<u8>,
     /// How long a host or a cluster may stay silent while work goes on there, before the run ends and says that it does
-    /// not know how that ended. Three minutes when left out.
+    /// not know how that ended. Ten minutes when left out.
     #[serde(default)]
     pub patience: Option<Span>,
 }
 
 impl Policy {
     /// How long something may stay silent. The work goes on meanwhile, and `resume` finds it again: what is given up is
-    /// the waiting only. Three minutes are more than a switched-over router or a new login takes; a host that was
-    /// restarted in that time has lost its work anyway. Where an outage of ten minutes is to be slept through, say so.
+    /// the waiting only. Ten minutes carry an unattended run over an outage of some minutes; where somebody
+    /// watches and wants to know sooner that a site is lost, say so.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        self.patience.map_or(Duration::from_mins(3), |span| span.0)
+        self.patience.map_or(Duration::from_mins(10), |span| span.0)
     }
 }
 
