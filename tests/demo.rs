@@ -232,3 +232,38 @@ fn the_readme_shows_what_the_program_prints() {
         "the README shows another walk; `UPDATE_README=1 cargo test --test demo` writes this one:\n{printed}"
     );
 }
+
+/// The pictures in the documents are what the program draws. `UPDATE_PICTURES=1` writes them.
+#[test]
+fn the_documents_show_the_screens_as_the_program_draws_them() {
+    let home = Home::new();
+    let ran = home.demo(&["--pictures", "drawn"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures");
+    let names = |folder: &Path| {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .expect("pictures")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+            .collect();
+        names.sort();
+        names
+    };
+    let drawn = home.0.path().join("drawn");
+    assert!(names(&drawn).len() >= 10, "{:?}", names(&drawn));
+    if std::env::var_os("UPDATE_PICTURES").is_some() {
+        fs::create_dir_all(&kept).expect("a folder");
+        for name in names(&drawn) {
+            fs::copy(drawn.join(&name), kept.join(&name)).expect("a copy");
+        }
+    }
+    assert_eq!(names(&kept), names(&drawn));
+    let documents = ["README.md", "docs/console.md"].map(|name| fs::read_to_string(file(name)).expect("a document"));
+    for name in names(&drawn) {
+        let svg = fs::read_to_string(drawn.join(&name)).expect("an SVG");
+        assert!(svg.len() < 60_000, "{name} has {} bytes", svg.len());
+        assert!(svg.contains(">SIMULATED<") || svg.contains("> SIMULATED "), "{name} does not say SIMULATED");
+        assert!(documents.iter().any(|text| text.contains(&format!("pictures/{name})"))), "{name} is shown nowhere");
+        let same = fs::read_to_string(kept.join(&name)).expect("a picture") == svg;
+        assert!(same, "{name} shows another screen; `UPDATE_PICTURES=1 cargo test --test demo` writes this one");
+    }
+}

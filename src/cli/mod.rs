@@ -19,7 +19,7 @@ mod error;
 mod init;
 mod io;
 mod kinds;
-mod lines;
+pub mod lines;
 mod live;
 pub mod load;
 mod output;

@@ -149,7 +149,7 @@ pub(super) fn program(app: &App) -> String {
 }
 
 /// Lines that whoever reads them must have at once.
-struct Flushed<W>(W);
+pub(super) struct Flushed<W>(pub(super) W);
 
 impl<W: Write> Write for Flushed<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

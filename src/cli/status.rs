@@ -20,6 +20,7 @@ use crate::port::Clock as _;
 use crate::run::EventKind;
 use crate::runbook::Mode;
 use crate::style::Look;
+pub(super) use follow::changed;
 use health::View;
 
 /// The arguments of `status`.

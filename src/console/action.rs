@@ -61,6 +61,7 @@ pub enum Action {
     SearchPrevious,
     Copy,
     Freeze,
+    Picture,
     Theme,
     Mouse,
     Privacy,
@@ -166,6 +167,8 @@ pub const ACTIONS: &[Entry] = &[
     entry(A::SearchPrevious, "search-previous", Everywhere, &["N"], "match before"),
     entry(A::Copy, "copy", Everywhere, &["y"], "copy what is selected"),
     entry(A::Freeze, "freeze", Everywhere, &["F"], "hold the picture still; data are kept"),
+    // Without a key: no stray one leaves files behind.
+    entry(A::Picture, "picture", Everywhere, &[], "save the screen as an SVG picture"),
     with("NAME", entry(A::Theme, "theme", Everywhere, &[], "another theme")),
     entry(A::Mouse, "mouse", Everywhere, &[], "mouse on or off"),
     entry(A::Privacy, "privacy", Everywhere, &[], "hide addresses, for a shared screen"),

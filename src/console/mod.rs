@@ -13,6 +13,7 @@ pub mod log;
 mod msg;
 mod palette;
 mod pane;
+pub mod picture;
 mod run_view;
 mod state;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::action::Action;
 use super::dialog::StartRequest;
 use super::facts::{DirectionFacts, PlanShown, RunRow, RunbookFacts};
 use super::log::{LineRequest, Lines};
@@ -51,6 +52,8 @@ pub enum Msg {
     Key(Key),
     /// Text was pasted. It never acts: it is put into a field that has the focus, or it is dropped.
     Paste(String),
+    /// An action was named, where it is not chosen by a key: by a typed command.
+    Act(Action),
     /// A click, or the wheel (`wheel` lines down; 0 for a click).
     Mouse {
         /// The column.
@@ -136,6 +139,8 @@ pub enum Effect {
     Copy(SafeText),
     /// Write the whole log to a file.
     SaveLog(PathBuf, SafeText),
+    /// Write a picture of the screen, an SVG text, to a file.
+    Picture(PathBuf, String),
     /// Use this theme.
     Theme(String),
     /// Switch the mouse on or off.

@@ -1,6 +1,6 @@
 //! Text from outside, made safe once: the only text that screens, titles, prompts and reports accept.
 //!
-//! Four properties hold for every `SafeText` (tested below): no control byte, bidi override or invisible character
+//! Four properties hold for every `SafeText` (`text/properties.rs`): no control byte, bidi override or invisible character
 //! is left in it; nothing disappears silently (what is replaced is shown, as `^[`, `<9B>`, `<U+202E>` or
 //! `…[+812 bytes]`), except well-formed colour sequences, which carry no text; one line cannot affect another; and
 //! the cost of a line is bounded. Raw output stays byte-exact in its file; this is about what is shown.
@@ -192,16 +192,59 @@ fn colour_sequence(text: &str) -> Option<usize> {
 /// Characters that are drawn as nothing or that change the order of what is drawn around them.
 fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
+
+// By its path, because the fuzz target includes this file from elsewhere.
+#[cfg(test)]
+#[path = "text/properties.rs"]
+mod properties;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What terminals obey, hide or draw elsewhere, and the ends of it.
+    const HOSTILE: &[&str] = &[
+        "\u{1b}",
+        "[",
+        "]0;",
+        "m",
+        "31",
+        ";",
+        "\u{7}",
+        "\u{1b}\\",
+        "\u{9b}",
+        "\u{90}",
+        "\r",
+        "\n",
+        "\t",
+        "\0",
+        "\u{7f}",
+        "\u{202e}",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{301}",
+        "\u{fe0f}",
+        "\u{e0041}",
+        "\u{13430}",
+        "\u{17b4}",
+        "e",
+        "日",
+        "\u{1f600}",
+        "\u{1b}[0m",
+        "\u{1b}[1;31m",
+        "\u{1b}[2J",
+        "…[+1 bytes]",
+    ];
+
+    fn bytes(raw: &[u8]) -> String {
+        SafeText::bytes(raw).into()
+    }
 
     #[test]
     fn hostile_text_is_shown_not_obeyed() {
@@ -249,18 +292,45 @@ mod tests {
         assert!(broken.as_str().ends_with(&format!("…[+{} bytes]", 20_000 - LINE_CAP + 3)), "{broken}");
     }
 
+    #[test]
+    fn the_properties_bite() {
+        let as_it_is = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned();
+        let seen_only = |raw: &[u8]| bytes(raw).replace("^[", "");
+        let cut_in_silence = |raw: &[u8]| bytes(raw).chars().take(LINE_CAP).collect::<String>();
+        let swallows = |raw: &[u8]| bytes(raw).split("^[]0;").next().unwrap_or_default().to_owned();
+        let long = vec![b'x'; LINE_CAP + 1];
+        for (raw, make, why) in [
+            (&b"\x1b[2J"[..], &as_it_is as &dyn Fn(&[u8]) -> String, "is left in"),
+            ("x\u{202e}y".as_bytes(), &as_it_is, "is left in"),
+            (b"\x1b\x1b\x1b", &seen_only, "left nothing"),
+            (&long, &cut_in_silence, "is not said"),
+            (b"a\x1b]0;b\nc", &swallows, "lines became"),
+            (b"a\x1b]0;b", &swallows, "is lost"),
+            ("e\u{301}\u{301}\u{301}\u{301}\u{301}".as_bytes(), &as_it_is, "upon one letter"),
+        ] {
+            let found = properties::check(raw, make).expect_err(why);
+            assert!(found.contains(why), "{why}: {found}");
+            assert_eq!(properties::check(raw, bytes), Ok(()), "{why}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_control_or_invisible_character_survives(raw in any::<Vec<u8>>(), text in any::<String>()) {
-            for safe in [SafeText::bytes(&raw), SafeText::block(&text), SafeText::line(&text)] {
-                prop_assert!(safe.as_str().chars().all(|c| c == '\n' || (!c.is_control() && !is_invisible(c))));
-            }
+        fn the_properties_hold_of_any_bytes(raw in any::<Vec<u8>>()) {
+            properties::check(&raw, bytes).map_err(TestCaseError::fail)?;
         }
 
         #[test]
-        fn making_safe_text_safe_again_changes_nothing(text in any::<String>()) {
-            let once = SafeText::block(&text);
-            prop_assert_eq!(SafeText::block(once.as_str()), once);
+        fn the_properties_hold_of_hostile_text(
+            pieces in proptest::collection::vec(proptest::sample::select(HOSTILE), 0..40),
+            text in any::<String>(),
+            long in 0..3 * LINE_CAP,
+        ) {
+            let raw = format!("{}{text}{}", pieces.concat(), pieces.iter().rev().cycle().take(long / 8).copied().collect::<String>());
+            properties::check(raw.as_bytes(), bytes).map_err(TestCaseError::fail)?;
+            let line = SafeText::line(&raw);
+            prop_assert!(!line.as_str().contains('\n'));
+            properties::check(line.as_str().as_bytes(), bytes).map_err(TestCaseError::fail)?;
         }
     }
 }

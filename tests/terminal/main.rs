@@ -106,6 +106,39 @@ fn a_run_is_begun_by_typing_and_by_nothing_else() {
     assert_eq!(screen.ended(), 0);
 }
 
+/// The console in lines: no screen is taken, no cursor moved, no colour used, and the guards are those of the screen.
+#[test]
+fn in_lines_it_tells_and_is_told_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state");
+    let state = state.to_str().expect("a path").to_owned();
+    let args = ["--state-dir", &state, "demo", "--speed", "20", "--plain"];
+    let mut screen = Screen::start(Path::new(PROGRAM), &args, folder.path(), 200, 200);
+    screen.sees("SIMULATED shop: `help` lists");
+    screen.press_until(&["sites\r"], "the sites", |shown| shown.contains("bcp can take over"));
+    screen.send("runs\r");
+    screen.sees("replicate prod -> bcp: done");
+    screen.send("nonsense \u{1b}[2J\r");
+    screen.sees("that is none of the commands: nonsense");
+    screen.send("run replicate\r");
+    screen.sees("To do it, type y and then enter");
+    screen.send("\r");
+    screen.sees("an empty line does nothing");
+    screen.press_until(&["yes\r"], "the refusal of another word", |shown| shown.contains("that is not y"));
+    screen.send("no\r");
+    screen.sees("given up: nothing was done");
+    screen.send("run replicate deep=false\r");
+    screen.wait("the question again", |shown| shown.matches("To do it, type y").count() == 2);
+    assert!(!screen.shown().contains("STAGE"), "a run has begun by itself: {}", screen.shown());
+    screen.press_until(&["y\r"], "the run", |shown| shown.contains("STAGE   test-source"));
+    screen.wait("its end", |shown| shown.contains("END     done"));
+    screen.send("quit\r");
+    assert_eq!(screen.ended(), 0);
+    let raw = String::from_utf8_lossy(&screen.raw()).into_owned();
+    // What was typed comes back from the terminal itself, its escape as `^[`.
+    assert!(!raw.contains('\u{1b}'), "{raw:?}");
+}
+
 #[test]
 fn a_storm_of_sizes_leaves_a_whole_picture() {
     let mut demo = demo(80, 24);

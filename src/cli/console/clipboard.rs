@@ -27,10 +27,10 @@ pub(super) fn sequence(text: &SafeText, inside_tmux: bool) -> Option<String> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn write(folder: &Path, name: &Path, text: &SafeText) -> std::io::Result<PathBuf> {
+pub(super) fn write(folder: &Path, name: &Path, text: &str) -> std::io::Result<PathBuf> {
     let path = folder.join(name);
     let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-    file.write_all(text.as_str().as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     Ok(path)
 }

@@ -5,6 +5,7 @@
 mod clipboard;
 mod ground;
 mod open;
+mod plain;
 mod real;
 mod rows;
 mod screen;
@@ -14,7 +15,6 @@ mod terminal;
 pub(super) use ground::{Ground, Order};
 pub(super) use real::{direction_facts, shown};
 pub(super) use rows::{Rows, RunBooks};
-pub(super) use screen::show;
 pub(super) use settings::{facts, settings, themes};
 
 use super::live::{Live, operator};
@@ -41,10 +41,15 @@ pub struct ConsoleArgs {
     /// Nothing moves by itself but figures
     #[arg(long)]
     pub(super) reduced_motion: bool,
+    /// Without a screen, for screen readers and dumb terminals: lines that say what has changed, and typed commands
+    #[arg(long)]
+    pub(super) plain: bool,
 }
 
 pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
-    refuse_without_terminal(app)?;
+    if !is_plain(app, args)? {
+        refuse_without_terminal(app)?;
+    }
     let live = Live::open(app, "console")?;
     let badge = if args.read_only { Badge::ReadOnly } else { Badge::Live };
     let settings = settings(app, args)?;
@@ -54,9 +59,32 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
     let program = super::output::program(app);
     super::block_on(async {
         let ground = real::ground(app, live);
-        let left = show(state, ground, args.mouse).await?;
+        let left = show(app, args, state, ground).await?;
         left.farewell(app, &program)
     })
+}
+
+/// True when it is to be a console without a screen. A dumb terminal can have no other, which is said.
+pub(super) fn is_plain(app: &mut App, args: &ConsoleArgs) -> Result<bool, CliError> {
+    let dumb = !args.plain && app.io.is_terminal && std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if dumb {
+        writeln!(app.io.err, "TERM=dumb: no screen can be drawn here, so it is told in lines, as with `--plain`")?;
+    }
+    Ok(args.plain || dumb)
+}
+
+/// Shows the state on a screen, or tells it in lines.
+pub(super) async fn show(
+    app: &mut App,
+    args: &ConsoleArgs,
+    state: State,
+    ground: Ground,
+) -> Result<screen::Leave, CliError> {
+    if args.plain || std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        plain::talk(app, state, ground).await
+    } else {
+        screen::show(state, ground, args.mouse).await
+    }
 }
 
 /// The screen needs a terminal; without one it says what does not.
@@ -65,6 +93,6 @@ fn refuse_without_terminal(app: &App) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::invalid("the console needs a terminal for its input and its output").hint(
-        "`changeover status` prints what both sites say, `changeover run` carries a runbook out without a screen",
+        "`changeover status` prints what both sites say, `changeover run` carries a runbook out without a screen, `--plain` tells in lines",
     ))
 }

@@ -1,7 +1,7 @@
 //! The loop: messages in, pictures and effects out. Ten pictures a second at most, and none when nothing has changed.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyEventKind, KeyModifiers, MouseEventKind};
@@ -36,6 +36,11 @@ pub(in crate::cli) struct Leave {
 }
 
 impl Leave {
+    /// Left by somebody who had no picture before him.
+    pub(super) fn quietly(state: &State) -> Self {
+        Self { picture: None, goes_on: goes_on(state), signal: None }
+    }
+
     /// Leaves the demo: its world ends with the screen.
     ///
     /// # Errors
@@ -228,10 +233,8 @@ impl Stage {
             },
             Effect::Lines(request) => self.lines.ask(request),
             Effect::Copy(text) => self.copy(state, &text)?,
-            Effect::SaveLog(name, text) => match clipboard::write(&folder(), &name, &text) {
-                Ok(path) => self.tell(&format!("written to {}", path.display()), false),
-                Err(error) => self.tell(&format!("the log cannot be written: {error}"), true),
-            },
+            Effect::SaveLog(name, text) => self.save("log", &name, text.as_str()),
+            Effect::Picture(name, svg) => self.save("picture", &name, svg.trim_end()),
             Effect::Theme(name) => match (self.themes.read)(&name) {
                 Ok(theme) => drop(self.told.send(Msg::Theme(Box::new(theme)))),
                 Err(why) => self.tell(&why, true),
@@ -249,6 +252,14 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// Writes a file that was asked for, and says where it is.
+    fn save(&self, what: &str, name: &Path, text: &str) {
+        match clipboard::write(&folder(), name, text) {
+            Ok(path) => self.tell(&format!("written to {}", path.display()), false),
+            Err(error) => self.tell(&format!("the {what} cannot be written: {error}"), true),
+        }
     }
 
     /// Takes up a theme whose file has changed.
@@ -279,7 +290,7 @@ impl Stage {
             None => false,
         };
         let folder = state.run.as_ref().map_or_else(folder, |run| self.store.folder_of(&run.id));
-        match clipboard::write(&folder, &PathBuf::from("copied.txt"), text) {
+        match clipboard::write(&folder, Path::new("copied.txt"), text.as_str()) {
             Ok(path) if sent => self.tell(&format!("copied, and in {}", path.display()), false),
             Ok(path) => self.tell(&format!("too long for the clipboard: it is in {}", path.display()), false),
             Err(error) => self.tell(&format!("no file of it could be written: {error}"), !sent),

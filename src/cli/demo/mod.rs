@@ -7,6 +7,7 @@ mod crew;
 mod director;
 mod pace;
 mod pages;
+mod pictures;
 mod play;
 mod screen;
 mod story;
@@ -54,6 +55,9 @@ pub struct DemoArgs {
     /// Print the estate file of the simulated world and end
     #[arg(long)]
     print_estate: bool,
+    /// Play the replication of two sites and write its screens into this folder as SVG pictures
+    #[arg(long, value_name = "FOLDER", hide_short_help = true, conflicts_with_all = ["headless", "scenario", "runbook"])]
+    pictures: Option<PathBuf>,
 }
 
 pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
@@ -64,9 +68,12 @@ pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
     if args.list {
         return list(app);
     }
+    if let Some(folder) = &args.pictures {
+        return pictures::pictures(app, args, folder);
+    }
     // Without a terminal there is nobody to look at a screen, and stories are told without one.
     let has_screen = app.io.is_interactive && app.io.is_terminal;
-    if has_screen && !args.headless && args.scenario.is_none() {
+    if !args.headless && args.scenario.is_none() && (crate::cli::console::is_plain(app, &args.screen)? || has_screen) {
         return screen::open(app, args);
     }
     if let Some(scenario) = &args.scenario {

@@ -54,7 +54,7 @@ pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
     let (orders, ordered) = mpsc::unbounded_channel();
     let ground = Ground { tells, orders, store, own_time: true, themes: console::themes(app) };
     let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
-    let (speed, args_of_world, mouse) = (args.speed(), args.clone(), args.screen.mouse);
+    let (speed, args_of_world) = (args.speed(), args.clone());
     // Not joined: the world ends with the program.
     drop(std::thread::spawn(move || {
         let told = tell.clone();
@@ -65,7 +65,7 @@ pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
         }
     }));
     crate::cli::block_on(async {
-        let left = console::show(state, ground, mouse).await?;
+        let left = console::show(app, &args.screen, state, ground).await?;
         left.farewell_of_demo(app)
     })
 }
@@ -75,7 +75,7 @@ type Carrying<'a> = Pin<Box<dyn Future<Output = (Crew<'a>, Result<RunState, CliE
 
 /// The world, and whoever does there what the screen orders.
 #[expect(clippy::too_many_arguments, reason = "what a thread is given to live on, each once")]
-async fn live(
+pub(super) async fn live(
     mut app: App,
     args: DemoArgs,
     spec: Spec,

@@ -15,7 +15,7 @@ use super::health::View;
 use super::{App, CliError, Exit, Live, StatusArgs, health_exit};
 use crate::cli::direction::{SiteSays, ask_sites, choose};
 use crate::estate::Estate;
-use crate::health::{Around, HealthState, ProbeKey, Verdict, Watch, plan, unseen};
+use crate::health::{Around, HealthState, ProbeHealth, ProbeKey, Verdict, Watch, plan, unseen};
 use crate::model::{Direction, SiteName};
 use crate::port::{Clock as _, Reach};
 use crate::style::Look;
@@ -153,16 +153,20 @@ impl Shown {
             let object = json!({ "at": now, "site": key.site, "before": before, "probe": view.probe_json(key, probe) });
             writeln!(out, "{object}")?;
         } else {
-            let ProbeKey { site, subject, question } = key;
-            let came = before.map_or_else(String::new, |before| format!("{} -> ", before.word()));
-            let why = probe.reasons(now).into_iter().next().or_else(|| Some(probe.reading.as_ref()?.summary.clone()));
-            let why =
-                why.map_or_else(String::new, |why| format!(": {}", why.as_str().lines().next().unwrap_or_default()));
-            writeln!(out, "{now:.0} {site} {subject} {question}: {came}{}{why}", verdict.word())?;
+            writeln!(out, "{now:.0} {}", changed(key, probe, before, now))?;
         }
         out.flush()?;
         Ok(())
     }
+}
+
+/// The verdict of a probe in words, with the one before and the first reason.
+pub(in crate::cli) fn changed(key: &ProbeKey, probe: &ProbeHealth, before: Option<Verdict>, now: Timestamp) -> String {
+    let ProbeKey { site, subject, question } = key;
+    let came = before.map_or_else(String::new, |before| format!("{} -> ", before.word()));
+    let why = probe.reasons(now).into_iter().next().or_else(|| Some(probe.reading.as_ref()?.summary.clone()));
+    let why = why.map_or_else(String::new, |why| format!(": {}", why.as_str().lines().next().unwrap_or_default()));
+    format!("{site} {subject} {question}: {came}{}{why}", probe.verdict(now).word())
 }
 
 /// A line cut to the width of the terminal, so that it never takes two rows. Colour sequences take no room.

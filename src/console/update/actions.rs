@@ -1,5 +1,7 @@
 //! What the actions of every pane do; what moves is in `moves`, what is about a run in `run`, about its log in `log`.
 
+use std::path::PathBuf;
+
 use jiff::SignedDuration;
 
 use super::keys::{drop_filter, set_filter};
@@ -71,6 +73,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
             state.frozen = true;
             state.tell("held still: any key lets it go", false);
         }
+        Action::Picture => effects.push(Effect::Picture(picture_name(state), crate::console::view::picture(state))),
         Action::Theme => effects.push(Effect::Theme(argument.to_owned())),
         Action::Mouse => {
             state.settings.mouse = !state.settings.mouse;
@@ -163,6 +166,11 @@ fn open(state: &mut State, effects: &mut Vec<Effect>) {
         }
         Pane::Log => {}
     }
+}
+
+/// The usual name of a file that a picture is written to.
+fn picture_name(state: &State) -> PathBuf {
+    PathBuf::from(format!("changeover-{}.svg", state.now.strftime("%Y%m%d-%H%M%S")))
 }
 
 fn copy(state: &mut State, effects: &mut Vec<Effect>) {

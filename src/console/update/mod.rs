@@ -34,6 +34,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
         Msg::Key(key) => on_key(state, key, &mut effects),
+        Msg::Act(action) => actions::act(state, action, "", &mut effects),
         Msg::Paste(text) => on_paste(state, &text),
         Msg::Mouse { column, row, wheel } => on_mouse(state, column, row, wheel, &mut effects),
         Msg::Resize(width, height) => {

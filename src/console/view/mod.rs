@@ -86,6 +86,16 @@ pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
     dialogs::draw(&mut canvas, state, area);
 }
 
+/// What is on the screen, as an SVG text.
+#[must_use]
+pub fn picture(state: &State) -> String {
+    let area = screen(state);
+    let mut cells = Buffer::empty(area);
+    draw(state, area, &mut cells);
+    let title = format!("{} {}: pane {}", state.badge.word(), state.estate.name, state.focus.title());
+    super::picture::svg(&cells, &safe(title))
+}
+
 fn screen(state: &State) -> Rect {
     Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 }
 }

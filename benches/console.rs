@@ -1,0 +1,368 @@
+//! The screen: how long a frame takes and whether drawing holds on to memory; how soon a key is seen while a log is flooded;
+//! how soon the first frame is there while no site can be reached, and what an idle console costs.
+
+#![expect(clippy::print_stdout, reason = "the table is what a bench is for")]
+
+use std::alloc::System;
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use changeover::cli::lines::LineStore;
+use changeover::console::facts::{DirectionFacts, EstateFacts, SiteFacts};
+use changeover::console::keys::{Keymap, parse_key};
+use changeover::console::{Badge, Effect, Msg, Pane, Settings, State, update, view};
+use changeover::health::{HealthState, Observation, ProbeHealth, ProbeKey, Subject};
+use changeover::model::{Direction, SafeText, SiteName};
+use changeover::run::{Event, EventKind, Operator};
+use changeover::style::Theme;
+use changeover::systems::{Condition, Figure, Reading, Unit};
+use criterion::Criterion;
+use jiff::{SignedDuration, Timestamp};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+/// Counts what is allocated and given back.
+#[global_allocator]
+static MEMORY: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_changeover");
+const AREA: Rect = Rect { x: 0, y: 0, width: 200, height: 50 };
+
+fn main() {
+    let mut state = full();
+    let mut criterion = Criterion::default().configure_from_args();
+    for pane in Pane::ALL {
+        state.go(pane);
+        let mut screen = Screen::default();
+        criterion.bench_function(&format!("frame 200x50, pane {}", pane.title()), |bench| {
+            bench.iter(|| screen.frame(&state));
+        });
+    }
+    criterion.final_summary();
+    growth(&mut state);
+    flood(state);
+    idle();
+}
+
+/// As the terminal is drawn: a new picture, and what of it differs from the one before.
+#[derive(Default)]
+struct Screen {
+    shown: Buffer,
+    next: Buffer,
+}
+
+impl Screen {
+    fn frame(&mut self, state: &State) -> usize {
+        if self.shown.area != AREA {
+            self.shown.resize(AREA);
+            self.next.resize(AREA);
+        }
+        self.next.reset();
+        view::draw(state, AREA, &mut self.next);
+        let changed = black_box(self.shown.diff(&self.next)).len();
+        std::mem::swap(&mut self.shown, &mut self.next);
+        changed
+    }
+}
+
+/// The events of a run that the demo plays: the same each time.
+fn events() -> Vec<Arc<Event>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().to_str().expect("a path");
+    let out = Command::new(PROGRAM)
+        .args(["--state-dir", state, "demo", "--headless", "--speed", "max", "--output", "json"])
+        .output()
+        .expect("the demo");
+    let text = String::from_utf8(out.stdout).expect("UTF-8");
+    let events: Vec<_> =
+        text.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok()).map(Arc::new).collect();
+    assert!(events.len() > 100, "only {} events", events.len());
+    events
+}
+
+/// Two sites with ten things each, minutes of history, and a run in its middle.
+fn full() -> State {
+    let events = events();
+    let now = events[events.len() / 2].at;
+    let sites = ["prod", "bcp"].map(|name| SiteName::new(name).expect("a name"));
+    let estate = EstateFacts {
+        name: SafeText::line("shop"),
+        sites: sites
+            .iter()
+            .map(|name| SiteFacts {
+                name: name.clone(),
+                title: SafeText::line(name.as_str()),
+                services: BTreeMap::new(),
+            })
+            .collect(),
+        rpo: None,
+    };
+    let settings = Settings {
+        theme: Theme::default(),
+        ascii: false,
+        reduced_motion: false,
+        mouse: false,
+        bell: false,
+        notify: false,
+        privacy: false,
+        zone: jiff::tz::TimeZone::UTC,
+        keys: Keymap::default(),
+    };
+    let by = Operator { name: SafeText::line("ops"), through: SafeText::line("bench") };
+    let mut state = State::new(estate, Badge::Live, by, settings, now);
+    state.size = (AREA.width, AREA.height);
+    let subjects = ["app", "assets", "cache", "config", "db", "search"]
+        .map(|name| Subject::Service(name.parse().expect("a name")));
+    let hosts = ["app1", "app2", "db1"].map(|name| Subject::Host(name.parse().expect("a name")));
+    let subjects: Vec<Subject> = subjects.into_iter().chain(hosts).chain([Subject::Exchange]).collect();
+    let keys: Vec<ProbeKey> = sites
+        .iter()
+        .flat_map(|site| {
+            subjects.iter().map(|subject| ProbeKey { site: site.clone(), subject: subject.clone(), question: "state" })
+        })
+        .collect();
+    state.health =
+        HealthState::new(keys.iter().map(|key| (key.clone(), ProbeHealth::new(Duration::from_secs(10), 2, 2))));
+    for ago in (0..40).rev() {
+        for (number, key) in (0_u32..).zip(&keys) {
+            let reading = Reading {
+                condition: Condition::Up,
+                summary: SafeText::line("green, 3 nodes, 12 indices, 1234567 documents"),
+                findings: Vec::new(),
+                figures: vec![Figure::new("documents", f64::from(number * 7 + ago % 9), Unit::Count)],
+                source: SafeText::line("10.0.1.11:9200"),
+                raw: SafeText::line("{}"),
+            };
+            let at = now - SignedDuration::from_secs(i64::from(ago) * 10);
+            let took = Duration::from_millis(40);
+            feed(&mut state, Msg::Health(Box::new(Observation { key: key.clone(), at, took, result: Ok(reading) })));
+        }
+    }
+    let direction = Direction { source: sites[0].clone(), target: sites[1].clone() };
+    let facts = DirectionFacts { direction: Some(direction), epoch: Some(1), trouble: None };
+    feed(&mut state, Msg::Direction(Box::new(facts)));
+    let half = events[..events.len() / 2].to_vec();
+    let EventKind::RunCreated { run, .. } = &half[0].kind else { panic!("no run was created") };
+    feed(&mut state, Msg::Opened { run: run.clone(), events: half, live: true });
+    feed(&mut state, Msg::Tick(now));
+    state.dialog = None;
+    state
+}
+
+fn feed(state: &mut State, msg: Msg) -> Vec<Effect> {
+    update(state, msg)
+}
+
+/// Keys, one a second.
+fn press(state: &mut State, keys: &str, at: &mut i64) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for key in keys.split(' ') {
+        *at += 1;
+        feed(state, Msg::Wall(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(*at)));
+        effects.extend(feed(state, Msg::Key(parse_key(key).expect("a key"))));
+    }
+    effects
+}
+
+/// A thousand frames of each pane hold on to nothing.
+fn growth(state: &mut State) {
+    println!("\n| pane | allocations a frame | bytes a frame | kept after 1000 frames |\n|---|---|---|---|");
+    for pane in Pane::ALL {
+        state.go(pane);
+        let mut screen = Screen::default();
+        for second in 0..10 {
+            feed(state, Msg::Tick(state.now + SignedDuration::from_secs(second)));
+            screen.frame(state);
+        }
+        let region = Region::new(MEMORY);
+        for _ in 0..1000 {
+            screen.frame(state);
+        }
+        let used = region.change();
+        // What a piece grows by when it is allocated again is among both already.
+        let kept = used.bytes_allocated.cast_signed() - used.bytes_deallocated.cast_signed();
+        println!("| {} | {} | {} | {kept} |", pane.title(), used.allocations / 1000, used.bytes_allocated / 1000);
+        assert!(kept.abs() < 1024, "pane {} keeps {kept} bytes of a thousand frames", pane.title());
+    }
+}
+
+/// 50,000 lines a second come into the file that is shown, one in a hundred of them with 90,000 characters.
+fn flood(mut state: State) {
+    let folder = tempfile::tempdir_in(std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from))
+        .expect("a folder");
+    let path = folder.path().join("output");
+    std::fs::write(&path, "the first line\n").expect("a file");
+    let shown = path.clone();
+    let (store, mut answers) = LineStore::start(move |_| Some(shown.clone()));
+    let mut at = 0;
+    press(&mut state, "3 g g", &mut at);
+    let mut asked = Vec::new();
+    for _ in 0..40 {
+        asked = press(&mut state, "enter o", &mut at);
+        if asked.iter().any(|effect| matches!(effect, Effect::Lines(_))) {
+            break;
+        }
+        press(&mut state, "o 3 j", &mut at);
+    }
+    let ask = |effects: Vec<Effect>| {
+        for effect in effects {
+            if let Effect::Lines(request) = effect {
+                store.ask(request);
+            }
+        }
+    };
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::Lines(_))), "no output is shown");
+    ask(asked);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || write_flood(&path, &stop)
+    });
+    let mut screen = Screen::default();
+    let (mut frames, mut taken, mut keys, mut slowest) = (0_u32, 0_u32, Vec::new(), Duration::ZERO);
+    let (began, before) = (Instant::now(), MEMORY.stats());
+    let mut peak = 0;
+    while began.elapsed() < Duration::from_secs(10) {
+        let from = Instant::now();
+        while let Ok(lines) = answers.try_recv() {
+            taken += u32::from(lines.total > 1000);
+            ask(feed(&mut state, Msg::Lines(Box::new(lines))));
+        }
+        screen.frame(&state);
+        // The worst moment for a key: just after lines have been taken in hand.
+        ask(press(&mut state, if frames.is_multiple_of(2) { "w" } else { "t" }, &mut at));
+        screen.frame(&state);
+        let took = from.elapsed();
+        keys.push(took);
+        slowest = slowest.max(took);
+        frames += 1;
+        let now = MEMORY.stats();
+        let held =
+            |stats: &stats_alloc::Stats| stats.bytes_allocated.cast_signed() - stats.bytes_deallocated.cast_signed();
+        peak = peak.max(held(&now) - held(&before));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (lines, bytes, took) = writer.join().expect("the writer");
+    keys.sort();
+    assert!(taken > 20, "the flood was seen only {taken} times");
+    println!(
+        "\nflood, looked at {taken} times: {:.0} lines and {:.1} MB a second for {:.1}s; key to paint: median {:?}, 99 of 100 {:?}, slowest {slowest:?}; \
+         memory above before: {:.1} MiB at most",
+        f64::from(lines) / took.as_secs_f64(),
+        bytes / 1e6 / took.as_secs_f64(),
+        took.as_secs_f64(),
+        keys[keys.len() / 2],
+        keys[keys.len() * 99 / 100],
+        as_f64(peak) / 1_048_576.0
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn as_f64(bytes: isize) -> f64 {
+    bytes as f64
+}
+
+/// Writes until it is stopped: how many lines, bytes, and how long.
+fn write_flood(path: &Path, stop: &AtomicBool) -> (u32, f64, Duration) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("the file");
+    let (short, long) =
+        ("a line of the flood, of a usual length, with a number: ".repeat(2), "0123456789".repeat(9_000));
+    let mut text = String::new();
+    for number in 0..500 {
+        text.push_str(if number % 100 == 0 { &long } else { &short });
+        text.push('\n');
+    }
+    let (began, mut lines, mut bytes) = (Instant::now(), 0_u32, 0.0);
+    while !stop.load(Ordering::Relaxed) {
+        file.write_all(text.as_bytes()).expect("room for the flood");
+        lines += 500;
+        bytes += as_f64(text.len().cast_signed());
+        let due = Duration::from_micros(u64::from(lines) * 20);
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
+    }
+    (lines, bytes, began.elapsed())
+}
+
+/// The console over two sites that nobody can reach: the first frame, and twenty seconds of nothing.
+fn idle() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let estate = Command::new(PROGRAM).args(["demo", "--print-estate"]).output().expect("the estate").stdout;
+    // Addresses that belong to nobody: RFC 5737.
+    let estate =
+        String::from_utf8(estate).expect("UTF-8").replace("10.0.1.", "192.0.2.").replace("10.0.2.", "198.51.100.");
+    let file = folder.path().join("estate.toml");
+    std::fs::write(&file, estate).expect("a file");
+    let size = PtySize { rows: 50, cols: 200, pixel_width: 0, pixel_height: 0 };
+    let mut first = Vec::new();
+    for round in 0..5 {
+        let pty = native_pty_system().openpty(size).expect("a pty");
+        let mut command = CommandBuilder::new(PROGRAM);
+        command.env("HOME", folder.path());
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        command.args([
+            "--estate",
+            &file.display().to_string(),
+            "--state-dir",
+            &folder.path().join("state").display().to_string(),
+        ]);
+        let mut reader = pty.master.try_clone_reader().expect("its output");
+        let began = Instant::now();
+        let mut child = pty.slave.spawn_command(command).expect("the console");
+        let seen = Arc::new(Mutex::new((Vec::new(), None)));
+        let sees = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut bytes = vec![0; 65_536];
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                let mut seen = sees.lock().expect("nobody panics");
+                seen.0.extend_from_slice(&bytes[..count]);
+                if seen.1.is_none() && seen.0.windows(6).any(|part| part == b" LIVE ") {
+                    seen.1 = Some(began.elapsed());
+                }
+            }
+        });
+        let until = Instant::now() + Duration::from_secs(20);
+        let frame = loop {
+            if let Some(frame) = seen.lock().expect("nobody panics").1 {
+                break frame;
+            }
+            let said = String::from_utf8_lossy(&seen.lock().expect("nobody panics").0).into_owned();
+            assert!(Instant::now() < until, "no frame within twenty seconds: {said}");
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        first.push(frame);
+        if round == 4 {
+            let pid = child.process_id().expect("a process");
+            std::thread::sleep(Duration::from_secs(5));
+            let (ticks, bytes, from) = (ticks(pid), seen.lock().expect("nobody panics").0.len(), Instant::now());
+            std::thread::sleep(Duration::from_secs(20));
+            let used = self::ticks(pid) - ticks;
+            let share = f64::from(used) / from.elapsed().as_secs_f64();
+            let written = seen.lock().expect("nobody panics").0.len() - bytes;
+            println!(
+                "idle, no site reachable: {share:.2} % of a core over {:.0}s, {written} bytes to the terminal",
+                from.elapsed().as_secs_f64()
+            );
+        }
+        child.kill().expect("it ends");
+        child.wait().expect("it has ended");
+    }
+    first.sort();
+    println!("first frame, no site reachable, of a new process: median {:?}, slowest {:?}", first[2], first[4]);
+}
+
+/// The processor time of a process, in hundredths of a second (`/proc/PID/stat`, fields 14 and 15).
+fn ticks(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("its name").split_whitespace().collect();
+    [11, 12].map(|field: usize| fields[field].parse::<u32>().expect("a number")).iter().sum()
+}

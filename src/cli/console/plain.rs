@@ -1,0 +1,275 @@
+//! The console without a screen, for screen readers and dumb terminals: lines that say what has changed, and commands
+//! that are typed. No cursor is moved, nothing is coloured, nothing is written twice.
+//!
+//! State, messages and gates are those of the screen: a question wants here what it wants there, in front of the same
+//! plan. Events of a run go through the reporter of `run --output plain`, verdicts are told as by `status --watch`.
+
+mod typed;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::ground::{Ground, Order};
+use super::open::Looking;
+use super::screen::Leave;
+use crate::cli::conduct::{next_line, terminal_lines};
+use crate::cli::output::{Flushed, program};
+use crate::cli::status::changed;
+use crate::cli::{App, CliError};
+use crate::console::dialog::Dialog;
+use crate::console::{Badge, Effect, Msg, Notice, State, update};
+use crate::health::{ProbeKey, Verdict};
+use crate::journal::Store;
+use crate::model::{RunId, SafeText};
+use crate::report::{Advice, Listener, Plain};
+use crate::run::{Event, RunState};
+
+/// Tells and listens until it is left.
+///
+/// # Errors
+/// When nothing can be printed.
+pub(in crate::cli) async fn talk(app: &mut App, state: State, ground: Ground) -> Result<Leave, CliError> {
+    let Ground { mut tells, orders, store, own_time, .. } = ground;
+    let (told, mut news) = mpsc::unbounded_channel();
+    let mut lines = Some(terminal_lines());
+    let (program, may_change) = (program(app), app.io.is_interactive && state.badge != Badge::ReadOnly);
+    let head = format!("{} {}: `help` lists what can be typed", state.badge.word(), state.estate.name);
+    let mut talker = Talker {
+        state,
+        orders,
+        store,
+        told,
+        program,
+        may_change,
+        looking: None,
+        paper: Box::new(Plain::new(Flushed(&mut app.io.out))),
+        verdicts: BTreeMap::new(),
+        asked: None,
+        noticed: None,
+        direction: String::new(),
+        typed_at: Instant::now(),
+        keys: 0,
+        left: false,
+    };
+    talker.say("", &head);
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while !talker.left {
+        tokio::select! {
+            biased;
+            stop = tokio::signal::ctrl_c() => {
+                stop?;
+                break;
+            }
+            Some(msg) = news.recv() => talker.feed(msg),
+            Some(msg) = tells.recv() => talker.feed(msg),
+            line = next_line(&mut lines), if lines.is_some() => match line {
+                Some(line) => talker.line(line.trim()),
+                None => break,
+            },
+            _ = second.tick() => talker.second(own_time),
+        }
+    }
+    Ok(Leave::quietly(&talker.state))
+}
+
+struct Talker<'a> {
+    state: State,
+    orders: mpsc::UnboundedSender<Order>,
+    store: Store,
+    told: mpsc::UnboundedSender<Msg>,
+    program: String,
+    /// False where nobody can be asked, and where it was opened only to look.
+    may_change: bool,
+    looking: Option<Looking>,
+    paper: Box<dyn Listener + 'a>,
+    /// The verdicts that were told.
+    verdicts: BTreeMap<ProbeKey, Verdict>,
+    /// What the open question wants, and since when it is in sight.
+    asked: Option<(SafeText, Instant)>,
+    noticed: Option<Notice>,
+    direction: String,
+    typed_at: Instant,
+    keys: i64,
+    left: bool,
+}
+
+impl Talker<'_> {
+    fn say(&mut self, word: &'static str, text: &str) {
+        self.paper.remark(self.state.now, word, text);
+    }
+
+    fn second(&mut self, own_time: bool) {
+        if !own_time {
+            self.feed(Msg::Tick(Timestamp::now()));
+        }
+        // What nobody has looked at for long is not known any more, without anything being told.
+        let known: Vec<ProbeKey> = self.verdicts.keys().cloned().collect();
+        for key in &known {
+            self.verdict(key);
+        }
+        if let Some(run) = self.state.run.as_ref().filter(|run| run.live) {
+            self.paper.tick(self.state.now, &run.state);
+        }
+    }
+
+    /// Changes the state, and tells what has changed for whoever listens.
+    fn feed(&mut self, msg: Msg) {
+        let about = msg.clone();
+        for effect in update(&mut self.state, msg) {
+            self.act(effect);
+        }
+        match about {
+            Msg::Health(look) => self.verdict(&look.key),
+            Msg::Direction(_) => self.directed(),
+            Msg::Runs(_) => self.watch_what_goes_on(),
+            Msg::Opened { run, events, live: true } => self.opened(&run, &events),
+            Msg::Event(run, event) => {
+                if let Some(view) = self.state.run.as_ref().filter(|view| view.id == run) {
+                    self.paper.event(&event, &view.state);
+                }
+            }
+            Msg::Ended(run, None) => {
+                if let Some(view) = self.state.run.as_ref().filter(|view| view.id == run) {
+                    let folder = self.store.folder_of(&run);
+                    let advice = Advice { program: self.program.clone(), folder, can_be_resumed: true };
+                    self.paper.finish(&view.state, &advice);
+                }
+            }
+            _ => {}
+        }
+        if self.state.notice != self.noticed {
+            self.noticed.clone_from(&self.state.notice);
+            if let Some(notice) = self.noticed.clone() {
+                self.say(if notice.bad { "WARN" } else { "" }, notice.text.as_str());
+            }
+        }
+        self.ask();
+    }
+
+    fn act(&mut self, effect: Effect) {
+        match effect {
+            Effect::Quit { .. } => self.left = true,
+            Effect::Refresh => drop(self.orders.send(Order::Refresh)),
+            Effect::Plan(request) => drop(self.orders.send(Order::Plan(request))),
+            Effect::Start(request) => drop(self.orders.send(Order::Start(request))),
+            Effect::Resume(run) => drop(self.orders.send(Order::Resume(run))),
+            Effect::Open(run) => self.looking = Some(Looking::at(self.store.clone(), run, self.told.clone())),
+            Effect::Detach => self.looking = None,
+            Effect::Command(command) => match &self.looking {
+                Some(looking) => looking.command(command),
+                None => self.say("WARN", "no run is attached"),
+            },
+            Effect::Call(_) => self.say("ASK", "it is answered with `answer` and the words of the answer"),
+            // Of a screen: there is none.
+            Effect::Suspend
+            | Effect::Lines(_)
+            | Effect::Copy(_)
+            | Effect::SaveLog(..)
+            | Effect::Picture(..)
+            | Effect::Theme(_)
+            | Effect::Mouse(_)
+            | Effect::Title(_) => {}
+        }
+    }
+
+    /// A verdict that is another one than was told. That something is well is no news at the first look.
+    fn verdict(&mut self, key: &ProbeKey) {
+        let now = self.state.now;
+        let Some(probe) = self.state.health.probes().get(key) else { return };
+        let verdict = probe.verdict(now);
+        let before = self.verdicts.insert(key.clone(), verdict);
+        if before == Some(verdict) || (before.is_none() && verdict == Verdict::Up) {
+            return;
+        }
+        let text = changed(key, probe, before, now);
+        self.say(if verdict == Verdict::Up { "OK" } else { "HEALTH" }, &text);
+    }
+
+    fn directed(&mut self) {
+        let facts = &self.state.direction;
+        let epoch = facts.epoch.map_or_else(String::new, |epoch| format!(", epoch {epoch}"));
+        let goes = facts.direction.as_ref().map(|direction| format!("{direction}{epoch}"));
+        let said: Vec<String> = goes.into_iter().chain(facts.trouble.as_ref().map(ToString::to_string)).collect();
+        let said = said.join("; ");
+        if self.direction != said {
+            self.direction.clone_from(&said);
+            self.say("", &format!("direction: {said}"));
+        }
+    }
+
+    /// A run that somebody else has begun is told of too.
+    fn watch_what_goes_on(&mut self) {
+        let alive = self.state.alive().map(|row| row.run.clone());
+        let seen = self.state.run.as_ref().filter(|run| run.live).map(|run| run.id.clone());
+        if let Some(run) = alive.filter(|_| self.looking.is_none() || seen.is_none())
+            && self.state.run.as_ref().is_none_or(|view| view.id != run)
+        {
+            self.act(Effect::Open(run));
+        }
+    }
+
+    /// What a run has told before it was looked at.
+    fn opened(&mut self, run: &RunId, events: &[Arc<Event>]) {
+        let Some((first, rest)) = events.split_first() else { return };
+        self.say("", &format!("{run} goes on; so far:"));
+        let Ok(mut state) = RunState::create(first) else { return };
+        self.paper.event(first, &state);
+        for event in rest {
+            if state.apply(event).is_err() {
+                return;
+            }
+            self.paper.event(event, &state);
+        }
+    }
+
+    /// Tells a question once, and again when what it wants has changed.
+    fn ask(&mut self) {
+        let (phrase, text) = match &self.state.dialog {
+            Some(Dialog::Start(start)) => {
+                // Hundreds of commands before a question are no help to who listens; `plan` tells them.
+                let mut lines: Vec<String> = start.plan.text.as_str().lines().take(2).map(str::to_owned).collect();
+                lines.extend(start.plan.losses.iter().map(|loss| format!("is lost: {loss}")));
+                lines.extend(start.plan.findings.iter().map(|finding| format!("to know: {finding}")));
+                lines.extend(start.changed.iter().map(|changed| format!("has changed: {changed}")));
+                let (badge, name) = (self.state.badge.word(), &start.runbook.name);
+                lines.push(format!("{badge}: begin {name}? (`plan {name}` tells every command of it)"));
+                (start.gate.phrase.clone(), lines.join("\n"))
+            }
+            Some(Dialog::Confirm(confirm)) => {
+                let lines: Vec<&str> =
+                    [&confirm.question].into_iter().chain(&confirm.consequences).map(SafeText::as_str).collect();
+                (confirm.gate.phrase.clone(), lines.join("\n"))
+            }
+            Some(Dialog::Text { title, text, .. }) => {
+                let text = format!("{title}\n{text}");
+                self.state.dialog = None;
+                self.say("", &text);
+                self.asked = None;
+                return;
+            }
+            // What is planned anew is asked anew.
+            Some(Dialog::Planning(..)) => {
+                self.asked = None;
+                return;
+            }
+            Some(Dialog::Help { .. } | Dialog::Card | Dialog::Form(_) | Dialog::Answer(_)) => {
+                self.state.dialog = None;
+                self.asked = None;
+                return;
+            }
+            None => {
+                self.asked = None;
+                return;
+            }
+        };
+        if self.asked.as_ref().is_none_or(|(asked, _)| *asked != phrase) {
+            self.say("ASK", &format!("{text}\nTo do it, type {phrase} and then enter; `no` gives it up."));
+            self.asked = Some((phrase, Instant::now()));
+        }
+    }
+}

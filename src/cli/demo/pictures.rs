@@ -1,0 +1,224 @@
+//! The pictures of the documents: the real console over the simulated world, at given moments of one played run, each
+//! screen written as an SVG file. Same seed, same bytes: `tests/demo.rs` holds the committed ones to it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+
+use super::crew::prepare;
+use super::pace::{self, Speed};
+use super::screen::live;
+use super::{DemoArgs, crew};
+use crate::cli::console::{self, Order, settings};
+use crate::cli::{App, CliError, Exit, Io, theme};
+use crate::console::dialog::Dialog;
+use crate::console::keys::parse_key;
+use crate::console::{Badge, Effect, Msg, State, update, view};
+use crate::journal::Store;
+use crate::model::RunId;
+use crate::run::EventKind;
+use crate::systems::catalogue;
+use crate::world::Spec;
+
+/// The screen with all panes.
+const WHOLE: (u16, u16) = (120, 38);
+/// The screen with one pane.
+const ONE: (u16, u16) = (100, 28);
+/// The screen with a text over it.
+const TEXT: (u16, u16) = (100, 40);
+/// No moment of the played run is further away.
+const FAR: Duration = Duration::from_mins(30);
+
+/// Plays the run, and writes its pictures into a folder.
+///
+/// # Errors
+/// When the world does not come to a moment that is to be shown, or a file cannot be written.
+pub(super) fn pictures(app: &mut App, args: &DemoArgs, folder: &Path) -> Result<Exit, CliError> {
+    let spec = Spec::small(args.seed);
+    let prepared = prepare(app, args, &spec, &["replicate".to_owned()])?;
+    let mut settings = settings(app, &args.screen)?;
+    // A picture has all colours, whatever terminal it is made at, and is read in one time zone.
+    settings.theme = theme::theme(app, settings.theme.name())?;
+    settings.zone = jiff::tz::TimeZone::UTC;
+    settings.ascii = args.screen.ascii;
+    let estate = prepared.estate();
+    let facts = console::facts(&estate, &app.catalogue);
+    let mut state = State::new(facts, Badge::Simulated, crew::operator(), settings, spec.epoch);
+    state.health = crate::health::unseen(&crate::health::plan(&estate, &app.catalogue));
+    let (tell, tells) = mpsc::unbounded_channel();
+    let (orders, ordered) = mpsc::unbounded_channel();
+    let player = Player { state, tells, orders, store: prepared.store(), run: None, keys: 0, drawn: Vec::new() };
+    let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
+    let args = args.clone();
+    let drawn = pace::block_on(Speed::Unlimited, |tempo| async move {
+        let world = live(own, args, spec, prepared, Speed::Times(1.0), tempo, tell, ordered);
+        tokio::select! {
+            biased;
+            ended = world => Err(ended.err().unwrap_or_else(|| missed("its end"))),
+            drawn = player.play() => drawn,
+        }
+    })?;
+    let failed = |path: &Path, error: std::io::Error| {
+        CliError::new(Exit::Failed, format!("cannot write {}: {error}", path.display()))
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for (name, svg) in drawn {
+        let path = folder.join(format!("{name}.svg"));
+        std::fs::write(&path, svg).map_err(|error| failed(&path, error))?;
+        writeln!(app.io.out, "{}", path.display())?;
+    }
+    app.io.out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn missed(what: &str) -> CliError {
+    CliError::new(Exit::Failed, format!("the world did not come to {what}"))
+}
+
+/// Whoever sits at the screen.
+struct Player {
+    state: State,
+    tells: mpsc::UnboundedReceiver<Msg>,
+    orders: mpsc::UnboundedSender<Order>,
+    store: Store,
+    /// The run that is looked at while it goes on, and its last event that was seen.
+    run: Option<(RunId, u64)>,
+    /// How many keys were pressed.
+    keys: i64,
+    drawn: Vec<(&'static str, String)>,
+}
+
+impl Player {
+    async fn play(mut self) -> Result<Vec<(&'static str, String)>, CliError> {
+        self.until("two sites that are known", |state| !state.runs.is_empty() && all_known(state)).await?;
+        // The graphs of some minutes.
+        let opened = self.state.now;
+        self.until("graphs", |state| since(state, opened) >= SignedDuration::from_mins(4)).await?;
+        self.press("1 z")?;
+        self.draw("sites", ONE);
+        self.press("j enter")?;
+        self.draw("service", ONE);
+        self.press("esc z 2 j")?;
+        self.draw("runbooks", WHOLE);
+        self.press("p enter")?;
+        self.until("the plan", is_text).await?;
+        self.draw("plan", TEXT);
+        self.press("esc s enter")?;
+        self.until("the question", |state| matches!(state.dialog, Some(Dialog::Start(_)))).await?;
+        self.draw("question", TEXT);
+        self.press("y enter")?;
+        self.until("the run", |state| state.run.as_ref().is_some_and(|run| run.live)).await?;
+        let begun = self.state.now;
+        self.until("its middle", |state| since(state, begun) >= SignedDuration::from_millis(8_500)).await?;
+        self.draw("console", WHOLE);
+        self.draw("run", ONE);
+        self.press("4 z")?;
+        self.draw("log", ONE);
+        self.until("its end", |state| state.run.as_ref().is_some_and(|run| !run.live)).await?;
+        let ended = self.state.now;
+        self.until("the record", |state| since(state, ended) >= SignedDuration::from_secs(5)).await?;
+        self.press("5")?;
+        self.draw("runs", ONE);
+        self.press("6")?;
+        self.draw("points", ONE);
+        self.press("3 ?")?;
+        self.draw("help", TEXT);
+        Ok(self.drawn)
+    }
+
+    /// Lets the world go on to a moment.
+    async fn until(&mut self, what: &str, there: impl Fn(&State) -> bool) -> Result<(), CliError> {
+        let from = self.state.now;
+        while let Some(msg) = self.tells.recv().await {
+            let ticks = matches!(msg, Msg::Tick(_));
+            self.feed(msg)?;
+            if !ticks {
+                continue;
+            }
+            self.look()?;
+            if there(&self.state) {
+                return Ok(());
+            }
+            if since(&self.state, from).unsigned_abs() > FAR {
+                break;
+            }
+        }
+        Err(missed(what))
+    }
+
+    fn feed(&mut self, msg: Msg) -> Result<(), CliError> {
+        for effect in update(&mut self.state, msg) {
+            match effect {
+                Effect::Plan(request) => drop(self.orders.send(Order::Plan(request))),
+                Effect::Start(request) => drop(self.orders.send(Order::Start(request))),
+                Effect::Refresh => drop(self.orders.send(Order::Refresh)),
+                Effect::Open(run) => {
+                    let events = self.events(&run)?;
+                    self.run = Some((run.clone(), events.last().map_or(0, |event| event.seq)));
+                    self.feed(Msg::Opened { run, events, live: true })?;
+                }
+                // Nobody hears a bell in a picture, and no line of output is shown in one.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn events(&self, run: &RunId) -> Result<Vec<Arc<crate::run::Event>>, CliError> {
+        let events = self.store.open_run(run).and_then(|reader| reader.events());
+        let events =
+            events.map_err(|error| CliError::new(Exit::Failed, format!("the run of the pictures: {error}")))?;
+        Ok(events.into_iter().map(Arc::new).collect())
+    }
+
+    /// Takes in what the run has told since. Read from its journal and not heard through its socket: what comes through a
+    /// socket comes when it comes, and the picture would depend on that.
+    fn look(&mut self) -> Result<(), CliError> {
+        let Some((run, seen)) = self.run.clone() else { return Ok(()) };
+        for event in self.events(&run)?.into_iter().filter(|event| event.seq > seen) {
+            self.run = Some((run.clone(), event.seq));
+            let ended = matches!(event.kind, EventKind::RunEnded { .. });
+            self.feed(Msg::Event(run.clone(), event))?;
+            if ended {
+                self.run = None;
+                self.feed(Msg::Ended(run.clone(), None))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Presses keys as a person does, one a second.
+    fn press(&mut self, keys: &str) -> Result<(), CliError> {
+        for key in keys.split(' ') {
+            self.keys += 1;
+            let key = parse_key(key).map_err(|error| CliError::new(Exit::Failed, error))?;
+            self.feed(Msg::Wall(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.keys)))?;
+            self.feed(Msg::Key(key))?;
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, name: &'static str, (width, height): (u16, u16)) {
+        let mut state = self.state.clone();
+        // A copy is drawn: the size of one picture is nothing that the next one could depend on.
+        drop(update(&mut state, Msg::Resize(width, height)));
+        state.notice = None;
+        self.drawn.push((name, view::picture(&state)));
+    }
+}
+
+fn since(state: &State, then: Timestamp) -> SignedDuration {
+    state.now.duration_since(then)
+}
+
+fn all_known(state: &State) -> bool {
+    state.direction.direction.is_some()
+        && state.health.probes().values().all(|probe| probe.verdict(state.now) == crate::health::Verdict::Up)
+}
+
+fn is_text(state: &State) -> bool {
+    matches!(state.dialog, Some(Dialog::Text { .. }))
+}
