@@ -51,9 +51,13 @@ fn steps_of(root: &Node) -> Vec<WrittenStep<'_>> {
     let mut steps = Vec::new();
     for stage in root.get("stages").map_or(&[][..], Node::items) {
         let stage_id = stage.get("id").and_then(Node::text).unwrap_or("?");
-        for node in stage.get("steps").map_or(&[][..], Node::items) {
+        for (index, node) in stage.get("steps").map_or(&[][..], Node::items).iter().enumerate() {
             let id = node.get("id");
-            let path = format!("stages.{stage_id}.steps.{}", id.and_then(Node::text).unwrap_or("?"));
+            let name = id.and_then(Node::text).unwrap_or("?");
+            let mut path = format!("stages.{stage_id}.steps.{name}");
+            if steps.iter().any(|step: &WrittenStep<'_>| step.path == path) {
+                path = format!("stages.{stage_id}.steps[{index}]");
+            }
             steps.push(WrittenStep { path, label: id.map_or(&node.span, |id| &id.span), node });
         }
     }

@@ -26,10 +26,12 @@ pub(super) fn run(app: &mut App, args: &CheckArgs) -> Result<Exit, CliError> {
     let mut excerpts = Excerpts::default();
     excerpts.add(&estate);
     let mut problems = estate.problems.clone();
-    // What a runbook needs of an estate can only be said of one that makes sense.
-    let usable = if estate.is_broken() { None } else { estate.value.as_ref() };
     for file in &files {
-        let mut parsed = load::examine_runbook(app, usable, file);
+        let mut parsed = load::examine_runbook(app, estate.value.as_ref(), file);
+        if estate.is_broken() {
+            // What a runbook needs of an estate can only be said of one that makes sense.
+            parsed.problems.retain(|problem| !is_about_the_estate(problem));
+        }
         excerpts.add(&parsed);
         problems.append(&mut parsed.problems);
     }
@@ -53,7 +55,7 @@ pub(super) fn run(app: &mut App, args: &CheckArgs) -> Result<Exit, CliError> {
             (errors, 0) => amount(errors, "error"),
             (errors, warnings) => format!("{}, {}", amount(errors, "error"), amount(warnings, "warning")),
         };
-        let skipped = if usable.is_none() && !files.is_empty() {
+        let skipped = if estate.is_broken() && !files.is_empty() {
             " (what runbooks need of the estate is checked once the estate is right)"
         } else {
             ""
@@ -63,6 +65,12 @@ pub(super) fn run(app: &mut App, args: &CheckArgs) -> Result<Exit, CliError> {
     }
     app.io.out.flush()?;
     Ok(if errors > 0 { Exit::Invalid } else { Exit::Done })
+}
+
+/// True for a service, or for hosts with a role, that the estate would have to have.
+fn is_about_the_estate(problem: &Diagnostic) -> bool {
+    let key = problem.path.rsplit('.').next();
+    key == Some("service") || key == Some("on") && problem.message.contains("has the role")
 }
 
 fn count(problems: &[Diagnostic], severity: Severity) -> usize {

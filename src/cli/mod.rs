@@ -14,6 +14,7 @@ mod demo;
 mod diagnostics;
 mod direction;
 mod doctor;
+mod earlier;
 mod error;
 mod init;
 mod io;

@@ -17,6 +17,9 @@ use crate::systems::{Catalogue, Checked, Circumstances, StepContext, Voice};
 /// The longest that the look at one unit may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
+/// How the names of jobs begin that only look, in place of a run's: nobody is kept from anything by them.
+pub(super) const LOOKING: &str = "look-";
+
 /// What is needed to look.
 #[derive(Clone)]
 pub struct Looker {
@@ -100,7 +103,7 @@ impl Looker {
             clock: Arc::clone(&self.clock),
             estate: Arc::clone(&self.estate),
             direction: plan.direction.clone(),
-            run: self.run.clone(),
+            run: RunId::new(self.run.as_str().replacen("r-", LOOKING, 1)).unwrap_or_else(|_| self.run.clone()),
             point: self.point.clone(),
         };
         let (voice, _nobody) = Voice::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::earlier::refuse_beside_others;
 use super::live::{Live, locked, not_kept};
 use super::output::Output;
 use super::run::{ON_RECORD, carry_out, detach, engine_config, engine_failed};
@@ -59,6 +60,7 @@ pub(super) fn run(app: &mut App, args: &ResumeArgs) -> Result<Exit, CliError> {
     let exit = super::block_on(async {
         live.world.preconnect().await;
         let (direction, _) = live.direction(Some(&before.plan.direction.source)).await?;
+        refuse_beside_others(app, &live, &run, before.plan.mode).await?;
         show_where_we_were(app, &live, &before, &direction, unattended)?;
         let (events, told) = mpsc::unbounded_channel();
         let config = engine_config(&live, &journal, events, unattended);

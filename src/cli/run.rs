@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::conduct::{Conduct, conduct};
 use super::direction::SiteSays;
+use super::earlier::refuse_beside_others;
 use super::live::{Live, locked, not_kept};
 use super::output::{Output, Screen};
 use super::plan::{PlanChoice, make};
@@ -71,6 +72,7 @@ pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
             return Ok(Exit::NotOurTurn);
         }
         let plan = make(app, &live, (&runbook, &origin), &direction, &args.choice)?;
+        refuse_beside_others(app, &live, &run, plan.mode).await?;
         let journal = Arc::new(live.record.store.create_run(&run).map_err(|error| not_kept(&error))?);
         let (events, told) = mpsc::unbounded_channel();
         let config = engine_config(&live, &journal, events, args.scheduled || !app.io.is_interactive && !args.detached);

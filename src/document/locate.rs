@@ -52,6 +52,8 @@ fn by_number<'a, 'b>(items: &'a [Node], rest: &'b str) -> Option<Found<'a, 'b>> 
 fn by_id<'a, 'b>(items: &'a [Node], rest: &'b str) -> Option<Found<'a, 'b>> {
     items
         .iter()
+        // The first of those that have the same id: of several equals the last one is taken.
+        .rev()
         .filter_map(|item| {
             let id = item.get("id")?;
             let name = id.text()?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -195,6 +196,20 @@ pub struct Policy {
     /// Free space that must remain on a disk that is written to, in percent. Ten when left out.
     #[serde(default)]
     pub min_free_percent: Option<u8>,
+    /// How long a host or a cluster may stay silent while work goes on there, before the run ends and says that it does
+    /// not know how that ended. Ten minutes when left out.
+    #[serde(default)]
+    pub patience: Option<Span>,
+}
+
+impl Policy {
+    /// How long something may stay silent. The work goes on meanwhile, and `resume` finds it again: what is given up is
+    /// the waiting only. Ten minutes carry an unattended run over an outage of some minutes; where somebody
+    /// watches and wants to know sooner that a site is lost, say so.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience.map_or(Duration::from_mins(10), |span| span.0)
+    }
 }
 
 /// How the live health of both sites is watched. What is left out has a default of its own for each question.

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::document::{Entry, INLINE_SECRET_HINT, Node, NodeValue, is_secret_key, locate};
 use crate::model::{Diagnostic, Span, did_you_mean};
+
+/// What a host that is alive may need for an answer.
+const LEAST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every broken rule.
 pub(super) fn check_rules(file: &str, root: &Node) -> Vec<Diagnostic> {
@@ -168,6 +172,11 @@ impl<'a> Rules<'a> {
         if let Some(NodeValue::Integer(percent @ 100..=255)) = percent.map(|node| &node.value) {
             let message = format!("{percent} percent of a disk can never stay free while something is written to it");
             self.error("policy.min_free_percent", message, "write a number below 100");
+        }
+        let patience = self.root.get("policy").and_then(|policy| policy.get("patience")).and_then(Node::text);
+        if patience.is_some_and(|text| Span::parse(text).is_ok_and(|span| span.0 < LEAST_PATIENCE)) {
+            let message = "a host that works hard may take longer to answer";
+            self.error("policy.patience", message, "write at least `30s`");
         }
     }
 

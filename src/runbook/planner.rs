@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::file::{Param, ParamType, Runbook, Stage, Step};
-use super::template::{TemplateScope, check_template, render};
+use super::template::{TemplateScope, check_template, evaluate_when, render};
 use super::{Diagnostic, Interrupted, Plan, PlannedStage, PlannedStep, PlannedTarget, Severity, did_you_mean};
 use crate::estate::Estate;
 use crate::model::{Direction, End, ServiceName, Span, StageId, StepId, StepKey};
@@ -92,7 +92,7 @@ impl Planner<'_> {
         let mut stages: Vec<PlannedStage> = Vec::new();
         let mut known_steps = BTreeSet::new();
         for (index, stage) in runbook.stages.iter().enumerate() {
-            let path = format!("stages.{}", stage.id);
+            let path = path_of(runbook, stage);
             let needs = self.stage_needs(runbook, index, stage);
             if let Some(when) = &stage.when {
                 self.check_text(&format!("{path}.when"), when, true, &known_steps);
@@ -158,12 +158,12 @@ impl Planner<'_> {
         let mut steps: BTreeMap<&StepId, &StageId> = BTreeMap::new();
         for stage in &runbook.stages {
             if !stages.insert(&stage.id) {
-                self.error(format!("stages.{}", stage.id), "there are two stages of this id", None);
+                self.error(format!("{}.id", path_of(runbook, stage)), "there are two stages of this id", None);
             }
-            for step in &stage.steps {
+            for (index, step) in stage.steps.iter().enumerate() {
                 if let Some(other) = steps.insert(&step.id, &stage.id) {
                     self.error(
-                        format!("stages.{}.steps.{}", stage.id, step.id),
+                        format!("{}.id", path_of_step(runbook, stage, index)),
                         format!("stage {other} has a step of this id too; ids are unique in the runbook"),
                         None,
                     );
@@ -184,7 +184,7 @@ impl Planner<'_> {
             let hint = did_you_mean(need.as_str(), earlier.iter().map(|id| id.as_str()))
                 .map(|near| format!("did you mean `{near}`?"));
             self.error(
-                format!("stages.{}.needs", stage.id),
+                format!("{}.needs", path_of(runbook, stage)),
                 format!("there is no earlier stage `{need}`, so this one could never start"),
                 hint,
             );
@@ -197,8 +197,8 @@ impl Planner<'_> {
         let mut ids: Vec<&StepId> = Vec::new();
         // A step that is left out hands its own needs on, so that what comes after still waits for what came before.
         let mut left_out: BTreeMap<&StepId, Vec<StepKey>> = BTreeMap::new();
-        for step in &stage.steps {
-            let path = format!("stages.{}.steps.{}", stage.id, step.id);
+        for (index, step) in stage.steps.iter().enumerate() {
+            let path = path_of_step(self.request.runbook, stage, index);
             let named: Vec<&StepId> = match &step.needs {
                 Some(needs) => needs.iter().collect(),
                 None => ids.last().copied().into_iter().collect(),
@@ -229,7 +229,7 @@ impl Planner<'_> {
             known.insert(step.id.clone());
         }
         if stage.steps.is_empty() {
-            self.error(format!("stages.{}.steps", stage.id), "there are none", None);
+            self.error(format!("{}.steps", path_of(self.request.runbook, stage)), "there are none", None);
         }
         planned
     }
@@ -362,6 +362,10 @@ impl Planner<'_> {
                 return false;
             }
         };
+        if condition && used.is_empty() && evaluate_when(text, &TemplateScope::default()) == Ok(false) {
+            let warning = Diagnostic::warning(self.request.file, path, "is never true, so this could never start");
+            self.problems.push(warning.hint("ask for a parameter of the runbook, as `params.verify`, or leave it out"));
+        }
         let mut depends_on_run = false;
         for variable in used {
             let mut parts = variable.split('.');
@@ -406,16 +410,21 @@ impl Planner<'_> {
     }
 
     fn check_literal_names(&mut self, path: &str, text: &str) {
-        let direction = self.request.direction;
-        for site in [&direction.source, &direction.target] {
-            let named = text
-                .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
-                .any(|word| word == site.as_str());
-            if named {
-                self.problems.push(
-                    Diagnostic::warning(self.request.file, path, format!("names the site `{site}` literally"))
-                        .hint("write `{{ source }}` or `{{ target }}`, so that the runbook works in both directions"),
-                );
+        let names = |name: &str| {
+            text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))).any(|word| word == name)
+        };
+        let mut warn = |message: String, hint: &str| {
+            self.problems.push(Diagnostic::warning(self.request.file, path, message).hint(hint));
+        };
+        for (name, site) in &self.request.estate.sites {
+            if names(name.as_str()) {
+                let hint = "write `{{ source }}` or `{{ target }}`, so that the runbook works in both directions";
+                warn(format!("names the site `{name}` literally"), hint);
+            }
+            let hosts = site.hosts.iter().filter_map(|(host, facts)| Some((host, facts.address.as_deref()?)));
+            for (host, address) in hosts.filter(|(_, address)| names(address)) {
+                let hint = "say where with `on`, as `source.app`, so that the runbook works in both directions";
+                warn(format!("names the host {name}:{host} literally (`{address}`)"), hint);
             }
         }
     }
@@ -465,6 +474,25 @@ impl Planner<'_> {
             }
         }
         targets
+    }
+}
+
+/// The path of a stage: by its id, or by number when an earlier one has the same.
+fn path_of(runbook: &Runbook, stage: &Stage) -> String {
+    let first = runbook.stages.iter().find(|other| other.id == stage.id);
+    match runbook.stages.iter().position(|other| std::ptr::eq(other, stage)) {
+        Some(index) if !first.is_some_and(|first| std::ptr::eq(first, stage)) => format!("stages[{index}]"),
+        _ => format!("stages.{}", stage.id),
+    }
+}
+
+/// The path of a step of a stage, likewise.
+fn path_of_step(runbook: &Runbook, stage: &Stage, index: usize) -> String {
+    let (path, id) = (path_of(runbook, stage), &stage.steps[index].id);
+    if stage.steps[..index].iter().any(|other| other.id == *id) {
+        format!("{path}.steps[{index}]")
+    } else {
+        format!("{path}.steps.{id}")
     }
 }
 

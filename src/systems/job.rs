@@ -10,8 +10,6 @@ use super::{StepContext, VoiceMessage};
 use crate::model::{Failure, FailureKind};
 use crate::port::{Exit, JobId, JobState, Look, Pipeline, Place, ReachErrorKind, complaint};
 
-/// How long a host may stay out of reach before the outcome is called unknown. The work goes on meanwhile.
-const PATIENCE: Duration = Duration::from_mins(10);
 /// How long one look may wait for news.
 const POLL: Duration = Duration::from_secs(10);
 /// Between TERM and KILL.
@@ -48,8 +46,8 @@ impl JobRun {
 
 /// Runs `pipeline` as the durable job `label` of this attempt and follows it to its end.
 ///
-/// Entering again with the same attempt attaches to the job that is there. A lost connection is dialled again for ten
-/// minutes while the work goes on. The job's folder stays until the attempt has ended well and that is on record.
+/// Entering again with the same attempt attaches to the job that is there. A lost connection is dialled again for as
+/// long as the estate's `policy.patience` says, while the work goes on. The job's folder stays until the attempt has ended well and that is on record.
 ///
 /// # Errors
 /// `Cancelled` after the job was stopped and seen to be gone; `Unknown` when the host could not be asked any more, when
@@ -117,7 +115,7 @@ pub async fn run_job_watched(
             Err(error) => {
                 most = FIRST_LOOK;
                 let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
-                if since.elapsed() > PATIENCE || error.kind == ReachErrorKind::Denied {
+                if since.elapsed() > cx.estate.policy.patience() || error.kind == ReachErrorKind::Denied {
                     return Err(Failure::new(FailureKind::Unknown, &tried, error.to_string()).hint(format!(
                         "the work may still be running on {place} as job {job}; when the host is back, resume the run: it attaches to the job"
                     )));
@@ -196,7 +194,7 @@ async fn start(cx: &StepContext, place: &Place, job: &JobId, pipeline: &Pipeline
             lost_since.get_or_insert_with(tokio::time::Instant::now);
         }
         let Some(since) = lost_since else { return Err(error.while_changing(tried)) };
-        if since.elapsed() > PATIENCE || error.kind == ReachErrorKind::Denied {
+        if since.elapsed() > cx.estate.policy.patience() || error.kind == ReachErrorKind::Denied {
             let got = format!("the answer was lost while it was being started, and then: {error}");
             return Err(Failure::new(FailureKind::Unknown, tried, got).hint(format!(
                 "the work may be running on {place} as job {job}; when the host is back, resume the run: it attaches to the job"

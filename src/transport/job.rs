@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::shell::{Script, compact, files_of, pipeline_text, quote, read_codes};
+use crate::model::SiteName;
 use crate::port::{JobCancel, JobId, JobPoll, JobStart, JobState, Look, Pipeline};
 
 /// The most that one look brings that keeps all of it in memory.
@@ -35,15 +36,26 @@ fn script(nonce: &str, home: &str, job: &JobId, call: &str) -> Script {
     Script::new(nonce, &format!("{}co_begin\n{call}\nco_finish $?\n", head(home, job)), &[])
 }
 
-/// A script that starts a job, or finds it.
+/// The first line of the runners of an estate: several estates may have the same hosts.
+fn mark(estate: &SiteName) -> String {
+    format!("# changeover: {estate}")
+}
+
+/// A script that starts a job of an estate, or finds it.
 ///
 /// # Errors
 /// A sentence about what cannot be said to a shell.
-pub(super) fn start(nonce: &str, home: &str, job: &JobId, pipeline: &Pipeline) -> Result<Script, String> {
+pub(super) fn start(
+    nonce: &str,
+    home: &str,
+    (estate, job): (&SiteName, &JobId),
+    pipeline: &Pipeline,
+) -> Result<Script, String> {
     // A TERM to the group is for the members; the subshell around each must live to write down its code.
     let work = pipeline_text(pipeline, "trap : HUP INT TERM; ")?;
     let runner = format!(
-        "umask 077\nco_jobs=$(dirname \"$(dirname \"$0\")\")\nco_job={}\n{}co_work() {{\n{work}}}\nco_run {}\nexit\n",
+        "{}\numask 077\nco_jobs=$(dirname \"$(dirname \"$0\")\")\nco_job={}\n{}co_work() {{\n{work}}}\nco_run {}\nexit\n",
+        mark(estate),
         quote(&folder(job)),
         compact(MECHANISM),
         pipeline.members.len()
@@ -68,6 +80,12 @@ pub(super) fn cancel(nonce: &str, home: &str, job: &JobId, grace: Duration) -> S
 /// A script that removes the folder of an ended job.
 pub(super) fn forget(nonce: &str, home: &str, job: &JobId) -> Script {
     script(nonce, home, job, "co_forget")
+}
+
+/// A script that lists the jobs of an estate of which anything still works.
+pub(super) fn at_work(nonce: &str, home: &str, estate: &SiteName) -> Script {
+    let nobody = JobId::new(&["none"]);
+    script(nonce, home, &nobody, &format!("co_at_work {}", quote(&mark(estate))))
 }
 
 fn tenths(time: Duration) -> u128 {
@@ -120,6 +138,12 @@ impl PollAnswer {
         let whole = self.line_is_whole && count.parse() == Ok(self.came);
         if whole { read_state(state) } else { None }
     }
+}
+
+/// What that script said: the names of the jobs, as far as a folder name can hold them.
+pub(super) fn read_at_work(stdout: &[u8]) -> Option<Vec<String>> {
+    let text = std::str::from_utf8(stdout).ok()?;
+    Some(text.lines().map(|name| name.strip_prefix("job~").unwrap_or(name).to_owned()).collect())
 }
 
 /// What the cancel script said.

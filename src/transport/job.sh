@@ -2,7 +2,7 @@
 #
 # A job is the folder $co_jobs/<name>, made elsewhere and renamed into place, so that it is there whole or not at all:
 #
-#   runner   the script that does the work
+#   runner   the script that does the work; its first line says for which estate
 #   in/      its secret files and its stdin; removed when the work has ended
 #   pid      "<pid> <start time> <boot id>" of the runner. Made by link(2), which succeeds for one runner only: whoever
 #            has it does the work, all others go away. Synced before the work begins, so that not even a power cut makes
@@ -237,4 +237,16 @@ co_forget() {
     esac
     co_bin=$co_jobs/.gone.$$.$co_n
     mv -T "$co_dir" "$co_bin" && rm -rf "$co_bin"
+}
+
+# co_at_work MARK: says the names of the jobs whose runner begins with the line MARK and of which anything lives.
+co_at_work() {
+    for co_dir in "$co_jobs"/*; do
+        { IFS= read -r co_mark <"$co_dir/runner"; } 2>/dev/null || continue
+        [ "$co_mark" = "$1" ] && [ ! -e "$co_dir/exit" ] || continue
+        co_job=${co_dir##*/}
+        # A runner that was killed may have left its members behind.
+        co_alive || co_members
+        if co_alive || [ -n "$co_found" ]; then echo "$co_job"; fi
+    done
 }

@@ -169,6 +169,24 @@ impl World {
         .await;
     }
 
+    /// Asks this machine and every host at once which durable jobs of this estate anything still works at. A host that is
+    /// silent for `limit` has not answered. A job that was launched and has not begun yet is not among them.
+    pub async fn jobs_at_work(&self, limit: Duration) -> BTreeMap<Place, Result<Vec<String>, ReachError>> {
+        let hosts = self.hosts.keys().map(|(site, host)| Place::Host(site.clone(), host.clone()));
+        let ask = |place: Place| async move {
+            let silent = || ReachError::new(ReachErrorKind::Unreachable, place.to_string(), "no answer");
+            let said = tokio::time::timeout(limit, self.jobs_at_work_on(&place, limit)).await;
+            (place.clone(), said.unwrap_or_else(|_| Err(silent())))
+        };
+        join_all(std::iter::once(Place::Console).chain(hosts).map(ask)).await.into_iter().collect()
+    }
+
+    async fn jobs_at_work_on(&self, place: &Place, limit: Duration) -> Result<Vec<String>, ReachError> {
+        let script = job::at_work(&fresh_word(), self.jobs(place)?, &self.estate.name);
+        let said = self.ask(place, &script, limit).await?;
+        understood(place, &said, job::read_at_work)
+    }
+
     fn target(&self, place: &Place) -> Result<Target<'_>, ReachError> {
         let Place::Host(site, host) = place else {
             return Ok(Target::Local);
@@ -305,7 +323,8 @@ impl Reach for World {
     }
 
     async fn job_start(&self, place: &Place, job: &JobId, pipeline: &Pipeline) -> Result<JobStart, ReachError> {
-        let script = job::start(&fresh_word(), self.jobs(place)?, job, pipeline).map_err(cannot_say(place))?;
+        let script = job::start(&fresh_word(), self.jobs(place)?, (&self.estate.name, job), pipeline)
+            .map_err(cannot_say(place))?;
         let said = self.run(place, &script, ANSWER * 2).await?;
         understood(place, &said, job::read_start)
     }

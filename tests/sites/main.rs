@@ -2,6 +2,7 @@
 //! program. One lab runs at a time, because two cores carry no more.
 
 mod bad_days;
+mod bare;
 mod console;
 mod keeping;
 mod kills;

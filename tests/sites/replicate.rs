@@ -21,6 +21,8 @@ fn replicate_copies_everything_and_again_what_changed() {
     let _alone = alone();
     let lab = Lab::fresh("replicate", &[]);
     lab.run(SMALL);
+    // What else fills the disk of a shared machine is not what this is about.
+    lab.edit_estate(|text| format!("{text}\n[policy]\nmin_free_percent = 1\n"));
     let program = Program::new(&lab);
     program.run(&["check"]).expect(0);
 
@@ -28,11 +30,27 @@ fn replicate_copies_everything_and_again_what_changed() {
     let before = lab.count("bcp");
     program.run(&["plan", "replicate"]).expect(0).says("exchange.prepare").says("_snapshot");
     assert_eq!(lab.count("bcp"), before);
+    program.run(&["doctor"]).expect(0).says("prod:app1            fine").says("bcp:app3             fine");
 
     let ran = program.run(&["run", "replicate", "--output", "json"]).expect(0);
     let events = events(&ran.stdout());
     assert_eq!(events[0]["event"], "run_created");
     assert_eq!(events.last().expect("events")["event"], "run_ended");
+    assert_same(&lab.count("prod"), &lab.count("bcp"));
+
+    // What the next one would destroy is said of every store, from what is there now.
+    let plan = program.run(&["plan", "replicate"]).expect(0);
+    let plan = plan.says("[reads, checked live]").says("[destroys, checked live]").says("cannot know");
+    for (store, loss) in [
+        ("search", "LOSES index people at bcp is replaced: "),
+        ("sql", "LOSES database shop at bcp is dropped and loaded anew: 8 tables"),
+        ("files", "those that differ in the copy are replaced"),
+    ] {
+        assert!(plan.text().contains(loss), "{store}: {}", plan.text());
+    }
+    assert!(!plan.text().contains("has no part of service"), "{}", plan.text());
+    let secret = fs::read_to_string(lab.dir.join("secrets/sql")).expect("the lab's password");
+    assert!(!plan.text().contains(secret.trim()), "a secret is shown");
     assert_same(&lab.count("prod"), &lab.count("bcp"));
 
     // The standby holds the repository read-only.

@@ -129,6 +129,15 @@ impl Lab {
         World::new(Arc::clone(&self.estate), options).expect("a world")
     }
 
+    /// A world in which the host has another address.
+    pub fn world_at(&self, address: &str) -> World {
+        let mut estate = Estate::clone(&self.estate);
+        let hosts = estate.sites.values_mut().flat_map(|site| site.hosts.values_mut());
+        hosts.for_each(|host| host.address = Some(address.to_owned()));
+        let options = WorldOptions::new(self.path("r"), self.path("console-state"));
+        World::new(Arc::new(estate), options).expect("a world")
+    }
+
     /// A world that shares nothing with the others, not even connections.
     pub fn separate_world(&self, name: &str) -> World {
         let options = WorldOptions::new(self.path(name), self.path("console-state"));

@@ -155,6 +155,36 @@ async fn unknown_and_changed_host_keys_are_refused_with_advice() {
     assert!(exec(&lab.world(), Command::new("true")).await.expect("it ran").is_success());
 }
 
+/// A host that can be reached only from another one, as the operator's own ssh configuration says, and whose key is
+/// known from the estate's own file only.
+#[tokio::test]
+async fn a_jump_host_leads_on_and_its_key_is_asked_too() {
+    let (jump, behind) = (Lab::with_server_options("LogLevel VERBOSE"), Lab::with_server_options("LogLevel VERBOSE"));
+    let name = "behind.invalid";
+    let config = format!(
+        "Host {name}\n  HostName {ADDRESS}\n  ProxyJump gate\n\
+         Host gate\n  HostName {ADDRESS}\n  Port {}\n  IdentityFile {}\n",
+        jump.port,
+        jump.text_path("user_key")
+    );
+    fs::write(behind.path("ssh_config"), config).expect("written");
+    let known = |lab: &Lab| fs::read_to_string(lab.path("known_hosts")).expect("a key") + "\n";
+    let (gate, inner) = (known(&jump), known(&behind));
+    for known in [&gate, &inner] {
+        fs::write(behind.path("known_hosts"), known).expect("written");
+        let error =
+            exec(&behind.world_at(name), Command::new("true")).await.expect_err("one of the two keys is not known");
+        assert!(matches!(error.kind, ReachErrorKind::Denied | ReachErrorKind::Unreachable), "{error}");
+    }
+    fs::write(behind.path("known_hosts"), format!("{gate}{inner}")).expect("written");
+    let said = exec(&behind.world_at(name), Command::new("printenv").arg("XDG_STATE_HOME")).await.expect("it ran");
+    assert_eq!(said.text(), behind.text_path("state"), "this is not the host behind");
+    for lab in [&jump, &behind] {
+        let log = fs::read_to_string(lab.path("sshd.log")).expect("its log");
+        assert!(log.contains("Accepted publickey"), "nobody logged in: {log}");
+    }
+}
+
 #[tokio::test]
 async fn refusals_are_not_repeated_to_the_host() {
     let lab = Lab::with_server_options("LogLevel VERBOSE");
@@ -247,6 +277,45 @@ async fn ten_starts_over_two_connections_are_one_job() {
     assert_eq!((begun, found), (1, 9), "{place:?}");
     assert_eq!(follow(&one, &job, 0).await.0, JobState::Ended(vec![Exit::Code(0)]));
     assert_eq!(fs::read_to_string(lab.path("mark")).expect("it ran"), "x\n");
+}
+
+#[tokio::test]
+async fn a_host_says_which_jobs_are_at_work_and_only_those() {
+    let lab = Lab::start();
+    let world = lab.world();
+    let at_work = async || {
+        let mut said = world.jobs_at_work(LIMIT).await;
+        assert_eq!(said.remove(&Place::Console).expect("this machine was asked"), Ok(Vec::new()));
+        said.remove(&app1()).expect("the host was asked")
+    };
+    assert_eq!(at_work().await, Ok(Vec::new()));
+    let (ended, working, orphan) = (job("ended"), job("working"), job("orphan"));
+    world.job_start(&app1(), &ended, &sh("exit 0").into()).await.expect("started");
+    follow(&world, &ended, 0).await;
+    let work = Pipeline::from(sh("echo $PPID; sleep 1000"));
+    for job in [&working, &orphan] {
+        world.job_start(&app1(), job, &work).await.expect("started");
+    }
+    assert_eq!(at_work().await, Ok(vec!["run.orphan".to_owned(), "run.working".to_owned()]));
+    // A runner that is killed writes no ending, and what it began works on.
+    let pid = fs::read_to_string(lab.path("state/changeover/jobs/run.orphan/pid")).expect("its runner");
+    let runner = pid.split(' ').next().and_then(|pid| pid.parse().ok()).expect("its number");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(runner), nix::sys::signal::Signal::SIGKILL).expect("killed");
+    assert_eq!(at_work().await, Ok(vec!["run.orphan".to_owned(), "run.working".to_owned()]));
+    for job in [&working, &orphan] {
+        let cancel = world.job_cancel(&app1(), job, Duration::from_secs(5)).await.expect("cancelled");
+        assert_eq!(cancel.survivors, Vec::<String>::new());
+    }
+    assert_eq!(at_work().await, Ok(Vec::new()));
+    // What works for another estate on the same host is none of our business.
+    world.job_start(&app1(), &job("again"), &work).await.expect("started");
+    let runner = lab.path("state/changeover/jobs/run.again/runner");
+    let text = fs::read_to_string(&runner).expect("a runner");
+    let (first, rest) = text.split_once('\n').expect("its first line");
+    assert!(first.starts_with("# changeover: "), "{first}");
+    fs::write(&runner, format!("{first}-other\n{rest}")).expect("it can be written");
+    assert_eq!(at_work().await, Ok(Vec::new()));
+    world.job_cancel(&app1(), &job("again"), Duration::from_secs(5)).await.expect("cancelled");
 }
 
 #[tokio::test]

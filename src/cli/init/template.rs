@@ -47,6 +47,7 @@ rto = \"30m\"
 # keep_points = 48      # restore points per direction
 # max_delete = \"5%\"     # refuse to delete more than this share of a tree
 # min_free_percent = 10
+# patience = \"10m\"      # how long a silent host is waited for while its work goes on
 
 # [ssh]
 # config = \"/etc/changeover/ssh_config\"   # jump hosts belong there

@@ -14,8 +14,6 @@ use super::indices::Table;
 use crate::model::{Failure, FailureKind};
 use crate::systems::StepContext;
 
-/// How long a cluster may stay silent before the outcome is called unknown. The restore goes on meanwhile.
-const PATIENCE: Duration = Duration::from_mins(10);
 /// How long nothing may move before the restore is called stuck.
 const STUCK: Duration = Duration::from_mins(1);
 /// How long nothing may move before we look for primaries that the server has given up on.
@@ -70,7 +68,7 @@ pub async fn wait(restoring: &Restoring<'_>) -> Result<u64, Failure> {
             }
             Err(failure) => {
                 let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
-                if since.elapsed() > PATIENCE {
+                if since.elapsed() > cx.estate.policy.patience() {
                     return Err(Failure::new(FailureKind::Unknown, tried, failure.got.as_str())
                         .hint("the restore goes on there; when the cluster answers again, resume the run"));
                 }

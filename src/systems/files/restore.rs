@@ -16,7 +16,7 @@ use crate::port::{Command, Pipeline, Place};
 use crate::systems::epoch::require_direction;
 use crate::systems::remote::{ensure_space, get_json, load_part, path_arg};
 use crate::systems::rsync::{self, Copy, Stats};
-use crate::systems::tree::{Generation, exactly, fresh};
+use crate::systems::tree::{Generation, count, exactly, fresh};
 use crate::systems::{CheckReport, Step, StepContext, StepDone, run_job};
 
 /// Brings the folders of a restore point back.
@@ -165,6 +165,29 @@ impl Restore {
     }
 }
 
+impl Restore {
+    /// What can be said before there is a copy: what is there now, and how much of it may go at most.
+    async fn check_before_copy(&self, cx: &StepContext, settings: &Settings) -> Result<CheckReport, Failure> {
+        let limit = settings.limit(cx);
+        let most = if self.accept_deletions { "however many".to_owned() } else { format!("{limit} of them at most") };
+        let mut report = CheckReport::default();
+        for place in settings.places(cx)? {
+            for (index, path) in settings.paths.iter().enumerate() {
+                let label = fresh(cx, &format!("look-{}-{index}", host_label(&place)));
+                let counts = count(cx, &place, &label, path, &settings.exclude).await?;
+                report = report.loses(format!(
+                    "{} on {place}: of {} files, {}, those that differ in the copy are replaced, and those that it does not \
+                     have are deleted, {most}",
+                    path.display(),
+                    exactly(&counts, "files"),
+                    ByteSize(exactly(&counts, "bytes"))
+                ));
+            }
+        }
+        Ok(report)
+    }
+}
+
 fn host_label(place: &Place) -> String {
     match place {
         Place::Console => "console".to_owned(),
@@ -217,7 +240,7 @@ impl Step for Restore {
         let marker = get_json::<CompletionMarker>(cx, &cx.exchange_place(cx.site()?)?, &tree.complete(point)).await?;
         if marker.is_none() && *point == cx.point {
             // Earlier steps of this run will make or bring it.
-            return Ok(CheckReport::default());
+            return self.check_before_copy(cx, &settings).await;
         }
         let source = source(cx, &settings, point).await?;
         let mut report = CheckReport::live();

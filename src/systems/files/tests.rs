@@ -255,6 +255,10 @@ async fn a_generation_comes_back_and_is_proved_equal() {
     collect(&bench, "p-1").await.map(drop).expect("a generation");
     arrive(&bench, "p-1");
     bench.write("bcp/srv/kept.tmp", "excluded files stay");
+    let before = bench.cx(End::Target, "p-2", "before");
+    let report = decode(&kinds(), "files.restore", &json!({})).check(&before).await.expect("a look without a copy");
+    let loss = report.losses.iter().map(crate::model::SafeText::as_str).collect::<Vec<_>>().join("\n");
+    assert!(loss.contains("of 1 files") && loss.contains("deleted, 20% of them at most"), "{loss}");
     let cx = bench.cx(End::Target, "p-1", "restore");
     let report = decode(&kinds(), "files.restore", &json!({})).check(&cx).await.expect("a look");
     assert!(report.losses[0].as_str().contains("0 deleted of"), "{:?}", report.losses);

@@ -69,6 +69,11 @@ impl Restore {
         }
     }
 
+    /// True when there is no copy because earlier steps of the same run make or bring it.
+    fn is_yet_to_come(&self, failure: &Failure) -> bool {
+        self.point.is_none() && failure.kind == FailureKind::Refused
+    }
+
     async fn copy(&self, cx: &StepContext) -> Result<Copy, Failure> {
         let site = cx.site()?;
         let point = self.point.as_ref().unwrap_or(&cx.point);
@@ -210,8 +215,36 @@ fn also(failure: Failure, advice: &str) -> Failure {
     failure.hint(hint)
 }
 
+/// What can be said of the work before there is a dump.
+fn preview_without_copy(cx: &StepContext, scene: &Scene) -> Result<Vec<SafeText>, Failure> {
+    let Scene { access, tools, .. } = scene;
+    let client = tools.client(access)?;
+    let databases = access.databases();
+    let lines = [
+        format!("on {}:", access.place),
+        format!("sha256sum and the last line of the dump of point {}, which is yet to be made", cx.point),
+        drop_pipeline(access, client, &databases).to_string(),
+        format!("then load the dump with {}", client.describe()),
+        format!("on {}: SELECT COUNT(*) FROM each table", access.describe()),
+    ];
+    Ok(lines.iter().map(|line| SafeText::line(line)).collect())
+}
+
 /// What is there now and will not be afterwards.
 fn losses(scene: &Scene, copy: &Copy, findings: &mut Findings) {
+    replaced(scene, findings);
+    let site = &scene.access.site;
+    for table in scene.census.tables.iter().filter(|table| !copy.details.source.tables.contains(&shown(&table.key))) {
+        findings.lose(format!(
+            "table {} at {site} (about {} rows) is not in the dump and vanishes",
+            shown(&table.key),
+            table.estimate
+        ));
+    }
+}
+
+/// The databases that go, whatever is in the dump.
+fn replaced(scene: &Scene, findings: &mut Findings) {
     let site = &scene.access.site;
     for database in &scene.census.present {
         let tables = || scene.census.tables.iter().filter(|table| table.key.0 == *database);
@@ -219,13 +252,6 @@ fn losses(scene: &Scene, copy: &Copy, findings: &mut Findings) {
             "database {database} at {site} is dropped and loaded anew: {} tables, about {} rows",
             tables().count(),
             tables().map(|table| table.estimate).sum::<u64>()
-        ));
-    }
-    for table in scene.census.tables.iter().filter(|table| !copy.details.source.tables.contains(&shown(&table.key))) {
-        findings.lose(format!(
-            "table {} at {site} (about {} rows) is not in the dump and vanishes",
-            shown(&table.key),
-            table.estimate
         ));
     }
 }
@@ -274,7 +300,10 @@ impl Step for Restore {
     async fn preview(&self, cx: &StepContext) -> Result<Vec<SafeText>, Failure> {
         only_at_the_target(cx)?;
         let scene = Scene::survey(cx).await?;
-        let copy = self.copy(cx).await?;
+        let copy = match self.copy(cx).await {
+            Err(failure) if self.is_yet_to_come(&failure) => return preview_without_copy(cx, &scene),
+            copy => copy?,
+        };
         let Scene { access, tools, .. } = &scene;
         let client = tools.client(access)?;
         let databases: Vec<&str> = copy.details.source.databases.iter().map(String::as_str).collect();
@@ -298,10 +327,10 @@ impl Step for Restore {
         scene.introduce(&mut findings);
         match self.copy(cx).await {
             Ok(copy) => findings.append(self.judge(cx, &scene, &copy).await?),
-            // The point of the run itself is made by earlier steps of the same run.
-            Err(failure) if self.point.is_none() && failure.kind == FailureKind::Refused => {
+            Err(failure) if self.is_yet_to_come(&failure) => {
                 findings.good(format!("point {} is not there yet; the dump is looked at when it is", cx.point));
                 findings.append(as_target(cx, &scene, None, Waived::default()).await?);
+                replaced(&scene, &mut findings);
             }
             Err(failure) => return Err(failure),
         }

@@ -422,6 +422,7 @@ async fn names_that_no_file_system_takes_are_shortened_and_stay_apart() {
 
 #[tokio::test]
 async fn every_shell_that_may_be_sh_understands_the_scripts() {
+    let estate = SiteName::new("estate").expect("a name");
     let folder = tempfile::tempdir().expect("a folder");
     let jobs = super::super::shell::quote(folder.path().join("jobs").to_str().expect("UTF-8"));
     for shell in ["/bin/sh", "/bin/bash"] {
@@ -432,7 +433,7 @@ async fn every_shell_that_may_be_sh_understands_the_scripts() {
         assert_eq!((&said.stdout[..], &said.stderr[..]), (&b"it's"[..], &b""[..]), "{shell}");
         let job = JobId::new(&["j", shell]);
         let slow = Pipeline::from(sh("echo on; sleep 71"));
-        let said = run(&job::start("n", &jobs, &job, &slow).expect("a script")).await;
+        let said = run(&job::start("n", &jobs, (&estate, &job), &slow).expect("a script")).await;
         assert_eq!(job::read_start(&said.stdout), Some(JobStart::Started), "{shell}: {said:?}");
         let asked = Instant::now();
         let said = run(&job::poll("n", &jobs, &job, Look { offset: 0, wait: LIMIT, most: job::LOOK })).await;

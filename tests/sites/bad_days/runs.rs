@@ -17,6 +17,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ("signal once", signal_once),
     ("signal twice", signal_twice),
     ("killed", killed),
+    ("killed and another begun", killed_and_another_begun),
     ("killed in the dump", killed_in_the_dump),
 ];
 
@@ -147,6 +148,40 @@ fn killed(day: &Day) {
     // What a command of the operator's own has done cannot be looked at: it is asked about, and nobody is there to ask.
     let resumed = day.program.run(&["resume", "latest"]).expect(4).says("steps/job@prod");
     resumed.says("the program died while it ran").says("say what you saw");
+    assert_eq!(job.begun(), 1, "the job was started again");
+}
+
+/// The program is gone and its lock with it, but what it began is not.
+fn killed_and_another_begun(day: &Day) {
+    let job = Job::new(day);
+    let mut running = job.start();
+    running.child.kill().expect("it can be killed");
+    running.child.wait().expect("it ends");
+    let listed = day.program.run(&["runs", "list", "--json"]).expect(0).stdout();
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let run = listed[0]["run"].as_str().expect("a run");
+    let other_machine = Program::at(&day.lab, day.lab.dir.join("another-state"));
+    let nothing_new = |program: &Program, runbook: &str| {
+        let ran = program.run(&["run", runbook, "--output", "json"]).expect(3);
+        assert!(ran.stdout().is_empty(), "something was begun: {}", ran.text());
+        ran.says("nothing is begun beside it")
+    };
+    for runbook in [job.runbook.as_str(), "replicate"] {
+        let ran = nothing_new(&day.program, runbook).says(&format!("job {run}.steps~job~prod.1."));
+        ran.says("is still at work on prod:app1").says(&format!("changeover resume {run}"));
+    }
+    nothing_new(&other_machine, &job.runbook).says(&format!("no record of run {run}"));
+    // Its host cannot be asked: the record says what may be there.
+    day.edit_estate(&day.address(1, 11), &day.address(201, 11));
+    let ran = nothing_new(&day.program, &job.runbook);
+    day.write_estate(&day.estate);
+    ran.says("may still be at work on prod:app1, which does not answer").says("Connection refused");
+    assert!(job.is_alive(), "it was ended");
+    job.let_go();
+    wait_until("the job ends", || !job.is_alive());
+    // Nothing works any more; how the old run is judged is another question.
+    wait_until("another run may begin", || day.program.run(&["run", &day.runbook("")]).code() == 0);
+    day.program.run(&["resume", run]).expect(4).says("say what you saw");
     assert_eq!(job.begun(), 1, "the job was started again");
 }
 

@@ -8,8 +8,6 @@ use super::{Found, Ready};
 use crate::model::{ByteSize, Failure, FailureKind};
 use crate::systems::remote::ensure_space;
 
-/// How long a cluster may stay silent before the outcome is called unknown. The snapshot goes on meanwhile.
-const PATIENCE: Duration = Duration::from_mins(10);
 /// The longest pause between two looks.
 const POLL: Duration = Duration::from_secs(3);
 
@@ -51,7 +49,7 @@ impl Ready<'_> {
                 Ok(None) => return Err(self.vanished(name).await),
                 Err(failure) => {
                     let since = *silent_since.get_or_insert_with(tokio::time::Instant::now);
-                    if since.elapsed() > PATIENCE {
+                    if since.elapsed() > cx.estate.policy.patience() {
                         return Err(Failure::new(FailureKind::Unknown, tried, failure.got.as_str()).hint(
                             "the snapshot may still be running there; when the cluster answers again, resume the run",
                         ));
