@@ -58,7 +58,7 @@ fn a_story_is_played_to_its_card() {
 #[test]
 fn a_story_that_is_left_prints_how_far_it_went() {
     let (mut screen, _folder) = story("source-dies", "20", 80, 24);
-    screen.sees("PROD is DOWN");
+    screen.wait("that the site is gone", |shown| shown.contains("PROD is DOWN") || shown.contains("PROD is UNKNOWN"));
     screen.send("q");
     screen.sees("the story is not over");
     screen.send("q");

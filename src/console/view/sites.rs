@@ -185,9 +185,6 @@ fn pair(canvas: &Canvas<'_>, state: &State) -> Row {
         let why = state.direction.trouble.clone().unwrap_or_else(|| safe("the sites have not been asked yet"));
         return row.put(Scope::Unknown, "NO DIRECTION").plain("  ").put(Scope::Plain, why);
     };
-    if let Some(trouble) = &state.direction.trouble {
-        return row.put(Scope::Warn, trouble.clone());
-    }
     let mut row = row;
     let source = state.health.site(&direction.source, state.now);
     if source >= Verdict::Down {
@@ -197,7 +194,12 @@ fn pair(canvas: &Canvas<'_>, state: &State) -> Row {
     let objectives = Objectives { rpo: state.estate.rpo, ..Objectives::default() };
     let (verdict, words) = crate::health::takeover(&state.health, direction, state.now, &objectives);
     let mark = verdict_mark(verdict);
-    row.put(mark.scope(), canvas.mark(mark)).plain(" ").put(mark.scope(), words)
+    row = row.put(mark.scope(), canvas.mark(mark)).plain(" ").put(mark.scope(), words);
+    // A site that is silent says nothing of the direction either. Whether the other one can take over matters more then.
+    match &state.direction.trouble {
+        Some(trouble) => row.plain("  ").put(Scope::Warn, trouble.clone()),
+        None => row,
+    }
 }
 
 /// Everything that is known of a service, host or tree, as text.
