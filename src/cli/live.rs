@@ -103,14 +103,20 @@ impl Live {
         }
     }
 
-    /// Fresh ids for a run and its restore point.
+    /// Fresh ids for a run and its restore point. They sort behind those of every run on record that began in the same
+    /// second, so that `latest` is the run that began last.
     pub(super) fn new_ids(&self) -> Result<(RunId, PointId), CliError> {
-        let now = self.clock.now();
-        let noise = self.clock.entropy();
-        let point = point_id(now, [noise[0], noise[1]]);
-        // The run's id sorts by time too, and shows at a glance which point it made.
-        let run = RunId::new(point.as_str().replacen("p-", "r-", 1));
-        Ok((run.map_err(|error| CliError::new(Exit::Failed, error.to_string()))?, point))
+        let newest = self.record.store.run_ids().ok().and_then(|runs| runs.into_iter().next());
+        loop {
+            let noise = self.clock.entropy();
+            let point = point_id(self.clock.now(), [noise[0], noise[1]]);
+            // The run's id sorts by time too, and shows at a glance which point it made.
+            let run = RunId::new(point.as_str().replacen("p-", "r-", 1));
+            let run = run.map_err(|error| CliError::new(Exit::Failed, error.to_string()))?;
+            if newest.as_ref().is_none_or(|newest| sorts_behind(&run, newest)) {
+                return Ok((run, point));
+            }
+        }
     }
 
     /// Who acts, for the lock file.
@@ -123,6 +129,13 @@ impl Live {
             by: self.by.name.clone(),
         }
     }
+}
+
+/// True for a run that began later, or in the same second with a greater nonce. A clock that was set back may give any id:
+/// what was drawn in another second is not compared.
+fn sorts_behind(run: &RunId, newest: &RunId) -> bool {
+    let second = |run: &RunId| run.as_str().rsplit_once('-').map(|(second, _)| second.to_owned());
+    second(run) != second(newest) || run > newest
 }
 
 /// Who acts in this process, and how.
@@ -169,4 +182,25 @@ fn login_name() -> String {
 
 fn host_name() -> String {
     nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_second_sort_in_the_order_in_which_they_began() {
+        let run = |text: &str| RunId::new(text).expect("a run");
+        let newest = run("r-20260301-020304-8000");
+        for (drawn, fits) in [
+            ("r-20260301-020304-8001", true),
+            ("r-20260301-020304-7fff", false),
+            ("r-20260301-020304-8000", false),
+            ("r-20260301-020305-0000", true),
+            // The clock was set back.
+            ("r-20260301-010304-0000", true),
+        ] {
+            assert_eq!(sorts_behind(&run(drawn), &newest), fits, "{drawn}");
+        }
+    }
 }
