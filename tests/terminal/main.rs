@@ -71,9 +71,11 @@ fn every_pane_is_shown_and_the_terminal_is_given_back() {
 
 /// Opens the question whether to begin `replicate`.
 fn ask_to_replicate(screen: &mut Screen) {
+    // Nothing can be begun before the sites have said which of them is active.
+    screen.sees("epoch 1");
     screen.send("2");
     screen.sees("[2 Runbooks]");
-    screen.send("j");
+    screen.send("ggj");
     screen.send("s");
     screen.sees("enter makes the plan");
     screen.press_until(&["\r"], "the plan", |shown| shown.contains("start replicate?"));
@@ -96,7 +98,7 @@ fn a_run_is_begun_by_typing_and_by_nothing_else() {
     assert!(!screen.shown().contains("running"), "{}", screen.shown());
     // Whatever of that was taken for typing is taken out again.
     if !screen.shown().contains("start replicate?") {
-        screen.send("\u{1b}");
+        screen.press_until(&["\u{1b}"], "the panes", |shown| shown.contains("s start"));
         ask_to_replicate(screen);
     }
     screen.press_until(&["\u{15}", "y", "\r"], "the run", |shown| shown.contains("[3 Run]"));

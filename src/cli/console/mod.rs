@@ -47,7 +47,8 @@ pub struct ConsoleArgs {
 }
 
 pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
-    if !is_plain(app, args)? {
+    let in_lines = is_plain(app, args)?;
+    if !in_lines {
         refuse_without_terminal(app)?;
     }
     let live = Live::open(app, "console")?;
@@ -59,7 +60,7 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
     let program = super::output::program(app);
     super::block_on(async {
         let ground = real::ground(app, live);
-        let left = show(app, args, state, ground).await?;
+        let left = show(app, args, in_lines, state, ground).await?;
         left.farewell(app, &program)
     })
 }
@@ -77,14 +78,11 @@ pub(super) fn is_plain(app: &mut App, args: &ConsoleArgs) -> Result<bool, CliErr
 pub(super) async fn show(
     app: &mut App,
     args: &ConsoleArgs,
+    in_lines: bool,
     state: State,
     ground: Ground,
 ) -> Result<screen::Leave, CliError> {
-    if args.plain || std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
-        plain::talk(app, state, ground).await
-    } else {
-        screen::show(state, ground, args.mouse).await
-    }
+    if in_lines { plain::talk(app, state, ground).await } else { screen::show(state, ground, args.mouse).await }
 }
 
 /// The screen needs a terminal; without one it says what does not.

@@ -78,13 +78,14 @@ pub(super) fn run(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
     if let Some(folder) = &args.pictures {
         return pictures::pictures(app, args, folder);
     }
-    // Without a terminal there is nobody to look at a screen, with an answers file nobody is to, and in lines a story is
-    // told as it is without a screen.
-    let has_screen = app.io.is_interactive && app.io.is_terminal;
-    let in_lines = crate::cli::console::is_plain(app, &args.screen)?;
-    let opens = if args.scenario.is_some() { has_screen && !in_lines } else { has_screen || in_lines };
-    if opens && !args.headless && args.answers.is_none() {
-        return screen::open(app, args);
+    // With an answers file nobody is to look at a screen.
+    if !args.headless && args.answers.is_none() {
+        // Without a terminal there is nobody who could, and in lines a story is told as it is without a screen.
+        let has_screen = app.io.is_interactive && app.io.is_terminal;
+        let in_lines = crate::cli::console::is_plain(app, &args.screen)?;
+        if if args.scenario.is_some() { has_screen && !in_lines } else { has_screen || in_lines } {
+            return screen::open(app, args, in_lines);
+        }
     }
     if let Some(scenario) = &args.scenario {
         return pace::block_on(args.speed(), |tempo| story::story(app, args, scenario, tempo));

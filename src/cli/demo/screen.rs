@@ -37,7 +37,7 @@ const LAST_WORD: Duration = Duration::from_secs(10);
 const TIDY_CACHE: &str = include_str!("../../../runbooks/demo/tidy-cache.toml");
 
 /// Opens the console on a simulated world.
-pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
+pub(super) fn open(app: &mut App, args: &DemoArgs, in_lines: bool) -> Result<Exit, CliError> {
     let scenario = args.scenario.as_deref().map(|wanted| load::scenario(app, wanted)).transpose()?;
     let times = match args.speed {
         None => USUAL[usize::from(scenario.is_none())],
@@ -84,7 +84,7 @@ pub(super) fn open(app: &mut App, args: &DemoArgs) -> Result<Exit, CliError> {
         drop(last_word.send(ended));
     }));
     crate::cli::block_on(async {
-        let gone = console::show(app, &args.screen, state, ground).await?;
+        let gone = console::show(app, &args.screen, in_lines, state, ground).await?;
         let exit = gone.farewell_of_demo(app)?;
         if args.scenario.is_none() {
             return Ok(exit);
