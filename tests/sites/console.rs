@@ -5,10 +5,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use super::screen::Screen;
-use super::support::{Lab, Program, alone, assert_same};
-
-/// A machine that is nearly full has room enough for this.
-const RESERVE: &str = "\n[policy]\nmin_free_percent = 1\n";
+use super::support::{Lab, Program, RESERVE, alone, assert_same};
 
 /// The console, with both sites in sight.
 fn open(lab: &Lab, program: &Program) -> Screen {

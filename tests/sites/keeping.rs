@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use super::setups::{change, tree};
-use super::support::{Lab, Program, alone, assert_same};
+use super::support::{Lab, Program, RESERVE, alone, assert_same};
 use serde_json::Value;
 
 const REPOSITORY: &str = "changeover-prod-to-bcp-search";
@@ -130,7 +130,7 @@ fn a_change_that_keeps_size_and_time_is_carried_with_deep() {
     let _alone = alone();
     let lab = Lab::fresh("deep", &[]);
     lab.run(&["load", "--documents", "100", "--rows", "100", "--files", "30"]);
-    lab.edit_estate(|estate| format!("{estate}\n[policy]\nmin_free_percent = 1\n"));
+    lab.edit_estate(|estate| estate + RESERVE);
     let program = Program::new(&lab);
     program.run(&["run", "replicate"]).expect(0);
     let storage = |site: &str| lab.dir.join(site).join("app1/storage");

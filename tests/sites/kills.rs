@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
-use super::support::{Lab, Program, alone, assert_same};
+use super::support::{Lab, Program, RESERVE, alone, assert_same};
 use super::watch::{commands_on_hosts, is_always_another, jobs_of, processes_of_jobs, watch};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde_json::Value;
@@ -71,8 +71,7 @@ impl Range {
     fn new(name: &str) -> Self {
         let lab = Lab::fresh(name, &[]);
         lab.run(&["load", "--documents", "1500", "--rows", "3000", "--files", "150"]);
-        // What else fills the disk of a shared machine is not what this is about.
-        lab.edit_estate(|text| format!("{text}\n[policy]\nmin_free_percent = 1\n"));
+        lab.edit_estate(|text| text + RESERVE);
         watch(&lab);
         let at_rest = commands_on_hosts(&lab);
         assert!(!at_rest.is_empty(), "not even the application runs");

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::support::{Lab, Program, alone, assert_same};
+use super::support::{Lab, Program, RESERVE, alone, assert_same};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -21,8 +21,7 @@ fn replicate_copies_everything_and_again_what_changed() {
     let _alone = alone();
     let lab = Lab::fresh("replicate", &[]);
     lab.run(SMALL);
-    // What else fills the disk of a shared machine is not what this is about.
-    lab.edit_estate(|text| format!("{text}\n[policy]\nmin_free_percent = 1\n"));
+    lab.edit_estate(|text| text + RESERVE);
     let program = Program::new(&lab);
     program.run(&["check"]).expect(0);
 

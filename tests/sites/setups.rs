@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::support::{Lab, Program, alone, assert_same};
+use super::support::{Lab, Program, RESERVE, alone, assert_same};
 use serde_json::{Value, json};
 
 const SMALL: &[&str] = &["load", "--documents", "2000", "--rows", "5000", "--files", "200"];
@@ -27,6 +27,13 @@ pub(super) fn change(lab: &Lab, site: &str) {
     for part in ["search", "sql", "files"] {
         assert_ne!(before[part], after[part], "nothing was changed in {part}");
     }
+}
+
+/// A lab on a machine whose disk may be nearly full.
+fn fresh(name: &str, flags: &[&str]) -> Lab {
+    let lab = Lab::fresh(name, flags);
+    lab.edit_estate(|estate| estate + RESERVE);
+    lab
 }
 
 /// Copies, changes the source, copies again; both times both sites hold the same.
@@ -44,7 +51,7 @@ fn twice(lab: &Lab) -> Program {
 
 fn set_up(name: &str, flags: &[&str]) {
     let _alone = alone();
-    twice(&Lab::fresh(name, flags));
+    twice(&fresh(name, flags));
 }
 
 /// An estate file in which the hosts and servers of a site are out of reach.
@@ -97,7 +104,7 @@ fn elasticsearch_7_and_mysql_8() {
 #[test]
 fn three_parts_without_a_way_between_the_sites() {
     let _alone = alone();
-    let lab = Lab::fresh("parts", &[]);
+    let lab = fresh("parts", &[]);
     lab.run(SMALL);
     let by_storage = |estate: String| format!("{estate}\n[transfer]\nby = \"storage\"\n");
     let whole = fs::read_to_string(lab.estate_file()).expect("the estate file is there");
@@ -147,7 +154,7 @@ fn three_parts_without_a_way_between_the_sites() {
 #[test]
 fn the_other_direction_has_a_tree_of_its_own() {
     let _alone = alone();
-    let lab = Lab::fresh("turned", &[]);
+    let lab = fresh("turned", &[]);
     lab.run(SMALL);
     let program = Program::new(&lab);
     program.run(&["run", "replicate"]).expect(0);
@@ -195,7 +202,7 @@ fn mysql_9() {
 #[ignore = "four search nodes, 4 GiB of memory"]
 fn a_standby_with_fewer_nodes() {
     let _alone = alone();
-    let lab = Lab::fresh("nodes", &["--nodes", "3", "--standby-nodes", "1"]);
+    let lab = fresh("nodes", &["--nodes", "3", "--standby-nodes", "1"]);
     let program = twice(&lab);
     // Were a replica waited for that no node can hold, the cluster would be yellow, and the check would say so.
     program
@@ -213,9 +220,9 @@ fn a_standby_with_fewer_nodes() {
 #[ignore = "a lab of its own, a minute or two"]
 fn a_dump_over_the_sql_port() {
     let _alone = alone();
-    let lab = Lab::fresh("port", &[]);
+    let lab = fresh("port", &[]);
     let estate = lab.run(&["estate", "--via", "port"]);
-    lab.edit_estate(|_| estate);
+    lab.edit_estate(|_| estate + RESERVE);
     twice(&lab);
 }
 
@@ -223,10 +230,10 @@ fn a_dump_over_the_sql_port() {
 #[ignore = "a lab of its own, a minute or two"]
 fn a_dump_through_a_tunnel_needs_the_exchange_tree_here() {
     let _alone = alone();
-    let lab = Lab::fresh("tunnel", &[]);
+    let lab = fresh("tunnel", &[]);
     lab.run(SMALL);
     let estate = lab.run(&["estate", "--via", "tunnel"]);
-    lab.edit_estate(|_| estate);
+    lab.edit_estate(|_| estate + RESERVE);
     let program = Program::new(&lab);
     program.run(&["run", "replicate"]).expect(1).says("local = true");
     assert_ne!(lab.count("prod")["sql"], lab.count("bcp")["sql"]);
@@ -236,10 +243,10 @@ fn a_dump_through_a_tunnel_needs_the_exchange_tree_here() {
 #[ignore = "a lab of its own, a minute or two"]
 fn a_dump_through_a_tunnel_when_this_machine_mounts_both_trees() {
     let _alone = alone();
-    let lab = Lab::fresh("tunnel-here", &[]);
+    let lab = fresh("tunnel-here", &[]);
     let estate = lab.run(&["estate", "--via", "tunnel", "--local-paths"]);
     let here = |site: &str| format!("\n[sites.{site}.hosts.here]\nlocal = true\n");
-    lab.edit_estate(|_| format!("{estate}{}{}", here("prod"), here("bcp")));
+    lab.edit_estate(|_| format!("{estate}{}{}{RESERVE}", here("prod"), here("bcp")));
     // Outside of the hosts the trees are plain folders: somebody has to say that they are meant.
     for site in ["prod", "bcp"] {
         fs::write(lab.exchange(site).join(".changeover-exchange"), "").expect("the mark");
@@ -251,7 +258,7 @@ fn a_dump_through_a_tunnel_when_this_machine_mounts_both_trees() {
 #[ignore = "a lab of its own, a minute or two"]
 fn folders_on_shared_storage() {
     let _alone = alone();
-    let lab = Lab::fresh("shared", &[]);
+    let lab = fresh("shared", &[]);
     lab.run(SMALL);
     // The exchange mount is what the hosts of a site share.
     let mine = |host: &str| format!("paths = [\"{}\"]\nrole = \"app\"\nmax_delete", lab.dir.join(host).display());

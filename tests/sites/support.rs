@@ -9,6 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+/// What else fills the disk of a shared machine is not what a test is about, unless it says so.
+pub const RESERVE: &str = "\n[policy]\nmin_free_percent = 1\n";
+
 static MACHINE: Mutex<()> = Mutex::new(());
 
 /// Waits until no other test has a lab: two cores carry one at a time.

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::support::{Lab, Program, alone, assert_same};
+use super::support::{Lab, Program, RESERVE, alone, assert_same};
 use super::watch::processes_of_jobs;
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
@@ -22,8 +22,7 @@ fn a_job_that_vanished_is_asked_about_and_never_begun_again_unasked() {
     let _alone = alone();
     let lab = Lab::fresh("vanished", &[]);
     lab.run(&["load", "--documents", "1500", "--rows", "3000", "--files", "150"]);
-    // What else fills the disk of a shared machine is not what this is about.
-    lab.edit_estate(|text| format!("{text}\n[policy]\nmin_free_percent = 1\n"));
+    lab.edit_estate(|text| text + RESERVE);
     let program = Program::new(&lab);
     let home = lab.dir.join("prod/app1/home");
     let (stuck, dumps) = (home.join("stuck"), home.join("dumps"));

@@ -12,13 +12,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::super::support::{Lab, Program, Ran, assert_same};
+use super::super::support::{Lab, Program, RESERVE, Ran, assert_same};
 
 /// How long anything that must happen may take on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-
-/// What must stay free, in the estate.
-pub(super) const RESERVE: &str = "\n[policy]\nmin_free_percent = 1\n";
 
 /// The lab, what both sites hold when nothing is lost, and the program.
 pub(super) struct Day {
@@ -34,7 +31,6 @@ impl Day {
     pub(super) fn begin() -> Self {
         let lab = Lab::fresh("bad-days", &["--disks"]);
         lab.run(&["load", "--documents", "1500", "--rows", "3000", "--files", "150"]);
-        // The machine that carries the lab may be short of the reserve that is kept free by default.
         lab.edit_estate(|estate| estate + RESERVE);
         let program = Program::new(&lab);
         program.run(&["run", "replicate"]).expect(0);

@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::super::support::{Program, assert_same};
+use super::super::support::{Program, RESERVE, assert_same};
 use super::Scenario;
-use super::day::{Day, RESERVE, output, put_back};
+use super::day::{Day, output, put_back};
 use super::runs::Job;
 use super::sql::{DUMP, SEAL, is_dumping};
 

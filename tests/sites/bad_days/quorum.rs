@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use super::super::support::{Lab, Program, alone, assert_same};
-use super::day::RESERVE;
+use super::super::support::{Lab, Program, RESERVE, alone, assert_same};
 
 const NODES: [&str; 2] = ["search-2", "search-3"];
 
