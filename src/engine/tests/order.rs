@@ -2,14 +2,21 @@
 
 use super::*;
 
+/// Plays these stages to the good end that they must come to. Returns the state, what was done, and the seconds it took.
+async fn well(run: &str, stages: &str) -> (RunState, Vec<String>, u64) {
+    let mut scene = Scene::new(run, stages);
+    let began = tokio::time::Instant::now();
+    let state = scene.play(no_reaction).await.expect("an ending");
+    assert_eq!(outcome(&state), RunOutcome::Done { warned: false }, "{run}");
+    (state, deeds(&scene.run), began.elapsed().as_secs())
+}
+
 #[tokio::test(start_paused = true)]
 async fn steps_run_in_order_and_captures_reach_later_ones() {
     let text =
         stage("s", "") + &step("a", "with = { value = 42 }") + &step("b", "with = { value = \"{{ steps.a.value }}\" }");
-    let mut scene = Scene::new("captures", &text);
-    let state = scene.play(no_reaction).await.expect("an ending");
-    assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
-    assert_eq!(deeds(&scene.run), ["s/a 1", "s/b 1"]);
+    let (state, done, _) = well("captures", &text).await;
+    assert_eq!(done, ["s/a 1", "s/b 1"]);
     assert_eq!(state.captures["b"]["value"], 42);
 }
 
@@ -21,12 +28,9 @@ async fn independent_stages_run_side_by_side() {
         + &step("b", "with = { takes = \"10s\" }")
         + &stage("three", "needs = [\"one\", \"two\"]")
         + &step("c", "");
-    let mut scene = Scene::new("side-by-side", &text);
-    let began = tokio::time::Instant::now();
-    let state = scene.play(no_reaction).await.expect("an ending");
-    assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
-    assert_eq!(began.elapsed().as_secs(), 10);
-    assert_eq!(deeds(&scene.run), ["one/a 1", "two/b 1", "three/c 1"]);
+    let (_, done, seconds) = well("side-by-side", &text).await;
+    assert_eq!(seconds, 10);
+    assert_eq!(done, ["one/a 1", "two/b 1", "three/c 1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,12 +63,9 @@ async fn what_begins_or_ends_at_once_is_kept_as_one_group_whole_or_not_at_all() 
 async fn a_passing_failure_is_tried_again_with_growing_pauses() {
     let text = stage("s", "")
         + &step("a", "retry = { attempts = 4, backoff = \"10s\" }\nwith = { ends = [\"busy\", \"busy\", \"ok\"] }");
-    let mut scene = Scene::new("retry", &text);
-    let began = tokio::time::Instant::now();
-    let state = scene.play(no_reaction).await.expect("an ending");
-    assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
-    assert_eq!(deeds(&scene.run), ["s/a 1", "s/a 2", "s/a 3"]);
-    assert_eq!(began.elapsed().as_secs(), 30);
+    let (_, done, seconds) = well("retry", &text).await;
+    assert_eq!(done, ["s/a 1", "s/a 2", "s/a 3"]);
+    assert_eq!(seconds, 30);
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,12 +110,9 @@ async fn hosts_go_one_after_another_or_side_by_side_within_the_limit() {
     for (each, seconds) in [("", 30), ("each = \"parallel\"", 10), ("each = \"parallel\"\nlimit = 2", 20)] {
         let text = stage("s", "")
             + &step("a", &format!("{each}\nwith = {{ takes = \"10s\" }}")).replace("console", "target.app");
-        let mut scene = Scene::new(&format!("hosts-{seconds}"), &text);
-        let began = tokio::time::Instant::now();
-        let state = scene.play(no_reaction).await.expect("an ending");
-        assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
-        assert_eq!(deeds(&scene.run).len(), 3);
-        assert_eq!(began.elapsed().as_secs(), seconds, "{each}");
+        let (_, done, took) = well(&format!("hosts-{seconds}"), &text).await;
+        assert_eq!(done.len(), 3);
+        assert_eq!(took, seconds, "{each}");
     }
 }
 
@@ -136,10 +134,8 @@ async fn conditions_skip_steps_and_stages() {
         + &step("c", "")
         + &stage("u", "")
         + &step("d", "");
-    let mut scene = Scene::new("when", &text);
-    let state = scene.play(no_reaction).await.expect("an ending");
-    assert_eq!(outcome(&state), RunOutcome::Done { warned: false });
-    assert_eq!(deeds(&scene.run), ["s/a 1", "u/d 1"]);
+    let (state, done, _) = well("when", &text).await;
+    assert_eq!(done, ["s/a 1", "u/d 1"]);
     assert_eq!(unit_word(&state, "t/c"), "skipped");
 }
 
