@@ -442,8 +442,11 @@ async fn a_seal_that_is_entered_again_after_a_crash_is_as_good_as_the_first() {
     assert_eq!(marker(&bench, "prod", "p-1"), None);
     std::fs::remove_file(bench.path("bin/mv")).expect("the script");
     // Meanwhile a file got other content of the same length; the jobs of the first entry are still known.
-    bench.write("prod/exchange/prod-to-bcp/search-search/snap-1.dat", "SNAPSHOT");
-    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    let again = bench.path("prod/exchange/prod-to-bcp/search-search/snap-1.dat");
+    let file = std::fs::File::options().write(true).open(&again).expect("the file of the snapshot");
+    let before = file.metadata().and_then(|about| about.modified()).expect("its time");
+    std::fs::write(&again, "SNAPSHOT").expect("a file");
+    file.set_modified(before + std::time::Duration::from_millis(1)).expect("another time");
     drop(at(&bench, End::Source, "p-1", "seal", "exchange.seal", json!({})).await.expect("sealed"));
     drop(sent(&bench, "p-1", "send").await);
     drop(arrived(&bench, "p-1", "arrive").await.expect("every checksum is of what is there"));
