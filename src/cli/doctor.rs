@@ -1,5 +1,6 @@
 //! `changeover doctor`: what this machine and every host lack, in one look. Changes nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,7 +9,8 @@ use serde_json::json;
 use super::live::Live;
 use super::{App, CliError, Exit};
 use crate::model::{SafeText, SiteName};
-use crate::port::{Clock as _, Command, Pipeline, Place, Reach};
+use crate::port::{Clock as _, Command, Exit as Ended, Pipeline, Place, Reach};
+use crate::systems::remote::{DF_SECONDS, spaces};
 
 /// The arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -34,9 +36,11 @@ const TOOLS: &[Tool] = &[
     Tool { names: &["sh"], purpose: "running anything", service: None, required: true },
     Tool { names: &["setsid"], purpose: "work that outlives the connection", service: None, required: true },
     Tool { names: &["sha256sum"], purpose: "checksums", service: None, required: true },
+    Tool { names: &["find"], purpose: "looking through trees", service: None, required: true },
     Tool { names: &["rsync"], purpose: "copying trees", service: Some("files"), required: true },
     Tool { names: &["mariadb-dump", "mysqldump"], purpose: "SQL dumps", service: Some("mysql"), required: true },
     Tool { names: &["mariadb", "mysql"], purpose: "SQL restores", service: Some("mysql"), required: true },
+    Tool { names: &["awk"], purpose: "counting the rows of SQL dumps", service: Some("mysql"), required: true },
     Tool { names: &["zstd", "pigz", "gzip"], purpose: "compression", service: Some("mysql"), required: true },
     Tool { names: &["zstd"], purpose: "the fastest compression", service: Some("mysql"), required: false },
 ];
@@ -95,17 +99,19 @@ fn examine_machine() -> Found {
 async fn examine(live: &Live, site: &SiteName, place: Place) -> Found {
     let mut found = Found { place: place.to_string(), problems: Vec::new(), advice: Vec::new() };
     let patience = Duration::from_secs(20);
-    let before = live.clock.now();
+    let before = live.clock.now().as_second();
     let date = Pipeline::from(Command::new("date").args(["-u", "+%s"]));
     let clock = match live.world.exec(&place, &date, patience).await {
-        Ok(output) => output.text().parse::<i64>().ok(),
+        Ok(output) => output.text().trim().parse::<i64>().ok(),
         Err(error) => {
             found.problems.push(SafeText::block(&error.to_string()));
             found.advice.extend(error.hint.map(|hint| SafeText::block(&hint)));
             return found;
         }
     };
-    let skew = clock.map(|clock| (clock - before.as_second()).abs());
+    let after = live.clock.now().as_second();
+    // It was read at some moment in between: a slow connection is no wrong clock.
+    let skew = clock.map(|clock| (before - clock).max(clock - after));
     match skew {
         Some(skew) if skew > 5 => {
             found.problems.push(SafeText::block(&format!("its clock is {skew} s away from this machine's")));
@@ -114,10 +120,16 @@ async fn examine(live: &Live, site: &SiteName, place: Place) -> Found {
         None => found.problems.push("its clock cannot be read".into()),
     }
     let kinds: Vec<&str> = live.record.estate.services.values().map(|service| service.kind.as_str()).collect();
-    for tool in TOOLS.iter().filter(|tool| tool.service.is_none_or(|service| kinds.contains(&service))) {
-        if has_any(live, &place, tool.names, patience).await {
-            continue;
+    let needed = || TOOLS.iter().filter(|tool| tool.service.is_none_or(|service| kinds.contains(&service)));
+    let names: BTreeSet<&str> = needed().flat_map(|tool| tool.names).copied().collect();
+    let there = match present(live, &place, names, patience).await {
+        Ok(there) => there,
+        Err(problem) => {
+            found.problems.push(problem);
+            return found;
         }
+    };
+    for tool in needed().filter(|tool| !tool.names.iter().any(|name| there.contains(*name))) {
         let text = SafeText::block(&format!("no `{}`: needed for {}", tool.names.join("` or `"), tool.purpose));
         if tool.required { found.problems.push(text) } else { found.advice.push(text) }
     }
@@ -128,6 +140,7 @@ async fn examine(live: &Live, site: &SiteName, place: Place) -> Found {
         match live.world.exec(&place, &writable, patience).await {
             Ok(output) if output.is_success() => {
                 found.problems.extend(unmarked(live, &place, exchange, patience).await);
+                found.problems.extend(crowded(live, &place, exchange, patience).await);
             }
             Ok(_) => found
                 .problems
@@ -154,12 +167,35 @@ async fn unmarked(live: &Live, place: &Place, exchange: &str, patience: Duration
     )))
 }
 
-async fn has_any(live: &Live, place: &Place, names: &[&str], patience: Duration) -> bool {
-    for name in names {
-        let which = Pipeline::from(Command::new("which").arg(*name));
-        if live.world.exec(place, &which, patience).await.is_ok_and(|output| output.is_success()) {
-            return true;
-        }
-    }
-    false
+/// What is wrong with the room on the disk that holds the exchange tree.
+async fn crowded(live: &Live, place: &Place, exchange: &str, patience: Duration) -> Option<SafeText> {
+    // A share that does not answer would hold it for ever: so the host itself ends it.
+    let df = Command::new("timeout").args(["-s", "KILL", DF_SECONDS, "df", "-P", "-B1", exchange]);
+    let df = Pipeline::from(df.env("LC_ALL", "C"));
+    let problem = match live.world.exec(place, &df, patience).await {
+        Ok(output) => match spaces(&output.text()).as_deref() {
+            _ if output.exits == [Ended::Code(137)] => format!("does not answer within {DF_SECONDS}s"),
+            Some([space]) => space.problem(live.record.estate.policy.min_free_percent.unwrap_or(10))?,
+            _ => format!("cannot be measured: {}", output.complaint(&df)),
+        },
+        Err(error) => format!("cannot be measured: {error}"),
+    };
+    Some(SafeText::block(&format!("the disk of the exchange tree {exchange} {problem}")))
+}
+
+/// Which of these programs are there.
+async fn present(
+    live: &Live,
+    place: &Place,
+    names: BTreeSet<&str>,
+    patience: Duration,
+) -> Result<BTreeSet<String>, SafeText> {
+    const LOOK: &str = "for name; do if command -v \"$name\" >/dev/null; then echo \"$name\"; fi; done";
+    let look = Pipeline::from(Command::new("sh").args(["-c", LOOK, "sh"]).args(names));
+    let problem = match live.world.exec(place, &look, patience).await {
+        Ok(output) if output.is_success() => return Ok(output.text().lines().map(str::to_owned).collect()),
+        Ok(output) => output.complaint(&look),
+        Err(error) => error.to_string(),
+    };
+    Err(SafeText::block(&format!("could not look which programs are there: {problem}")))
 }

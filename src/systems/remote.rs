@@ -204,11 +204,16 @@ pub async fn disks(cx: &StepContext, place: &Place, paths: &[String]) -> Result<
         return Ok(Disks::Stalled);
     }
     let text = finished(place, &df, output, &tried)?.text();
-    let seen: Option<Vec<Space>> = text.lines().skip(1).map(parse_df_line).collect();
-    match seen {
+    match spaces(&text) {
         Some(seen) if seen.len() == paths.len() => Ok(Disks::Seen(seen, text)),
         _ => Err(Failure::new(FailureKind::Refused, format!("{tried} on {place}"), text)),
     }
+}
+
+/// The disks in an answer of `df -P -B1`; nothing when it is none.
+#[must_use]
+pub fn spaces(text: &str) -> Option<Vec<Space>> {
+    text.lines().skip(1).map(parse_df_line).collect()
 }
 
 /// Size and free bytes from `df -P -B1`.

@@ -51,6 +51,15 @@ impl Lab {
     }
 
     pub fn with_server_options(options: &str) -> Self {
+        Self::with_server(options, "")
+    }
+
+    /// A host on which the programs are looked for in these folders.
+    pub fn with_programs(path: &str) -> Self {
+        Self::with_server("", &format!("PATH={path}"))
+    }
+
+    fn with_server(options: &str, environment: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("co").tempdir_in("/tmp").expect("a folder");
         let path = |name: &str| folder.path().join(name);
         make_key(&path("host_key"));
@@ -65,7 +74,7 @@ impl Lab {
         writeln!(config, "AuthorizedKeysFile {}\nStrictModes no\nUsePAM no", path("authorized_keys").display())
             .expect("text");
         writeln!(config, "PidFile {}\nPasswordAuthentication no", path("sshd.pid").display()).expect("text");
-        writeln!(config, "SetEnv XDG_STATE_HOME={}\n{options}", path("state").display()).expect("text");
+        writeln!(config, "SetEnv XDG_STATE_HOME={} {environment}\n{options}", path("state").display()).expect("text");
         fs::write(path("sshd_config"), config).expect("written");
         let text = format!(
             "name = \"t\"\nactive = \"a\"\n[ssh]\nconfig = '{0}'\nknown_hosts = '{1}'\n\
@@ -75,6 +84,7 @@ impl Lab {
             path("known_hosts").display(),
             path("user_key").display(),
         );
+        fs::write(path("estate.toml"), &text).expect("written");
         let estate = Arc::new(toml::from_str(&text).expect("an estate"));
         let mut lab = Self { folder, port, server: None, estate };
         lab.start_server();

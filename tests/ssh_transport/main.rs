@@ -2,6 +2,7 @@
 //!
 //! Needs `/usr/sbin/sshd` (Debian: openssh-server). A machine without it fails these tests; it does not skip them.
 
+mod doctor;
 mod lab;
 mod servers;
 
