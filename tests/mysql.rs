@@ -130,7 +130,14 @@ impl Pair {
             None => SqlAddress::Tcp(text("address").expect("an address"), 3306),
         };
         let through = Some((name(site), HostName::new("here").expect("a host")));
-        let endpoint = SqlEndpoint { address, through, user: text("user").expect("a user"), password, database: None };
+        let endpoint = SqlEndpoint {
+            address,
+            through,
+            user: text("user").expect("a user"),
+            password,
+            database: None,
+            ca_pem: None,
+        };
         let statements: Vec<SqlStatement> = statements.iter().map(|text| SqlStatement::new(*text)).collect();
         self.reach.sql(&endpoint, &statements).await.expect("answers")
     }

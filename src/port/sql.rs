@@ -36,6 +36,10 @@ pub struct SqlEndpoint {
     pub password: Option<Secret>,
     /// The schema to use first.
     pub database: Option<String>,
+    /// PEM certificates of the authority that signed the server's certificate. With them every session over TCP is
+    /// encrypted, and a server that cannot prove to be `address` is not spoken to; without them nothing is encrypted
+    /// beyond what carries the session.
+    pub ca_pem: Option<String>,
 }
 
 impl fmt::Display for SqlEndpoint {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::prelude::{Protocol, Queryable};
-use mysql_async::{Column, Conn, Error, Opts, OptsBuilder, Params, QueryResult, Row, Value};
+use mysql_async::{Column, Conn, Error, IoError, Opts, OptsBuilder, Params, QueryResult, Row, SslOpts, Value};
 use tokio::time::timeout;
 
 use super::tunnel::CONNECT;
@@ -68,10 +68,42 @@ fn options(address: &SqlAddress, endpoint: &SqlEndpoint) -> Opts {
         .max_allowed_packet(Some(16 * 1024 * 1024))
         .wait_timeout(Some(28_800));
     match address {
-        SqlAddress::Tcp(host, port) => options.ip_or_hostname(host).tcp_port(*port),
+        SqlAddress::Tcp(host, port) => options
+            .ip_or_hostname(host)
+            .tcp_port(*port)
+            .ssl_opts(endpoint.ca_pem.as_deref().map(|pem| tls(pem, endpoint))),
         SqlAddress::Socket(path) => options.socket(Some(path)),
     }
     .into()
+}
+
+/// Only this authority counts, and the name is the server's own, also where the way to it begins at another address.
+fn tls(ca_pem: &str, endpoint: &SqlEndpoint) -> SslOpts {
+    // Somebody in this process may have chosen before us, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let options =
+        SslOpts::default().with_disable_built_in_roots(true).with_root_certs(vec![ca_pem.as_bytes().to_vec().into()]);
+    match &endpoint.address {
+        SqlAddress::Tcp(name, _) => options.with_danger_tls_hostname_override(Some(name.clone())),
+        SqlAddress::Socket(_) => options,
+    }
+}
+
+/// Why the two sides could not agree on an encrypted session, when that is why there is none, and what to do.
+fn disagreement(error: &Error) -> Option<(String, &'static str)> {
+    const TRUST: &str = "the server's certificate is not trusted here: `ca_pem` of the service in the estate must be the \
+                         authority that signed it, and `address` a name that is in the certificate";
+    const CIPHERS: &str = "the server must offer TLS 1.3, or TLS 1.2 with elliptic curves, which programs built with \
+                           OpenSSL 1.0 do not: there, leave out `ca_pem` and use `via = \"ssh\"`";
+    match error {
+        Error::Io(IoError::Tls(error)) => Some((error.to_string(), TRUST)),
+        Error::Io(IoError::Io(error)) => {
+            let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+            let is_trust = matches!(inner, rustls::Error::InvalidCertificate(_));
+            Some((inner.to_string(), if is_trust { TRUST } else { CIPHERS }))
+        }
+        _ => None,
+    }
 }
 
 async fn answer(session: &mut Conn, statement: &SqlStatement) -> Result<SqlRows, ReachError> {
@@ -199,14 +231,27 @@ fn text(text: String) -> SqlValue {
 
 fn login_failure(at: &str, endpoint: &SqlEndpoint, error: &Error) -> ReachError {
     use ReachErrorKind::{Denied, Unreachable};
+    if let Some((got, hint)) = disagreement(error) {
+        return ReachError::new(Denied, at, got).hint(hint);
+    }
     match error {
         Error::Server(error) if WILL_PASS.contains(&error.code) => {
             ReachError::new(Unreachable, at, server_words(error))
         }
         Error::Server(error) => ReachError::new(Denied, at, server_words(error)).hint(match error.code {
             1049 => "the schema is not there",
+            // MariaDB says the same of a session that it wants encrypted as of a wrong password.
+            1045 if endpoint.ca_pem.is_none() => {
+                "look at `user` and `password` of the service in the estate, and at the user's rights on the server; if \
+                 it takes encrypted sessions only, give the service `ca_pem`"
+            }
+            3159 => "the server takes encrypted sessions only: give the service `ca_pem` in the estate",
             _ => "look at `user` and `password` of the service in the estate, and at the user's rights on the server",
         }),
+        Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer) => {
+            ReachError::new(Denied, at, "the server takes no encrypted sessions")
+                .hint("the service has `ca_pem` in the estate: give the server a certificate, or leave `ca_pem` out")
+        }
         Error::Io(_) | Error::Driver(mysql_async::DriverError::ConnectionClosed) => {
             let failure = ReachError::new(Unreachable, at, error.to_string());
             match &endpoint.through {

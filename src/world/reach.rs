@@ -382,6 +382,10 @@ impl Reach for SimulatedWorld {
             let got = "no SQL server is at this address";
             return Err(ReachError::new(ReachErrorKind::Unreachable, endpoint.to_string(), got));
         };
+        if endpoint.ca_pem.is_some() {
+            let got = "the server takes no encrypted sessions";
+            return Err(ReachError::new(ReachErrorKind::Denied, endpoint.to_string(), got));
+        }
         let patience = statements.iter().map(|statement| statement.timeout).sum();
         let who = match &endpoint.through {
             Some((_, host)) => Who::Behind(host, Listener::Sql),

@@ -107,6 +107,7 @@ pub async fn sql(
         user: "changeover".into(),
         password,
         database: None,
+        ca_pem: None,
     };
     let all: Vec<SqlStatement> = statements.iter().map(|text| SqlStatement::new(*text)).collect();
     match reach.sql(&endpoint, &all).await {

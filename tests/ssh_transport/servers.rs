@@ -24,8 +24,11 @@ impl Drop for Server {
     }
 }
 
+/// The host whose SSH connection carries a session.
+type Way = Option<(SiteName, HostName)>;
+
 /// The ways to a server: from this machine, and through the SSH host.
-fn ways() -> [Option<(SiteName, HostName)>; 2] {
+fn ways() -> [Way; 2] {
     [None, Some((SiteName::new("a").expect("a name"), HostName::new("app1").expect("a name")))]
 }
 
@@ -80,9 +83,8 @@ async fn redis_answers_directly_and_through_ssh() {
     assert_eq!(replies, [RedisReply::Status("PONG".into())]);
 }
 
-#[tokio::test]
-async fn sql_answers_the_same_by_every_way_and_protocol() {
-    let lab = Lab::start();
+/// A SQL server of the test's own, with these options more: its socket and its port.
+fn mariadb(lab: &Lab, more: &[String]) -> (Server, String, u16) {
     let (data, socket, port) = (lab.text_path("db"), lab.text_path("sock"), free_port());
     // Both programs take values only behind `=`.
     let data = format!("--datadir={data}");
@@ -92,15 +94,23 @@ async fn sql_answers_the_same_by_every_way_and_protocol() {
     let mut server = Process::new("mariadbd");
     server.args(["--no-defaults", "--user=root", "--skip-name-resolve", "--innodb-buffer-pool-size=8M", &data]);
     server.args([&format!("--socket={socket}"), &format!("--bind-address={ADDRESS}"), &format!("--port={port}")]);
-    let server = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mariadbd is installed");
-    let _server = Server(server);
+    let server = server.args(more).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let server = Server(server.expect("mariadbd is installed"));
     wait_until(|| UnixStream::connect(&socket).is_ok());
+    (server, socket, port)
+}
+
+#[tokio::test]
+async fn sql_answers_the_same_by_every_way_and_protocol() {
+    let lab = Lab::start();
+    let (_server, socket, port) = mariadb(&lab, &[]);
     let endpoint = |address: &SqlAddress, through, user: &str| SqlEndpoint {
         address: address.clone(),
         through,
         user: user.into(),
         password: (user != "root").then(|| Secret::new("pa'ss".into())),
         database: None,
+        ca_pem: None,
     };
     let world = lab.world();
     let by_socket = SqlAddress::Socket(socket.clone());
@@ -150,8 +160,98 @@ async fn sql_answers_the_same_by_every_way_and_protocol() {
         assert!(error.got.contains("ERROR 1045"), "{error}");
     }
     for way in ways() {
+        let encrypted =
+            SqlEndpoint { ca_pem: Some(certificates(&lab, &[ADDRESS])), ..endpoint(&by_port, way.clone(), "u") };
+        let error = world.sql(&encrypted, &[]).await.expect_err("it has no certificate");
+        assert_eq!(
+            (error.kind, error.got.as_str()),
+            (ReachErrorKind::Denied, "the server takes no encrypted sessions")
+        );
         let nobody = SqlAddress::Tcp(ADDRESS.into(), free_port());
         let error = world.sql(&endpoint(&nobody, way, "u"), &[]).await.expect_err("nobody there");
         assert_eq!(error.kind, ReachErrorKind::Unreachable, "{error}");
     }
+}
+
+/// An authority, and what a server shows that it has signed for these names: the files are the test's.
+fn certificates(lab: &Lab, names: &[&str]) -> String {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let key = || KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Others are told apart from it by their names.
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "authority");
+    let issuer_key = key();
+    let ca_pem = authority.self_signed(&issuer_key).expect("a certificate").pem();
+    let own = key();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let shown = CertificateParams::new(names).expect("names");
+    let shown = shown.signed_by(&own, &Issuer::new(authority, issuer_key)).expect("a certificate");
+    std::fs::write(lab.path("server.pem"), shown.pem()).expect("written");
+    std::fs::write(lab.path("server.key"), own.serialize_pem()).expect("written");
+    ca_pem
+}
+
+/// Where the server listens as well, and its certificate does not say so.
+const UNNAMED: &str = "127.9.7.2";
+
+/// A SQL server that takes encrypted sessions only: the server, its authority, and how it is reached.
+fn encrypted(lab: &Lab, more: &[&str]) -> (Server, String, impl Fn(&str, Way, &str) -> SqlEndpoint + use<>) {
+    let ca_pem = certificates(lab, &[ADDRESS]);
+    let [shown, key] = ["server.pem", "server.key"].map(|file| lab.text_path(file));
+    let mut options = vec![format!("--ssl-cert={shown}"), format!("--ssl-key={key}")];
+    options.extend(["--require-secure-transport=ON".to_owned(), format!("--bind-address={ADDRESS},{UNNAMED}")]);
+    options.extend(more.iter().map(|option| (*option).to_owned()));
+    let (server, socket, port) = mariadb(lab, &options);
+    let endpoint = move |address: &str, through, ca_pem: &str| SqlEndpoint {
+        address: if address.is_empty() {
+            SqlAddress::Socket(socket.clone())
+        } else {
+            SqlAddress::Tcp(address.into(), port)
+        },
+        through,
+        user: "root".into(),
+        password: None,
+        database: None,
+        ca_pem: (!ca_pem.is_empty()).then(|| ca_pem.to_owned()),
+    };
+    (server, ca_pem, endpoint)
+}
+
+#[tokio::test]
+async fn sql_is_encrypted_only_with_a_server_that_proves_its_name() {
+    let lab = Lab::start();
+    let (_server, ca_pem, endpoint) = encrypted(&lab, &[]);
+    let world = lab.world();
+    let setup = ["CREATE USER u", "GRANT ALL ON *.* TO u"].map(SqlStatement::new);
+    world.sql(&endpoint("", None, ""), &setup).await.expect("set up");
+    let endpoint =
+        |address: &str, way, ca_pem: &str| SqlEndpoint { user: "u".into(), ..endpoint(address, way, ca_pem) };
+    let cipher = [SqlStatement::new("SHOW SESSION STATUS LIKE 'Ssl_cipher'")];
+    let stranger = rcgen::generate_simple_self_signed(["x".to_owned()]).expect("a certificate").cert.pem();
+    for way in ways() {
+        let answers = world.sql(&endpoint(ADDRESS, way.clone(), &ca_pem), &cipher).await.expect("answers");
+        let used = answers[0].rows[0][1].text().expect("a name");
+        assert!(used.starts_with("TLS_"), "{used}");
+        for (address, authority, words) in [
+            (ADDRESS, "", "ERROR 1045"),
+            (ADDRESS, stranger.as_str(), "UnknownIssuer"),
+            (UNNAMED, ca_pem.as_str(), "not valid for name"),
+        ] {
+            let error = world.sql(&endpoint(address, way.clone(), authority), &cipher).await.expect_err(words);
+            assert_eq!(error.kind, ReachErrorKind::Denied, "{error}");
+            assert!(error.got.contains(words), "{error}");
+            assert!(error.hint.is_some_and(|hint| hint.contains("`ca_pem`")), "{words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sql_server_that_encrypts_in_no_way_that_is_known_here_is_said() {
+    let lab = Lab::start();
+    // A way that no certificate of this kind can be used with.
+    let (_server, ca_pem, endpoint) = encrypted(&lab, &["--tls-version=TLSv1.2", "--ssl-cipher=AES128-SHA"]);
+    let error = lab.world().sql(&endpoint(ADDRESS, None, &ca_pem), &[]).await.expect_err("no session");
+    assert_eq!(error.kind, ReachErrorKind::Denied, "{error}");
+    assert!(error.hint.is_some_and(|hint| hint.contains("elliptic curves")), "{}", error.got);
 }

@@ -68,7 +68,14 @@ impl Access {
             Some(port) => SqlAddress::Tcp("127.0.0.1".to_owned(), port),
             None => address.clone(),
         };
-        let endpoint = SqlEndpoint { address, through, user: settings.user.clone(), password, database: None };
+        let endpoint = SqlEndpoint {
+            address,
+            through,
+            user: settings.user.clone(),
+            password,
+            database: None,
+            ca_pem: settings.ca_pem.clone(),
+        };
         Ok(Self { site: site.clone(), settings, host, endpoint, place, address: programs_address })
     }
 

@@ -278,11 +278,27 @@ fn connected(program: &Program, access: &Access) -> Command {
     let command = Command::new(&program.path)
         .arg(Arg::SecretFile { before: "--defaults-file=".to_owned(), index: 0 })
         .arg(format!("--user={}", access.settings.user));
-    match &access.address {
+    let command = match &access.address {
         SqlAddress::Tcp(address, port) => {
             command.args([format!("--host={address}"), format!("--port={port}"), "--protocol=TCP".to_owned()])
         }
         SqlAddress::Socket(path) => command.args([format!("--socket={path}"), "--protocol=SOCKET".to_owned()]),
+    };
+    if access.settings.ca_pem.is_none() {
+        return command;
+    }
+    // Each family has its own word for it, and refuses the other's.
+    let verified = if program.knows("--ssl-mode") { "--ssl-mode=VERIFY_IDENTITY" } else { "--ssl-verify-server-cert" };
+    command.arg(Arg::SecretFile { before: "--ssl-ca=".to_owned(), index: 1 }).arg(verified)
+}
+
+/// The pipeline with the files that [`connected`] names.
+fn with_files(pipeline: Pipeline, access: &Access) -> Pipeline {
+    let pipeline = pipeline.secret_file(option_file(access));
+    match &access.settings.ca_pem {
+        // No secret, but it goes the same way: the host gets a file that is removed when the work has ended.
+        Some(ca_pem) => pipeline.secret_file(Secret::new(ca_pem.clone())),
+        None => pipeline,
     }
 }
 
@@ -318,12 +334,11 @@ pub fn dump_pipeline(
         }
     }
     command = command.arg("--databases").args(databases.iter().copied());
-    Pipeline::from(command)
+    let pipeline = Pipeline::from(command)
         .pipe(compressor.compress())
         .pipe(Command::new("tee").arg(to))
-        .pipe(Command::new("sha256sum"))
-        .secret_file(option_file(access))
-        .umask(0o007)
+        .pipe(Command::new("sha256sum"));
+    with_files(pipeline, access).umask(0o007)
 }
 
 /// Loads the dump file `from` on the programs' place. The first error ends it.
@@ -352,23 +367,21 @@ pub fn load_pipeline(
         // Else the rows of the statement that failed would stand in every report of the failure.
         load = load.arg("--skip-print-query-on-error");
     }
-    pipeline.pipe(load).secret_file(option_file(access))
+    with_files(pipeline.pipe(load), access)
 }
 
 /// Lets the client program ask the server which one it is.
 #[must_use]
 pub fn who_pipeline(access: &Access, client: &Program) -> Pipeline {
-    Pipeline::from(connected(client, access).args(["--batch", "--skip-column-names", "--execute", WHO]))
-        .secret_file(option_file(access))
+    let asked = connected(client, access).args(["--batch", "--skip-column-names", "--execute", WHO]);
+    with_files(asked.into(), access)
 }
 
 /// Removes `databases`. Waits at most a minute for sessions that hold tables.
 #[must_use]
 pub fn drop_pipeline(access: &Access, client: &Program, databases: &[&str]) -> Pipeline {
-    Pipeline::from(
-        connected(client, access).args(["--batch", "--skip-reconnect", "--execute"]).arg(drop_statements(databases)),
-    )
-    .secret_file(option_file(access))
+    let dropped = connected(client, access).args(["--batch", "--skip-reconnect", "--execute"]);
+    with_files(dropped.arg(drop_statements(databases)).into(), access)
 }
 
 fn drop_statements(databases: &[&str]) -> String {

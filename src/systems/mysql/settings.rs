@@ -31,6 +31,8 @@ pub struct Settings {
     pub client_folder: Option<PathBuf>,
     /// An option file that is read before our own options.
     pub option_file: Option<PathBuf>,
+    /// Certificates of the authority that signed the server's; with them everything that goes to it is encrypted.
+    pub ca_pem: Option<String>,
 }
 
 /// Which host of the site the server is looked for at.
@@ -104,10 +106,15 @@ struct SettingsForm {
     /// The folder of the client programs (`mariadb-dump`, `mysql` …) where they are run, when they are not on the PATH.
     #[serde(default)]
     client_folder: Option<PathBuf>,
-    /// An option file where the client programs are run, read before our own options: for TLS settings. No other option
-    /// file is read, so that a dump does not depend on what lies about on a host.
+    /// An option file where the client programs are run, read before our own options. No other option file is read, so
+    /// that a dump does not depend on what lies about on a host.
     #[serde(default)]
     option_file: Option<PathBuf>,
+    /// PEM certificates of the authority that signed the server's certificate. With them, statements, dump and restore
+    /// go encrypted, and only to a server whose certificate names its `address`. Without them nothing is encrypted but
+    /// what the SSH connection carries.
+    #[serde(default)]
+    ca_pem: Option<String>,
 }
 
 impl TryFrom<SettingsForm> for Settings {
@@ -137,6 +144,15 @@ impl TryFrom<SettingsForm> for Settings {
         }
         if form.tunnel_port.is_some() && form.via != Via::Tunnel {
             return Err("`tunnel_port` means something with `via = \"tunnel\"` only".to_owned());
+        }
+        if form.ca_pem.is_some() && form.socket.is_some() {
+            return Err("`ca_pem` means nothing with `socket`: a session that never leaves its host is not encrypted"
+                .to_owned());
+        }
+        if form.ca_pem.is_some() && form.tunnel_port.is_some() {
+            return Err("with `tunnel_port` the programs speak to 127.0.0.1, which no certificate names: leave out \
+                        `ca_pem`, or use `via = \"ssh\"` or `via = \"port\"`"
+                .to_owned());
         }
         if form.socket.is_some() && form.via == Via::Tunnel && form.tunnel_port.is_none() {
             return Err("with `socket`, a tunnel needs `tunnel_port`".to_owned());
@@ -170,6 +186,7 @@ impl TryFrom<SettingsForm> for Settings {
             tunnel_port: form.tunnel_port,
             client_folder: form.client_folder,
             option_file: form.option_file,
+            ca_pem: form.ca_pem,
         })
     }
 }
@@ -270,6 +287,8 @@ mod tests {
             (json!({ "socket": "/s", "via": "port" }), "not a socket"),
             (json!({ "socket": "s" }), "absolute"),
             (json!({ "client_folder": "bin" }), "absolute"),
+            (json!({ "ca_pem": "x", "socket": "/s" }), "never leaves its host"),
+            (json!({ "ca_pem": "x", "via": "tunnel", "tunnel_port": 1 }), "no certificate names"),
             (json!({ "address": "-x" }), "not an address"),
             (json!({ "pasword": { "file": "/x" } }), "unknown field"),
         ] {

@@ -68,15 +68,27 @@ async fn execute(world: &SimulatedWorld, site: &SiteName, text: &str) -> (Exit, 
     (output.exits[0], format!("{}{}", output.text(), String::from_utf8_lossy(&output.stderr)))
 }
 
-async fn ask(world: &SimulatedWorld, site: &SiteName, password: &str, text: &str) -> Result<Vec<SqlRows>, ReachError> {
-    let endpoint = SqlEndpoint {
+fn endpoint(site: &SiteName, password: &str) -> SqlEndpoint {
+    SqlEndpoint {
         address: SqlAddress::Tcp(address(site).to_owned(), 3306),
         through: Some((site.clone(), HostName::new("app1").expect("a name"))),
         user: "changeover".to_owned(),
         password: Some(Secret::new(password.to_owned())),
         database: None,
-    };
-    world.sql(&endpoint, &[SqlStatement::new(text)]).await
+        ca_pem: None,
+    }
+}
+
+async fn ask(world: &SimulatedWorld, site: &SiteName, password: &str, text: &str) -> Result<Vec<SqlRows>, ReachError> {
+    world.sql(&endpoint(site, password), &[SqlStatement::new(text)]).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_encrypted_here_and_whoever_wants_it_is_told() {
+    let [first, _] = sites();
+    let wanted = SqlEndpoint { ca_pem: Some("OURS".to_owned()), ..endpoint(&first, SECRET) };
+    let error = quiet().sql(&wanted, &[SqlStatement::new("SELECT 1")]).await.expect_err("no such session");
+    assert_eq!((error.kind, error.got.as_str()), (ReachErrorKind::Denied, "the server takes no encrypted sessions"));
 }
 
 /// What a site holds of SQL, content included.

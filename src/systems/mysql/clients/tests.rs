@@ -17,6 +17,7 @@ fn access(settings: serde_json::Value, password: Option<&str>) -> Access {
         user: settings.user.clone(),
         password: password.map(|text| Secret::new(text.to_owned())),
         database: None,
+        ca_pem: settings.ca_pem.clone(),
     };
     Access { site, settings, host: None, endpoint, place: Place::Console, address }
 }
@@ -99,4 +100,28 @@ fn option_files_carry_any_password_and_what_the_estate_adds() {
     assert!(dump.contains("--socket=/run/db.sock --protocol=SOCKET"), "{dump}");
     let nothing = self::access(serde_json::json!({ "databases": ["shop"], "user": "co" }), None);
     assert_eq!(option_file(&nothing).expose(), "[client]\n");
+}
+
+#[test]
+fn with_an_authority_of_ones_own_every_program_must_see_the_servers_name_signed() {
+    let settings = serde_json::json!({ "databases": ["shop"], "user": "co", "address": "db1", "ca_pem": "OURS" });
+    let access = access(settings, Some("s3cret"));
+    let client = |help: &str| Program::read("mysql", help);
+    let maria = client("mysql  Ver 15.1 Distrib 10.11.19-MariaDB\n  --ssl-verify-server-cert");
+    let mysql = client("mysql  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)\n  --ssl-mode=name");
+    for (program, verified) in [(maria, "--ssl-verify-server-cert"), (mysql, "--ssl-mode=VERIFY_IDENTITY")] {
+        let pipelines = [
+            dump_pipeline(&access, &program, Compressor::Zstd, &["shop"], "/p/x"),
+            load_pipeline(&access, &program, Compressor::Zstd, true, "/p/x"),
+            who_pipeline(&access, &program),
+            drop_pipeline(&access, &program, &["shop"]),
+        ];
+        for pipeline in pipelines {
+            let wanted = format!("--host=db1 --port=3306 --protocol=TCP --ssl-ca=<secret file> {verified}");
+            assert!(pipeline.to_string().contains(&wanted), "{pipeline}");
+            let files: Vec<&str> = pipeline.secret_files.iter().map(|file| file.content.expose()).collect();
+            assert_eq!(files, ["[client]\npassword=\"s3cret\"\n", "OURS"], "{pipeline}");
+        }
+    }
+    assert!(!who_pipeline(&shop(), &client("mysql")).to_string().contains("ssl"));
 }
