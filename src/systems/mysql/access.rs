@@ -8,6 +8,7 @@ use super::previous;
 use super::settings::{Listens, Seat, Settings, Via};
 use crate::model::{Failure, FailureKind, HostName, Secret, ServiceName, SiteName};
 use crate::port::{HttpRequest, Method, Place, ReachErrorKind, SqlAddress, SqlEndpoint, SqlRows, SqlStatement};
+use crate::runbook::{TemplateScope, render};
 use crate::systems::StepContext;
 
 /// A site's server, found: statements can be sent and programs started.
@@ -32,6 +33,13 @@ pub struct Access {
 struct LeaderSettings {
     leader_url: Option<String>,
     leader_field: Option<String>,
+    health: Option<LeaderHealth>,
+}
+
+/// The part of that service's health that the question for its leader needs as well.
+#[derive(Debug, Deserialize)]
+struct LeaderHealth {
+    ca_pem: Option<String>,
 }
 
 impl Access {
@@ -231,11 +239,14 @@ async fn begun_on(cx: &StepContext, site: &SiteName, via: Via) -> Result<Option<
 async fn leader(cx: &StepContext, service: &ServiceName, site: &SiteName) -> Result<Leads, Failure> {
     let tried = format!("find the leader at {site} through service {service}");
     let said: LeaderSettings = cx.settings_of(service, site)?;
-    let url = said.leader_url.ok_or_else(|| {
+    let template = said.leader_url.ok_or_else(|| {
         Failure::new(FailureKind::Invalid, &tried, format!("service {service} has no `leader_url` at {site}"))
             .hint(format!("add `{site}.leader_url` to service {service}, or name a `host` in place of `leader`"))
     })?;
-    let request = HttpRequest::new(Method::Get, &url);
+    let url = render(&template, &TemplateScope::default().with("site", site.as_str()))
+        .map_err(|error| Failure::new(FailureKind::Invalid, &tried, error.to_string()).hint("known is `site`"))?;
+    let ca_pem = said.health.and_then(|health| health.ca_pem);
+    let request = HttpRequest { ca_pem, ..HttpRequest::new(Method::Get, &url) };
     let response = tokio::select! {
         biased;
         () = cx.cancel.cancelled() => return Err(StepContext::cancelled_while(&tried)),

@@ -8,7 +8,7 @@ use super::judge::{Scene, as_source};
 use super::target::{Waived, as_target};
 use super::*;
 use crate::model::{End, FailureKind, HostName};
-use crate::port::fake::{Answer, FakeReach, rows};
+use crate::port::fake::{Answer, Call, FakeReach, rows};
 use crate::port::{JobState, Place, ReachErrorKind, SqlRows};
 use crate::systems::fake::{Bench, decode, site};
 
@@ -115,6 +115,26 @@ async fn the_leader_is_asked_for_and_everything_happens_there() {
     assert_eq!(access.endpoint.through, Some((site("prod"), app2)));
     assert_eq!(access.endpoint.to_string(), "co@127.0.0.1:3306 through prod:app2");
     assert_eq!(bench.reach.texts()[0], "GET http://10.0.1.1/leader");
+}
+
+#[tokio::test]
+async fn the_leader_is_asked_for_as_the_application_asks() {
+    let settings = SSH
+        .replace(
+            "[services.app]",
+            "ca_pem = \"SQL'S OWN\"\n[services.app]\nhealth = { url = \"x\", ca_pem = \"OURS\" }",
+        )
+        .replace("http://10.0.1.1/leader", "https://leader.{{ site }}.example/");
+    let bench = bench(&settings, End::Source);
+    leads(&bench.reach, "app2");
+    let access = Access::open(&bench.cx, &site("prod")).await.expect("access");
+    assert_eq!(access.endpoint.ca_pem.as_deref(), Some("SQL'S OWN"));
+    let calls = bench.reach.calls();
+    let asked = calls.iter().find_map(|call| match call {
+        Call::Http(request) => Some((request.url.as_str(), request.ca_pem.as_deref())),
+        _ => None,
+    });
+    assert_eq!(asked, Some(("https://leader.prod.example/", Some("OURS"))));
 }
 
 #[tokio::test]
