@@ -12,5 +12,6 @@ mod replicate;
 mod screen;
 mod setups;
 mod support;
+mod tls;
 mod vanished;
 mod watch;

@@ -30,14 +30,14 @@ pub(super) fn change(lab: &Lab, site: &str) {
 }
 
 /// A lab on a machine whose disk may be nearly full.
-fn fresh(name: &str, flags: &[&str]) -> Lab {
+pub(super) fn fresh(name: &str, flags: &[&str]) -> Lab {
     let lab = Lab::fresh(name, flags);
     lab.edit_estate(|estate| estate + RESERVE);
     lab
 }
 
 /// Copies, changes the source, copies again; both times both sites hold the same.
-fn twice(lab: &Lab) -> Program {
+pub(super) fn twice(lab: &Lab) -> Program {
     lab.run(SMALL);
     let program = Program::new(lab);
     program.run(&["check"]).expect(0);

@@ -12,6 +12,7 @@ Started as: shop.py SETTINGS (an ini file with what belongs to this site: addres
 What an operator may change (title, page size) is in `shop.ini` of the configuration tree, read at the start.
 """
 
+import base64
 import concurrent.futures
 import configparser
 import http.server
@@ -19,6 +20,7 @@ import json
 import os
 import pathlib
 import secrets
+import ssl
 import sys
 import tempfile
 import time
@@ -63,6 +65,8 @@ class Shop:
         settings = configparser.ConfigParser(interpolation=None)
         settings.read(settings_file, encoding="utf-8")
         self.site, self.search, self.sql, self.redis = (settings[name] for name in ("site", "search", "sql", "redis"))
+        authority = settings.get("tls", "authority", fallback="")
+        self.trusted = ssl.create_default_context(cafile=authority) if authority else None
         self.storage = pathlib.Path(self.site["storage"])
         self.peers = self.site["peers"].split()
         self.urls = self.search["urls"].split()
@@ -134,6 +138,7 @@ class Shop:
             connect_timeout=min(timeout, 3),
             read_timeout=timeout,
             write_timeout=timeout,
+            ssl=self.trusted,
         )
 
     def write_row(self, order_id, document, now):
@@ -162,8 +167,11 @@ class Shop:
                 data=None if body is None else json.dumps(body).encode(),
                 headers={"Content-Type": "application/json"},
             )
+            if self.trusted:
+                word = f"{self.search['user']}:{self.search['password']}".encode()
+                request.add_header("Authorization", f"Basic {base64.b64encode(word).decode()}")
             try:
-                with urllib.request.urlopen(request, timeout=timeout) as answer:
+                with urllib.request.urlopen(request, timeout=timeout, context=self.trusted) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError:
                 raise

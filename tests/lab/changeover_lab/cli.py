@@ -9,7 +9,7 @@ import sys
 from changeover_lab import layout
 from changeover_lab.errors import LabError
 
-CHOICE_OPTIONS = ("search", "sql", "nodes", "standby_nodes", "disks")
+CHOICE_OPTIONS = ("search", "sql", "nodes", "standby_nodes", "disks", "tls")
 
 
 def main():
@@ -38,6 +38,7 @@ def parser():
     choices.add_argument("--nodes", type=int, choices=(1, 3), help="search nodes per site (default: 1)")
     choices.add_argument("--standby-nodes", type=int, choices=(1, 3), help="search nodes at bcp, when different")
     choices.add_argument("--disks", action="store_true", help="disks of their own under the trees, see `disk`")
+    choices.add_argument("--tls", action="store_true", help="search and SQL encrypted only, with an authority of the lab")
 
     top = argparse.ArgumentParser(
         prog="lab",

@@ -33,6 +33,7 @@ COMMON_PACKAGES = {
     "openjdk-17-jre-headless": "/usr/lib/jvm/java-17-openjdk-{arch}/bin/java",
     "unzip": "/usr/bin/unzip",
 }
+TLS_PACKAGE = {"openssl": "/usr/bin/openssl"}
 SQL_PACKAGES = {
     "mariadb": {"mariadb-server": "/usr/sbin/mariadbd"},
     "mysql80": {
@@ -89,6 +90,8 @@ def install(choices):
 def missing_packages(choices):
     wanted = dict(COMMON_PACKAGES)
     wanted.update(SQL_PACKAGES[choices.sql])
+    if choices.tls:
+        wanted.update(TLS_PACKAGE)
     names = [name for name in (choices.search, choices.sql) if name in ARTIFACTS]
     if any(not os.path.exists(artifact_directory() / ARTIFACTS[name][1]) for name in names):
         wanted.update(MAVEN_PACKAGE)

@@ -21,6 +21,9 @@ GROUP = "colab"
 LOGIN_USER = "colab-op"
 LOGIN_HOME = "/home/colab-op"
 
+#: the search user, where search wants to know who asks
+SEARCH_ADMIN = "changeover"
+
 #: SQL users, the same on both sites
 SQL_ADMIN = "changeover"
 SQL_APPLICATION = "shop"
@@ -36,6 +39,15 @@ class Choices:
     nodes: int = 1
     standby_nodes: int | None = None
     disks: bool = False
+    tls: bool = False
+
+    def problem(self):
+        """Why these choices do not go together; None when they do."""
+        if self.tls and self.search == "opensearch":
+            return "--tls: this OpenSearch comes without the plugin that encrypts; choose --search es8, es7 or es6"
+        if self.tls and self.sql == "mysql80":
+            return "--tls: this MySQL 8.0 offers no elliptic curves; choose --sql mariadb or mysql97"
+        return None
 
     def nodes_of(self, site_name):
         """How many search nodes a site has."""
@@ -119,6 +131,15 @@ class Lab:
     @property
     def ssh(self):
         return self.directory / "ssh"
+
+    @property
+    def tls(self):
+        """The certificates of the servers, and of the authority that signed them."""
+        return self.directory / "tls"
+
+    @property
+    def authority(self):
+        return self.tls / "ca.pem"
 
     @property
     def programs(self):
@@ -237,7 +258,8 @@ class Site:
 
     @property
     def search_urls(self):
-        return [f"http://{address}:9200" for address in self.search_addresses]
+        scheme = "https" if self.lab.choices.tls else "http"
+        return [f"{scheme}://{address}:9200" for address in self.search_addresses]
 
     @property
     def sql_address(self):

@@ -2,7 +2,7 @@
 
 import json
 
-from changeover_lab.layout import DATABASE, LOGIN_USER, SQL_ADMIN, Lab
+from changeover_lab.layout import DATABASE, LOGIN_USER, SEARCH_ADMIN, SQL_ADMIN, Lab
 
 VIAS = ("port", "tunnel", "ssh")
 
@@ -46,10 +46,15 @@ roles = ["app"]
         ]
     prod, bcp = lab.sites
     sql_via = f'via = "{via}"' + ("" if via == "port" else ', leader = "app"')
+    trusted = signed = ""
+    if lab.choices.tls:
+        signed = f'ca_pem = """\n{lab.authority.read_text(encoding="ascii")}"""\n'
+        trusted = f'user = "{SEARCH_ADMIN}"\npassword = {{ file = {quoted(lab.secrets / "search")} }}\n{signed}'
     parts.append(
         f"""
 [services.search]
 kind = "elasticsearch"
+{trusted}\
 prod = {{ urls = {json.dumps(prod.search_urls)} }}
 bcp = {{ urls = {json.dumps(bcp.search_urls)} }}
 
@@ -58,6 +63,7 @@ kind = "mysql"
 databases = ["{DATABASE}"]
 user = "{SQL_ADMIN}"
 password = {{ file = {quoted(lab.secrets / "sql")} }}
+{signed}\
 prod = {{ {sql_via}, address = "{prod.sql_address}", port = 3306 }}
 bcp = {{ {sql_via}, address = "{bcp.sql_address}", port = 3306 }}
 

@@ -12,10 +12,11 @@ from changeover_lab.layout import Lab
 def run(directory, wanted):
     started = time.monotonic()
     lab = Lab.open(directory)
+    choices = up.fitting(dataclasses.replace(lab.choices, **wanted))
     # what is wiped need not be shut down with care
     down.stop(lab, gently=False)
     up.wipe(lab)
-    lab = Lab(lab.directory, lab.number, dataclasses.replace(lab.choices, **wanted))
+    lab = Lab(lab.directory, lab.number, choices)
     install.install(lab.choices)
     lab.save()
     up.start(lab)

@@ -11,7 +11,7 @@ from changeover_lab import disks, install, layout, numbers
 from changeover_lab.errors import LabError, NotPossibleHere
 from changeover_lab.install import say
 from changeover_lab.layout import GROUP, Choices, Lab
-from changeover_lab.servers import all_servers, sql
+from changeover_lab.servers import all_servers, authority, sql
 from changeover_lab.servers.app import restart_script
 from changeover_lab.servers.base import make_directory, write_file
 from changeover_lab.servers.search import SearchNode
@@ -46,12 +46,20 @@ def create_or_open(directory, wanted):
             )
         install.install(lab.choices)
         return lab
-    choices = Choices(**wanted)
+    choices = fitting(Choices(**wanted))
     install.install(choices)
     directory.mkdir(parents=True, exist_ok=True)
     lab = Lab(directory, numbers.claim(directory), choices)
     lab.save()
     return lab
+
+
+def fitting(choices):
+    """The choices, if they go together."""
+    problem = choices.problem()
+    if problem is not None:
+        raise LabError("looked whether the choices go together", problem, "choose others")
+    return choices
 
 
 def start(lab):
@@ -88,7 +96,7 @@ def prepare(lab):
         make_directory(path)
     make_directory(lab.sockets, layout.SERVER_USER, GROUP)
     make_directory(lab.secrets, mode=0o700)
-    for name in ("sql", "sql-application"):
+    for name in ("sql", "sql-application", "search"):
         if not (lab.secrets / name).exists():
             write_file(lab.secrets / name, secrets.token_urlsafe(18) + "\n", mode=0o600)
     for program in ("shop.py", "leader.py"):
@@ -109,6 +117,7 @@ def prepare(lab):
                     make_directory(tree, layout.LOGIN_USER, GROUP, 0o2775)
             make_directory(host.service)
     prepare_access(lab)
+    authority.prepare(lab)
     sql.prepare_client(lab)
     for host in lab.hosts:
         prepare_home(host)
@@ -166,5 +175,5 @@ def wipe(lab):
     """Removes all data, the templates excepted: they are as good as new."""
     for site in lab.sites:
         shutil.rmtree(site.directory, ignore_errors=True)
-    for path in (lab.run, lab.logs, lab.secrets, lab.ssh, lab.programs, lab.mounts):
+    for path in (lab.run, lab.logs, lab.secrets, lab.ssh, lab.tls, lab.programs, lab.mounts):
         shutil.rmtree(path, ignore_errors=True)

@@ -8,6 +8,7 @@ import urllib.request
 
 from changeover_lab.data.texts import FOREIGN, HOSTILE, WORDS, phrase
 from changeover_lab.errors import LabError
+from changeover_lab.servers.search import opened
 
 BULK = 2_500
 
@@ -146,7 +147,7 @@ def ask(site, method, path, body=None, missing_is_fine=False):
         headers={"Content-Type": "application/x-ndjson" if bulk else "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with opened(site.lab, request, timeout=60) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         said = error.read().decode(errors="replace")

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 from changeover_lab import namespaces
-from changeover_lab.layout import DATABASE, GROUP, LOGIN_USER, SQL_APPLICATION
+from changeover_lab.layout import DATABASE, GROUP, LOGIN_USER, SEARCH_ADMIN, SQL_APPLICATION
 from changeover_lab.processes import Daemon, process_state
 from changeover_lab.servers.base import Server, make_directory, write_file
 
@@ -63,6 +63,8 @@ config = {lab.config_mount}
 
 [search]
 urls = {" ".join(site.search_urls)}
+user = {SEARCH_ADMIN}
+password = {lab.secret("search")}
 replicas = {0 if site.search_nodes == 1 else 1}
 
 [sql]
@@ -71,6 +73,9 @@ port = 3306
 database = {DATABASE}
 user = {SQL_APPLICATION}
 password = {lab.secret("sql-application")}
+
+[tls]
+authority = {lab.authority if lab.choices.tls else ""}
 
 [redis]
 address = {site.redis_address}

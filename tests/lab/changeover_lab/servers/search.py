@@ -1,12 +1,17 @@
 """Search clusters: OpenSearch and three generations of Elasticsearch, with one node or three per site."""
 
+import base64
+import hashlib
 import json
+import secrets
 import shutil
+import ssl
 import urllib.request
 
 from changeover_lab import install, namespaces
-from changeover_lab.layout import GROUP, SERVER_USER
+from changeover_lab.layout import GROUP, SEARCH_ADMIN, SERVER_USER
 from changeover_lab.processes import Daemon
+from changeover_lab.servers import authority
 from changeover_lab.servers.base import Server, make_directory, write_file
 
 HTTP_PORT = 9200
@@ -25,6 +30,20 @@ OWN_SETTINGS = {
         "xpack.watcher.enabled": "false",
         "xpack.monitoring.enabled": "false",
     },
+}
+
+#: with `--tls`; the files are looked for next to the settings
+TLS_SETTINGS = {
+    "xpack.security.enabled": "true",
+    "xpack.security.http.ssl.enabled": "true",
+    "xpack.security.http.ssl.certificate": "tls/server.pem",
+    "xpack.security.http.ssl.key": "tls/server.key",
+    "xpack.security.http.ssl.certificate_authorities": "tls/ca.pem",
+    "xpack.security.transport.ssl.enabled": "true",
+    "xpack.security.transport.ssl.verification_mode": "certificate",
+    "xpack.security.transport.ssl.certificate": "tls/server.pem",
+    "xpack.security.transport.ssl.key": "tls/server.key",
+    "xpack.security.transport.ssl.certificate_authorities": "tls/ca.pem",
 }
 
 #: small, and quick to start on a machine with few cores
@@ -68,6 +87,12 @@ class SearchNode(Server):
                 shutil.chown(path, SERVER_USER, GROUP)
         settings = "".join(f"{key}: {value}\n" for key, value in self._settings().items())
         write_file(config / f"{PROGRAM[self.flavour]}.yml", settings, SERVER_USER, GROUP)
+        if self.lab.choices.tls:
+            authority.certificate(self, config / "tls", SERVER_USER, GROUP)
+            users = {"users": f"{SEARCH_ADMIN}:{digest(self.lab.secret('search'))}\n"}
+            users["users_roles"] = f"superuser:{SEARCH_ADMIN}\n"
+            for name, text in users.items():
+                write_file(config / name, text, SERVER_USER, GROUP, 0o640)
         # es8 lets nobody keep its program below its temporary directory, which a lab below /tmp would do
         options = f"{JVM_OPTIONS}-Djava.io.tmpdir={self.directory / 'tmp'}\n"
         write_file(config / "jvm.options", options, SERVER_USER, GROUP)
@@ -88,6 +113,7 @@ class SearchNode(Server):
             # the lab must work on a disk that is nearly full
             "cluster.routing.allocation.disk.threshold_enabled": "false",
             **OWN_SETTINGS[self.flavour],
+            **(TLS_SETTINGS if lab.choices.tls else {}),
         }
         if site.search_nodes == 1:
             settings["discovery.type"] = "single-node"
@@ -140,7 +166,9 @@ class SearchNode(Server):
         """Ready is a node that has found all running nodes of its site and has looked after their shards."""
         siblings = [SearchNode(self.site, position) for position in range(self.site.search_nodes)]
         expected = sum(node.daemon().pid is not None for node in siblings)
-        health = get_json(f"http://{self.address}:{HTTP_PORT}/_cluster/health?local=true", timeout=3)
+        url = f"{self.site.search_urls[self.position]}/_cluster/health?local=true"
+        with opened(self.lab, urllib.request.Request(url), timeout=3) as answer:
+            health = json.load(answer)
         if health["number_of_nodes"] < expected:
             return f"{health['number_of_nodes']} of {expected} nodes have joined"
         # an index that stays red is the business of whoever broke it; one that is being opened soon changes
@@ -151,6 +179,19 @@ class SearchNode(Server):
         return None
 
 
-def get_json(url, timeout=10):
-    with urllib.request.urlopen(url, timeout=timeout) as answer:
-        return json.load(answer)
+def opened(lab, request, timeout):
+    """The answer to a request, asked in the way that the nodes of this lab want it."""
+    if not lab.choices.tls:
+        return urllib.request.urlopen(request, timeout=timeout)
+    word = base64.b64encode(f"{SEARCH_ADMIN}:{lab.secret('search')}".encode()).decode()
+    request.add_header("Authorization", f"Basic {word}")
+    trusted = ssl.create_default_context(cafile=str(lab.authority))
+    return urllib.request.urlopen(request, timeout=timeout, context=trusted)
+
+
+def digest(password):
+    """A password as Elasticsearch keeps it in a file, in the one form that Python makes without help."""
+    salt, rounds = secrets.token_bytes(32), 10_000
+    made = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds, 32)
+    salt, made = (base64.b64encode(part).decode() for part in (salt, made))
+    return f"{{PBKDF2}}{rounds}${salt}${made}"

@@ -8,6 +8,7 @@ import pymysql
 from changeover_lab import install, namespaces
 from changeover_lab.layout import DATABASE, GROUP, SERVER_USER, SQL_ADMIN, SQL_APPLICATION
 from changeover_lab.processes import Daemon
+from changeover_lab.servers import authority
 from changeover_lab.servers.base import Server, make_directory, write_file
 from changeover_lab.waiting import failure
 
@@ -30,6 +31,8 @@ COMMON_OPTIONS = [
     "--innodb-flush-method=O_DIRECT",
 ]
 MARIADB_OPTIONS = ["--log-slave-updates=ON", "--gtid-strict-mode=ON"]
+#: with `--tls`; sessions over the socket count as safe
+TLS_OPTIONS = ["--require-secure-transport=ON"]
 MYSQL_OPTIONS = ["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--performance-schema=OFF", "--mysqlx=OFF"]
 
 
@@ -46,6 +49,8 @@ class SqlServer(Server):
 
     def prepare(self):
         make_directory(self.directory, SERVER_USER, GROUP)
+        if self.lab.choices.tls:
+            authority.certificate(self, self.directory / "tls", SERVER_USER, GROUP)
         if self.data.exists():
             return
         template = initialise(self.lab)
@@ -65,6 +70,7 @@ class SqlServer(Server):
             f"--bind-address={self.address}",
             f"--server-id={self.site.position}",
             *self._own_options(),
+            *self._tls_options(),
         ]
         return Daemon(
             self.lab,
@@ -73,6 +79,12 @@ class SqlServer(Server):
             binds=[*namespaces.of_site(self.site), *program_binds(self.lab)],
             user=SERVER_USER,
         )
+
+    def _tls_options(self):
+        if not self.lab.choices.tls:
+            return []
+        files = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
+        return [*TLS_OPTIONS, *(f"--ssl-{key}={self.directory / 'tls' / file}" for key, file in files.items())]
 
     def _own_options(self):
         if self.flavour == "mariadb":
@@ -109,6 +121,8 @@ class SqlServer(Server):
 
 def connect(site, database=DATABASE, **options):
     """A connection as the administrator, over the network as the program has it."""
+    if site.lab.choices.tls:
+        options["ssl"] = {"ca": str(site.lab.authority)}
     return pymysql.connect(
         host=site.sql_address,
         port=PORT,
