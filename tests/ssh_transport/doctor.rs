@@ -39,7 +39,7 @@ impl Ward {
         fs::write(lab.path("exchange/.changeover-exchange"), "").expect("the mark");
         let estate = fs::read_to_string(lab.path("estate.toml")).expect("the estate").replacen(
             "exchange = \"/x\"",
-            &format!("exchange = {:?}", lab.path("exchange")),
+            &format!("exchange = '{}'", lab.text_path("exchange")),
             1,
         );
         let estate = format!(
