@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::action::Action;
 use super::dialog::StartRequest;
 use super::facts::{DirectionFacts, PlanShown, RunRow, RunbookFacts};
-use super::log::{LineRequest, Lines};
+use super::log::{LineRequest, Lines, LogSource};
 use super::story::{StoryNews, StoryOrder};
 use crate::health::Observation;
 use crate::model::{RunId, SafeText};
@@ -144,8 +144,12 @@ pub enum Effect {
     Lines(LineRequest),
     /// Put this on the clipboard, and into a file.
     Copy(SafeText),
-    /// Write the whole log to a file.
+    /// Write what was said to a file.
     SaveLog(PathBuf, SafeText),
+    /// Copy what was printed, as it is on disk, to a file.
+    SaveOutput(PathBuf, LogSource),
+    /// Copy everything that a run has printed, as it is on disk, to a new folder.
+    SaveOutputs(PathBuf, RunId),
     /// Write a picture of the screen, an SVG text, to a file.
     Picture(PathBuf, String),
     /// Use this theme.

@@ -170,6 +170,8 @@ impl Talker<'_> {
             | Effect::Lines(_)
             | Effect::Copy(_)
             | Effect::SaveLog(..)
+            | Effect::SaveOutput(..)
+            | Effect::SaveOutputs(..)
             | Effect::Picture(..)
             | Effect::Theme(_)
             | Effect::Mouse(_)

@@ -36,6 +36,19 @@ fn every_pane_alone() {
     }
 }
 
+/// A path is told whole, over the lower lines of the panes.
+#[test]
+fn what_is_told_and_does_not_fit_takes_more_lines() {
+    let mut state = with_run(done(), false);
+    let path = "/home/operator/incident/changeover-0195500a-0000-7c11-8b0e-000000000001-restore~db~bcp~db1.1.log";
+    state.tell(format!("1234567 bytes, as on disk, in {path}"), false);
+    at_sizes("told_long", &state, &SIZES[..2]);
+    let shown = text(&state, (80, 24));
+    let lower: Vec<&str> = shown.lines().skip(22).collect();
+    let told: String = lower.iter().flat_map(|line| line.split_whitespace()).collect();
+    assert!(told.contains(path), "{shown}");
+}
+
 #[test]
 fn every_pane_before_anything_is_known() {
     for pane in Pane::ALL {

@@ -104,6 +104,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
         | Action::AllSteps
         | Action::HostFilter
         | Action::SaveLog
+        | Action::SaveAll
         | Action::CopyLog => on_log(state, action, argument, effects),
         _ => on_run(state, action, effects),
     }
