@@ -236,7 +236,14 @@ impl Talker<'_> {
             Some(Dialog::Start(start)) => {
                 // Hundreds of commands before a question are no help to who listens; `plan` tells them.
                 let mut lines: Vec<String> = start.plan.text.as_str().lines().take(2).map(str::to_owned).collect();
-                lines.extend(start.plan.losses.iter().map(|loss| format!("is lost: {loss}")));
+                let (known, unknown) = (&start.plan.losses, &start.plan.unknown_losses);
+                lines.extend(known.iter().map(|loss| format!("is lost: {loss}")));
+                lines.extend(
+                    unknown.iter().map(|step| format!("is lost: what cannot be known before it begins: {step}")),
+                );
+                if known.is_empty() && unknown.is_empty() {
+                    lines.push("is lost: nothing, as both sites are now".to_owned());
+                }
                 lines.extend(start.plan.findings.iter().map(|finding| format!("to know: {finding}")));
                 lines.extend(start.changed.iter().map(|changed| format!("has changed: {changed}")));
                 let (badge, name) = (self.state.badge.word(), &start.runbook.name);
