@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::action::Action;
-use super::dialog::StartRequest;
+use super::dialog::{Purpose, StartRequest};
 use super::facts::{DirectionFacts, PlanShown, RunRow, RunbookFacts};
 use super::log::{LineRequest, Lines, LogSource};
 use super::story::{StoryNews, StoryOrder};
@@ -55,6 +55,10 @@ pub enum Msg {
     Paste(String),
     /// An action was named, where it is not chosen by a key: by a typed command.
     Act(Action),
+    /// A plan was asked for by a typed command: the runbook, its parameters by name, and what for.
+    Ask(String, Vec<(String, String)>, Purpose),
+    /// A whole line was typed for the open question. Whoever tells this has made sure that it was typed, and not pasted.
+    Line(String),
     /// A click, or the wheel (`wheel` lines down; 0 for a click).
     Mouse {
         /// The column.

@@ -2,6 +2,7 @@
 
 mod demo;
 mod files;
+mod plain;
 mod screen;
 
 use std::path::Path;

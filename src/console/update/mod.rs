@@ -24,7 +24,7 @@ use super::run_view::{RunView, since};
 use super::state::{Choice, State};
 use crate::model::{RunId, SafeText};
 use crate::run::{Event, EventKind, RunPhase};
-use dialogs::{planned, world_may_have_changed};
+use dialogs::{on_line, planned, world_may_have_changed};
 use keys::{on_key, on_mouse, on_paste};
 use log::{fit, look_at_output, source};
 
@@ -38,6 +38,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => on_key(state, key, &mut effects),
         Msg::Act(action) => actions::act(state, action, "", &mut effects),
+        Msg::Ask(name, params, purpose) => actions::ask_by_name(state, &name, &params, purpose, &mut effects),
+        Msg::Line(line) => on_line(state, &line, &mut effects),
         Msg::Paste(text) => on_paste(state, &text),
         Msg::Mouse { column, row, wheel } => on_mouse(state, column, row, wheel, &mut effects),
         Msg::Resize(width, height) => {
