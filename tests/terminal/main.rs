@@ -1,5 +1,6 @@
 //! The console in a real terminal, on the demo's simulated world.
 
+mod attention;
 mod demo;
 mod files;
 mod plain;

@@ -207,12 +207,12 @@ impl Talker<'_> {
         }
     }
 
-    /// A run that somebody else has begun is told of too.
+    /// A run that somebody else has begun is told of too, also while one that is over is still in sight. (Where none is,
+    /// `update` opens it.)
     fn watch_what_goes_on(&mut self) {
-        let alive = self.state.alive().map(|row| row.run.clone());
-        let seen = self.state.run.as_ref().filter(|run| run.live).map(|run| run.id.clone());
-        if let Some(run) = alive.filter(|_| self.looking.is_none() || seen.is_none())
-            && self.state.run.as_ref().is_none_or(|view| view.id != run)
+        let over = self.state.run.as_ref().filter(|view| !view.live);
+        if let Some(run) = self.state.alive().map(|row| row.run.clone())
+            && over.is_some_and(|view| view.id != run)
         {
             self.act(Effect::Open(run));
         }

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::attention;
 use super::clipboard;
 use super::files::{self, Copied};
 use super::ground::{Ground, Order, Themes};
@@ -253,13 +254,9 @@ impl Stage {
             Effect::Mouse(on) => self.terminal.mouse(on)?,
             Effect::Title(title) => self.terminal.title(&title)?,
             Effect::Call(text) => {
-                if state.settings.bell {
-                    self.terminal.write("\u{7}")?;
-                }
-                // OSC 9: those terminals that have notifications show it, the others nothing.
-                if state.settings.notify && !self.own_time {
-                    self.terminal.write(&format!("\u{1b}]9;{text}\u{7}"))?;
-                }
+                // A simulated world is no reason to reach beyond its own window.
+                let (bell, notify) = (state.settings.bell, state.settings.notify && !self.own_time);
+                self.terminal.write(&attention::call(bell, notify, &text, |name| std::env::var(name).ok()))?;
             }
         }
         Ok(())

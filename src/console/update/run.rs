@@ -21,6 +21,7 @@ pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect
             state.dialog = Some(Dialog::Text { title, text, top: 0 });
         }
         Action::Detach => {
+            state.let_go = Some(run.id.clone());
             state.run = None;
             effects.push(Effect::Detach);
         }
