@@ -1,17 +1,17 @@
 //! The steps of the search room, unchanged, against the simulated clusters: what they do, and what they say when
 //! something breaks. What carries the exchange tree from site to site is played by the test itself.
 
-#[path = "world_search/hands.rs"]
-mod hands;
 #[path = "support/no_sink.rs"]
 mod no_sink;
+#[path = "world_search/scene.rs"]
+mod scene;
 
 use std::time::Duration;
 
 use changeover::model::{FailureKind, RunOutcome};
 use changeover::world::{Channel, Fault, Mishap, Spec, Store};
 
-use hands::{Scene, bcp, prod};
+use scene::{Scene, bcp, prod};
 
 const OUT: &[&str] = &["check source", "snapshot source"];
 const IN: &[&str] = &["check target", "restore target", "verify target"];

@@ -97,6 +97,7 @@ impl Scene {
             unattended: true,
             by: Operator { name: "ops@console".into(), through: "test".into() },
             pid: 1,
+            console: changeover::model::ConsoleId::new("here").expect("a name"),
         };
         let run = RunId::new(format!("r-{}", self.runs)).expect("a name");
         let point = PointId::new("p-1").expect("a name");

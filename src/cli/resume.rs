@@ -63,7 +63,7 @@ pub(super) fn run(app: &mut App, args: &ResumeArgs) -> Result<Exit, CliError> {
         refuse_beside_others(app, &live, &run, before.plan.mode).await?;
         show_where_we_were(app, &live, &before, &direction, unattended)?;
         let (events, told) = mpsc::unbounded_channel();
-        let config = engine_config(&live, &journal, events, unattended);
+        let config = engine_config(&live, &lock, &journal, events, unattended)?;
         let engine = Engine::resume(config, &history).map_err(|error| engine_failed(&error, &run))?;
         if args.detached {
             writeln!(app.io.out, "{ON_RECORD}{run}")?;

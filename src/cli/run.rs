@@ -15,9 +15,9 @@ use super::output::{Output, Screen};
 use super::plan::{PlanChoice, make};
 use super::{App, CliError, Exit, load, print_warnings};
 use crate::engine::{Engine, EngineConfig, EngineError, EngineEvents, NewRun};
-use crate::journal::RunJournal;
+use crate::journal::{EstateLock, RunJournal};
 use crate::model::{Direction, RunId};
-use crate::port::Sink;
+use crate::port::{Clock, Sink};
 use crate::run::{RunPhase, RunState};
 use crate::session::Viewers;
 
@@ -75,7 +75,8 @@ pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
         refuse_beside_others(app, &live, &run, plan.mode).await?;
         let journal = Arc::new(live.record.store.create_run(&run).map_err(|error| not_kept(&error))?);
         let (events, told) = mpsc::unbounded_channel();
-        let config = engine_config(&live, &journal, events, args.scheduled || !app.io.is_interactive && !args.detached);
+        let config =
+            engine_config(&live, &lock, &journal, events, args.scheduled || !app.io.is_interactive && !args.detached)?;
         let engine = Engine::create(config, NewRun { run: run.clone(), point, plan })
             .await
             .map_err(|error| engine_failed(&error, &run))?;
@@ -93,11 +94,13 @@ pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
 /// What an engine of this process works with.
 pub(super) fn engine_config(
     live: &Live,
+    lock: &EstateLock,
     journal: &Arc<RunJournal>,
     events: EngineEvents,
     unattended: bool,
-) -> EngineConfig {
-    EngineConfig {
+) -> Result<EngineConfig, CliError> {
+    let console = live.record.store.console_id(lock, live.clock.entropy()).map_err(|error| not_kept(&error))?;
+    Ok(EngineConfig {
         reach: live.world.clone(),
         clock: live.clock.clone(),
         estate: Arc::clone(&live.record.estate),
@@ -107,7 +110,8 @@ pub(super) fn engine_config(
         unattended,
         by: live.by.clone(),
         pid: std::process::id(),
-    }
+        console,
+    })
 }
 
 /// Carries a run out in this process, to its end.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::judge_direction;
+use super::leases::Leases;
 use crate::model::{CancelReason, Failure, FailureKind, Outcome, Skip, Span};
 use crate::port::{JobPoll, JobState};
-use crate::systems::{Effect, Step, StepContext, StepDone, Verified, end_earlier, epoch};
+use crate::systems::{Effect, Step, StepContext, StepDone, Verified, end_earlier};
 
 /// How long a step may take to stop after it was told to. It stops what it started remotely in that time.
 const STOP_GRACE: Duration = Duration::from_mins(1);
@@ -25,6 +25,7 @@ pub(super) struct Attempt {
     pub(super) epoch: Option<u64>,
     /// True for the step kinds that create the direction record and so cannot demand one.
     pub(super) founds_direction: bool,
+    pub(super) leases: Arc<Leases>,
 }
 
 /// How an attempt ended.
@@ -118,14 +119,13 @@ impl Attempt {
         limited(undo, self.timeout, &stop, &self.cx).await.map_or_else(|ending| ending, Ending::done).outcome
     }
 
-    /// Refuses a changing step at a site whose direction record disagrees with the run.
+    /// Refuses a changing step at a site whose direction record disagrees with the run, or that another run changes.
     async fn guard(&self) -> Result<(), Failure> {
         if self.effect == Effect::Reads || self.founds_direction {
             return Ok(());
         }
         let Ok(site) = self.cx.site() else { return Ok(()) };
-        let record = epoch::read_record(&self.cx, site).await?;
-        judge_direction(site, record.as_ref(), &self.cx.direction, self.epoch).map(drop)
+        self.leases.guard(&self.cx, site, self.epoch).await
     }
 }
 

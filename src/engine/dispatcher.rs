@@ -16,8 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{Ending, SharedCatalogue, pause_before};
 use super::decide::{Decision, Surroundings, decide};
 use super::doubt::look_and_say;
+use super::leases::Leases;
 use crate::estate::Estate;
-use crate::model::{CancelReason, Failure, FailureKind, Outcome, PointId, RunId, SafeText, Span, UnitKey};
+use crate::model::{
+    CancelReason, ConsoleId, Failure, FailureKind, Lease, Outcome, PointId, RunId, SafeText, Span, UnitKey,
+};
 use crate::port::{Clock, JobId, Place, Reach, Sink, SinkError};
 use crate::run::{
     Answer, Event, EventKind, IllegalTransition, JobAt, Operator, Prompt, PromptAnswer, PromptId, PromptKind,
@@ -52,6 +55,8 @@ pub struct EngineConfig {
     pub by: Operator,
     /// This process, for the record.
     pub pid: u32,
+    /// Where it runs: what holds the estate's lock here, so that no other process of the same id acts on the estate.
+    pub console: ConsoleId,
 }
 
 /// Where events are told. Never holds the run up.
@@ -110,6 +115,7 @@ pub struct Engine {
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     pub(super) received: mpsc::UnboundedReceiver<Input>,
     pub(super) tasks: JoinSet<()>,
+    pub(super) leases: Arc<Leases>,
     /// Output files that could not be written; said once each.
     pub(super) mute: BTreeSet<UnitKey>,
     /// True when nothing has happened that `decide` could make something of.
@@ -178,6 +184,14 @@ impl Engine {
             return Err(EngineError::Step { step: step.key.to_string(), problem });
         }
         let (inputs, received) = mpsc::unbounded_channel();
+        let lease = Lease {
+            run: state.run.clone(),
+            session: state.session + 1,
+            console: config.console.clone(),
+            by: config.by.name.clone(),
+            since: config.clock.now(),
+        };
+        let leases = Arc::new(Leases::new(lease, config.estate.sites.keys()));
         Ok(Self {
             config,
             state,
@@ -187,6 +201,7 @@ impl Engine {
             inputs,
             received,
             tasks: JoinSet::new(),
+            leases,
             mute: BTreeSet::new(),
             settled: false,
         })
@@ -202,7 +217,14 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`]: the run has no ending on record then; it can be resumed.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<RunCommand>) -> Result<RunState, EngineError> {
+    pub async fn run(self, commands: mpsc::Receiver<RunCommand>) -> Result<RunState, EngineError> {
+        let leases = Arc::clone(&self.leases);
+        let ended = self.carry(commands).await;
+        leases.give_back().await;
+        ended
+    }
+
+    async fn carry(mut self, mut commands: mpsc::Receiver<RunCommand>) -> Result<RunState, EngineError> {
         let session = EventKind::SessionStarted {
             session: self.state.session + 1,
             pid: self.config.pid,

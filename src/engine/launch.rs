@@ -171,6 +171,7 @@ impl Engine {
             effect: kind.effect,
             epoch: self.state.epoch(),
             founds_direction: step.uses == FOUNDS_DIRECTION,
+            leases: Arc::clone(&self.leases),
         })
     }
 }

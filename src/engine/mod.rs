@@ -8,6 +8,7 @@ mod decide;
 mod dispatcher;
 mod doubt;
 mod launch;
+mod leases;
 mod resume;
 
 #[cfg(test)]

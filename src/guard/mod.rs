@@ -4,6 +4,8 @@
 
 mod confirm;
 mod direction;
+mod lease;
 
 pub use confirm::{confirmation_phrase, nonce};
 pub use direction::judge_direction;
+pub use lease::{Claim, LEASE_BEAT, LEASE_SILENCE, claim, judge_lease, leased_to_other};

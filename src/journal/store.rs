@@ -1,6 +1,7 @@
 //! The runs of one estate on this machine.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use super::lock::{self, EstateLock, EstateUse, Holder, LockError};
 use super::reader::RunReader;
 use super::retention::Retention;
 use super::run::RunJournal;
-use crate::model::{RunId, SiteName};
+use crate::model::{ConsoleId, RunId, SiteName};
 use crate::port::{Archive, RunRecord, SinkError};
 use crate::run::Event;
 
@@ -62,6 +63,32 @@ impl Store {
     /// [`LockError::Held`] when another process has it.
     pub fn lock(&self, holder: &Holder) -> Result<EstateLock, LockError> {
         EstateLock::acquire(&self.estate.join("lock"), holder)
+    }
+
+    /// What tells this place from every other one that runs of the estate are started from; the same for as long as the
+    /// folder lives. `noise` makes it up the first time.
+    ///
+    /// # Errors
+    /// When it cannot be kept, or was damaged.
+    pub fn console_id(&self, _lock: &EstateLock, noise: [u8; 16]) -> Result<ConsoleId, SinkError> {
+        let path = self.estate.join("console");
+        let made = || format!("c-{:032x}", u128::from_be_bytes(noise));
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text.trim().to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let made = made();
+                let mut file = folder::new_file(&path)?;
+                let written = file.write_all(made.as_bytes()).and_then(|()| file.sync_all());
+                written.map_err(|error| trouble("write", &path, &error))?;
+                folder::sync_folder(&self.estate)?;
+                made
+            }
+            Err(error) => return Err(trouble("read", &path, &error)),
+        };
+        ConsoleId::new(text).map_err(|error| {
+            let got = format!("{error}; the file is damaged: remove it, and another id is made up");
+            trouble("use", &path, &got)
+        })
     }
 
     /// Who acts on the estate from this machine now.

@@ -107,6 +107,8 @@ names! {
     StepId, "step id";
     /// A theme of the screen.
     ThemeName, "theme name";
+    /// Where runs are started from: a state folder of a machine, whose lock lets one process at a time act on an estate.
+    ConsoleId, "console id";
     /// One dated state of all stores together. Lower case, so that it is a legal snapshot name too.
     PointId, "restore point id";
     /// One execution of a plan.

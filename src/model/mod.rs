@@ -7,6 +7,7 @@ mod amount;
 mod diagnostic;
 mod direction;
 mod ids;
+mod lease;
 mod outcome;
 mod secret;
 mod text;
@@ -15,9 +16,10 @@ pub use amount::{ByteSize, Counted, LIMIT_PATTERN, Limit, SPAN_PATTERN, Span};
 pub use diagnostic::{Diagnostic, Severity, SourceText, did_you_mean};
 pub use direction::{Direction, DirectionRecord, End, Epoch};
 pub use ids::{
-    HostName, InvalidName, NAME_PATTERN, PointId, RunId, ServiceName, SiteName, StageId, StepId, StepKey, ThemeName,
-    UnitKey,
+    ConsoleId, HostName, InvalidName, NAME_PATTERN, PointId, RunId, ServiceName, SiteName, StageId, StepId, StepKey,
+    ThemeName, UnitKey,
 };
+pub use lease::{Lease, LeaseSign, Sighting};
 pub use outcome::{CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, Skip};
 pub use secret::{CommandForm, Secret, SecretSource};
 pub use text::SafeText;

@@ -3,6 +3,9 @@
 //!
 //! ```text
 //! <exchange>/direction.json                 what this site believes about the direction (epoch, active)
+//! <exchange>/leases/<site>/<n>/              who may change this site: the highest number counts
+//!     holder.json                           which run, since when
+//!     sign.json                             what it said last: that it lives, or that it is over
 //! <exchange>/<source>-to-<target>/
 //!     search-<service>/                     the snapshot repository of a search service
 //!     files-<service>/<point>/…             one generation of a file service, hard-linked to the one before
@@ -15,7 +18,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::{Direction, PointId, ServiceName};
+use crate::model::{Direction, PointId, ServiceName, SiteName};
 
 /// The tree of one direction on one site's exchange mount. Paths are as that site's hosts see them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,24 @@ impl Tree {
     #[must_use]
     pub fn direction_record(&self) -> PathBuf {
         self.exchange.join("direction.json")
+    }
+
+    /// The leases of `site`, each a folder named by its number. A mount that two sites share has those of both.
+    #[must_use]
+    pub fn leases(&self, site: &SiteName) -> PathBuf {
+        self.exchange.join("leases").join(site.as_str())
+    }
+
+    /// The lease of a number: who holds it.
+    #[must_use]
+    pub fn lease_holder(&self, site: &SiteName, number: u64) -> PathBuf {
+        self.leases(site).join(number.to_string()).join("holder.json")
+    }
+
+    /// The lease of a number: what its holder said last.
+    #[must_use]
+    pub fn lease_sign(&self, site: &SiteName, number: u64) -> PathBuf {
+        self.leases(site).join(number.to_string()).join("sign.json")
     }
 
     /// The snapshot repository of a search service.

@@ -12,11 +12,14 @@ pub mod epoch;
 pub(crate) mod fake;
 pub mod held;
 mod job;
+pub mod lease;
 #[cfg(test)]
 pub(crate) mod local;
 pub(crate) mod probe;
 pub mod remote;
 pub mod rsync;
+#[cfg(test)]
+pub(crate) mod shelf;
 mod step;
 pub mod tree;
 

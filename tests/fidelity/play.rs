@@ -144,6 +144,7 @@ impl Player<'_> {
             unattended: true,
             by: Operator { name: "ops@console".into(), through: "test".into() },
             pid: 1,
+            console: changeover::model::ConsoleId::new("here").expect("a name"),
         };
         let run = RunId::new(format!("r-{}", self.number)).expect("a name");
         let point = PointId::new(point).expect("a name");

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use changeover::model::{Failure, FailureKind, SafeText, Secret, SecretSource, UnitKey};
-use changeover::port::{
-    Certificate, CertificateLook, ExecOutput, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll, JobStart, JobState,
-    Pipeline, Place, Reach, ReachError, RedisEndpoint, RedisReply, Sink, SinkError, SqlEndpoint, SqlRows, SqlStatement,
-};
+use changeover::model::{Failure, FailureKind, SafeText, UnitKey};
+use changeover::port::{ExecOutput, JobCancel, JobState, Pipeline, Reach, Sink, SinkError};
 use changeover::run::Event;
 use changeover::systems::{Catalogue, Step, StepContext, StepDone, catalogue};
 use changeover::world::{Fault, Spec, Zone};
@@ -18,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::journal::{Death, Journal};
 use crate::performance::{Engine, perform_schedule};
 use crate::schedule::Schedule;
+use crate::through::{Between, Through};
 
 /// A defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +35,8 @@ pub enum Broken {
 impl Broken {
     pub fn reach(self, reach: Arc<dyn Reach>) -> Arc<dyn Reach> {
         match self {
-            Self::NoEpoch | Self::BelievesStopped => Arc::new(Dishonest(reach, self)),
+            Self::NoEpoch => Arc::new(Through(reach, FirstRecord)),
+            Self::BelievesStopped => Arc::new(Through(reach, Soothing)),
             _ => reach,
         }
     }
@@ -124,70 +123,39 @@ impl Step for Careless {
     }
 }
 
-/// Shows every direction record as it was when it was first read, or stops no job and says that it did.
-struct Dishonest(Arc<dyn Reach>, Broken);
+/// Shows every direction record as it was when it was first read.
+struct FirstRecord;
 
-impl Dishonest {
-    fn first_record(output: ExecOutput) -> ExecOutput {
-        let Ok(mut record) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else { return output };
-        if record.get("active").is_some() && record.get("epoch").is_some() {
-            record["active"] = Spec::sites()[0].as_str().into();
-            record["epoch"] = 1.into();
+impl Between for FirstRecord {
+    fn answer(&self, pipeline: &Pipeline, output: ExecOutput) -> ExecOutput {
+        if !pipeline.to_string().contains("direction.json") || pipeline.members[0].program != "cat" {
+            return output;
         }
-        ExecOutput { stdout: record.to_string().into_bytes(), ..output }
+        // Leases are read in the same breath.
+        let mut stdout = Vec::new();
+        for note in serde_json::Deserializer::from_slice(&output.stdout).into_iter::<serde_json::Value>() {
+            let Ok(mut note) = note else { return output };
+            if note.get("active").is_some() && note.get("epoch").is_some() {
+                note["active"] = Spec::sites()[0].as_str().into();
+                note["epoch"] = 1.into();
+            }
+            stdout.extend_from_slice(note.to_string().as_bytes());
+        }
+        ExecOutput { stdout, ..output }
     }
 }
 
-#[async_trait]
-impl Reach for Dishonest {
-    async fn exec(&self, place: &Place, pipeline: &Pipeline, timeout: Duration) -> Result<ExecOutput, ReachError> {
-        let output = self.0.exec(place, pipeline, timeout).await?;
-        let reads = pipeline.to_string().contains("direction.json") && pipeline.members[0].program == "cat";
-        Ok(if reads && self.1 == Broken::NoEpoch { Self::first_record(output) } else { output })
-    }
+/// Stops no job and says that it did.
+struct Soothing;
 
-    async fn job_start(&self, place: &Place, job: &JobId, pipeline: &Pipeline) -> Result<JobStart, ReachError> {
-        self.0.job_start(place, job, pipeline).await
-    }
-
-    async fn job_poll(&self, place: &Place, job: &JobId, offset: u64, wait: Duration) -> Result<JobPoll, ReachError> {
-        self.0.job_poll(place, job, offset, wait).await
-    }
-
-    async fn job_cancel(&self, place: &Place, job: &JobId, grace: Duration) -> Result<JobCancel, ReachError> {
-        if self.1 == Broken::BelievesStopped {
-            return Ok(JobCancel { state: JobState::Vanished, survivors: Vec::new() });
-        }
-        self.0.job_cancel(place, job, grace).await
-    }
-
-    async fn job_forget(&self, place: &Place, job: &JobId) -> Result<(), ReachError> {
-        self.0.job_forget(place, job).await
-    }
-
-    async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
-        self.0.http(request).await
-    }
-
-    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
-        self.0.certificate(look).await
-    }
-
-    async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
-        self.0.sql(endpoint, statements).await
-    }
-
-    async fn secret(&self, source: &SecretSource) -> Result<Secret, ReachError> {
-        self.0.secret(source).await
-    }
-
-    async fn redis(&self, endpoint: &RedisEndpoint, commands: &[Vec<String>]) -> Result<Vec<RedisReply>, ReachError> {
-        self.0.redis(endpoint, commands).await
+impl Between for Soothing {
+    fn stop(&self) -> Option<JobCancel> {
+        Some(JobCancel { state: JobState::Vanished, survivors: Vec::new() })
     }
 }
 
 /// An undisturbed schedule, to put one fault into.
-fn quiet(seed: u64) -> Schedule {
+pub fn quiet(seed: u64) -> Schedule {
     let mut schedule = Schedule::of(seed);
     schedule.faults.clear();
     schedule.deaths.clear();

@@ -17,7 +17,9 @@ mod invariants;
 mod journal;
 mod kinds;
 mod performance;
+mod rivals;
 mod schedule;
+mod through;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use changeover::engine::{Engine as RunEngine, EngineConfig, EngineError, NewRun};
 use changeover::estate::Estate;
-use changeover::model::{CancelReason, PointId, RunId, RunOutcome};
+use changeover::model::{CancelReason, ConsoleId, PointId, RunId, RunOutcome};
 use changeover::points::point_id;
 use changeover::port::{Clock, Reach, Sink};
 use changeover::run::{Answer, Event, EventKind, Operator, PromptAnswer, PromptKind, RunCommand, RunPhase, RunState};
@@ -64,11 +64,14 @@ pub fn perform_schedule(schedule: &Schedule, engine: &Engine) -> Result<Report, 
     runtime.block_on(async { Performance::new(schedule, engine)?.play().await })
 }
 
-struct Performance<'a> {
+pub struct Performance<'a> {
     schedule: &'a Schedule,
     engine: &'a Engine,
     world: SimulatedWorld,
     reach: Arc<dyn Reach>,
+    console: ConsoleId,
+    /// Nobody else acts in this world: then every change is one of the run's.
+    pub is_alone: bool,
     estate: Arc<Estate>,
     catalogue: Arc<Catalogue>,
     rng: fastrand::Rng,
@@ -83,9 +86,9 @@ struct Performance<'a> {
 }
 
 /// One run and its record.
-struct Play {
-    new: NewRun,
-    journal: Arc<Journal>,
+pub struct Play {
+    pub new: NewRun,
+    pub journal: Arc<Journal>,
     sink: Arc<dyn Sink>,
     inspector: Arc<Mutex<Inspector>>,
     /// What the source held when it began.
@@ -96,8 +99,20 @@ struct Play {
 impl<'a> Performance<'a> {
     fn new(schedule: &'a Schedule, engine: &'a Engine) -> Result<Self, String> {
         let world = SimulatedWorld::new(&schedule.spec);
-        let estate = schedule.spec.estate().map_err(|error| error.to_string())?;
         let plain: Arc<dyn Reach> = Arc::new(world.clone());
+        Self::in_world(world, plain, "here", schedule, engine)
+    }
+
+    /// What a console of its own does in a world, which it sees through `reach`.
+    pub fn in_world(
+        world: SimulatedWorld,
+        plain: Arc<dyn Reach>,
+        console: &str,
+        schedule: &'a Schedule,
+        engine: &'a Engine,
+    ) -> Result<Self, String> {
+        let estate = schedule.spec.estate().map_err(|error| error.to_string())?;
+        let console = ConsoleId::new(console).map_err(|error| error.to_string())?;
         let (reach, catalogue) = match engine {
             Engine::Sound => (plain, catalogue()),
             Engine::Broken(broken) => (broken.reach(plain), broken.catalogue()),
@@ -108,6 +123,8 @@ impl<'a> Performance<'a> {
             engine,
             world,
             reach,
+            console,
+            is_alone: true,
             estate: Arc::new(estate),
             catalogue: Arc::new(catalogue),
             rng: fastrand::Rng::with_seed(schedule.answers),
@@ -227,7 +244,7 @@ impl<'a> Performance<'a> {
     }
 
     /// A new run of a shipped runbook.
-    fn begin(&self, runbook: &'static str, deaths: Vec<Death>, unattended: bool) -> Result<Play, String> {
+    pub fn begin(&self, runbook: &'static str, deaths: Vec<Death>, unattended: bool) -> Result<Play, String> {
         let parsed = parsed(runbook)?;
         let [source, _] = Spec::sites();
         let direction = self.estate.direction_from(&source).ok_or("no direction")?;
@@ -245,8 +262,12 @@ impl<'a> Performance<'a> {
         let point: PointId = point_id(clock.now(), [noise[0], noise[1]]);
         let run = RunId::new(point.as_str().replacen("p-", "r-", 1)).map_err(|error| error.to_string())?;
         let inspector = Arc::new(Mutex::new(Inspector::new(self.world.clone())));
-        let watch = Arc::clone(&inspector);
-        let watch = Box::new(move |event: &Event, text: &str| watch.lock().expect("not poisoned").look(event, text));
+        let (watch, is_alone) = (Arc::clone(&inspector), self.is_alone);
+        let watch = Box::new(
+            move |event: &Event, text: &str| {
+                if is_alone { watch.lock().expect("not poisoned").look(event, text) } else { Ok(()) }
+            },
+        );
         let journal = Arc::new(Journal::new(deaths, watch));
         let sink: Arc<dyn Sink> = match self.engine {
             Engine::Broken(broken) => broken.sink(Arc::clone(&journal)),
@@ -258,7 +279,7 @@ impl<'a> Performance<'a> {
 
     /// Carries a run on until it has ended, through all deaths of the program. `helpful` is an operator who says yes to
     /// everything that leads on.
-    async fn carry_to_end(&mut self, play: &Play, helpful: bool, cancels: &[Duration]) -> Result<RunState, String> {
+    pub async fn carry_to_end(&mut self, play: &Play, helpful: bool, cancels: &[Duration]) -> Result<RunState, String> {
         let mut cancels: Vec<Instant> = cancels.iter().map(|at| Instant::now() + *at).collect();
         let began = Instant::now();
         loop {
@@ -277,7 +298,9 @@ impl<'a> Performance<'a> {
             match ended {
                 Some(Ok(state)) => {
                     let mut inspector = play.inspector.lock().expect("not poisoned");
-                    inspector.look_at_the_end().map_err(|wrong| format!("{wrong}\n{}", self.tail()))?;
+                    if self.is_alone {
+                        inspector.look_at_the_end().map_err(|wrong| format!("{wrong}\n{}", self.tail()))?;
+                    }
                     self.checks += std::mem::take(&mut inspector.checks);
                     self.endings.push(ending(&state));
                     return Ok(state);
@@ -310,6 +333,7 @@ impl<'a> Performance<'a> {
             unattended: play.unattended && !helpful,
             by: operator(),
             pid: 1,
+            console: self.console.clone(),
         };
         let history = play.journal.events();
         let (commands, received) = mpsc::channel(64);
@@ -366,7 +390,7 @@ impl<'a> Performance<'a> {
 
     /// Done means done: everything that the source held when the run began is at the target, and nothing else that the
     /// source never held.
-    fn judge(&self, play: &Play, state: &RunState) -> Result<(), String> {
+    pub fn judge(&self, play: &Play, state: &RunState) -> Result<(), String> {
         // The other site has users of its own then.
         if self.world.with(|world| world.turned.is_some()) {
             return Ok(());
@@ -438,18 +462,18 @@ fn parsed(name: &'static str) -> Result<Runbook, String> {
     Ok(runbook)
 }
 
-fn is_done(state: &RunState) -> bool {
+pub fn is_done(state: &RunState) -> bool {
     matches!(state.phase, RunPhase::Ended(RunOutcome::Done { .. }))
 }
 
-fn ending(state: &RunState) -> &'static str {
+pub fn ending(state: &RunState) -> &'static str {
     match &state.phase {
         RunPhase::Ended(outcome) => outcome.word(),
         _ => "without an ending",
     }
 }
 
-fn failures(state: &RunState) -> String {
+pub fn failures(state: &RunState) -> String {
     let failed = state.units.iter().filter_map(|(unit, facts)| match &facts.phase {
         changeover::run::UnitPhase::Ended(outcome) => outcome.failure().map(|failure| format!("{unit}: {failure}")),
         _ => None,

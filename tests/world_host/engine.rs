@@ -159,6 +159,7 @@ async fn run(world: &SimulatedWorld, number: u32) -> RunState {
         unattended: true,
         by: Operator { name: "ops@console".into(), through: "test".into() },
         pid: 1,
+        console: changeover::model::ConsoleId::new("here").expect("a name"),
     };
     let run = RunId::new(format!("run-{number}")).expect("a name");
     let point = PointId::new(format!("p-20260301T02000{number}Z")).expect("a name");

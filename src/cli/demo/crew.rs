@@ -21,7 +21,7 @@ use crate::cli::{App, CliError, Excerpts, Exit, load};
 use crate::engine::{Engine, EngineConfig, NewRun};
 use crate::estate::Estate;
 use crate::journal::{EstateLock, Holder, LockError, RunJournal, Store};
-use crate::model::{RunId, SafeText, UnitKey};
+use crate::model::{ConsoleId, RunId, SafeText, UnitKey};
 use crate::points::point_id;
 use crate::port::{Clock, Sink, SinkError};
 use crate::run::{Event, Operator, RunPhase, RunState};
@@ -220,6 +220,7 @@ impl<'a> Crew<'a> {
             unattended: quiet || !self.attended,
             by: operator(),
             pid: PID,
+            console: ConsoleId::new("demo").expect("a valid name"),
         }
     }
 

@@ -5,7 +5,8 @@ use crate::engine::attempt::pause_before;
 use crate::engine::dispatcher::escalate;
 use crate::engine::doubt::{look_and_say, still_unknown};
 use crate::engine::what_changed;
-use crate::port::fake::{Answer as Fake, FakeReach};
+use crate::port::fake::FakeReach;
+use crate::systems::shelf::Shelf;
 
 /// Tells as it goes: half a second between two tellings is enough, and the end is always told.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -72,7 +73,9 @@ async fn guarded(name: &str, kind: &str, record: &str) -> (RunState, Vec<String>
     let change = step("a", "on_failure = \"undo\"").replace("t.do", kind).replace("console", "target");
     let mut scene = Scene::new(name, &(stage("s", "") + &change));
     let reach = Arc::new(FakeReach::new());
-    reach.always("direction.json", Fake::stdout(record));
+    let shelf = Shelf::default();
+    shelf.put("/x/direction.json", record);
+    shelf.serve(&reach);
     scene.config.reach = reach;
     let state = scene.play(no_reaction).await.expect("an ending");
     (state, deeds(&scene.run))

@@ -2,6 +2,7 @@
 
 mod edges;
 mod jobs;
+mod leases;
 mod order;
 mod people;
 mod resume;
@@ -19,7 +20,8 @@ use tokio::sync::mpsc;
 use super::{Engine, EngineConfig, EngineError, NewRun};
 use crate::estate::Estate;
 use crate::model::{
-    CancelReason, Failure, FailureKind, Outcome, PointId, RunId, RunOutcome, SafeText, SiteName, Span, UnitKey,
+    CancelReason, ConsoleId, Failure, FailureKind, Outcome, PointId, RunId, RunOutcome, SafeText, SiteName, Span,
+    UnitKey,
 };
 use crate::port::{Clock, Sink, SinkError};
 use crate::run::{Answer, Event, EventKind, Operator, PromptAnswer, RunCommand, RunState, UnitPhase};
@@ -164,6 +166,9 @@ impl Clock for TestClock {
     }
 }
 
+/// No run of these tests has as many events.
+const MOST_EVENTS: usize = 2_000;
+
 /// Keeps events in memory; refuses everything after so many.
 #[derive(Default)]
 struct MemorySink {
@@ -177,6 +182,7 @@ struct MemorySink {
 impl Sink for MemorySink {
     async fn append(&self, events: &[Event]) -> Result<(), SinkError> {
         let mut kept = self.events.lock().expect("not poisoned");
+        assert!(kept.len() < MOST_EVENTS, "the run goes on for ever");
         if self.full_after.is_some_and(|limit| kept.len() + events.len() > limit) {
             return Err(SinkError { tried: "write the journal".into(), got: "No space left on device".into() });
         }
@@ -258,6 +264,7 @@ impl Scene {
             unattended: false,
             by: operator(),
             pid: 1,
+            console: ConsoleId::new("here").expect("a name"),
         };
         let new = NewRun { run: run.clone(), point: PointId::new("p-1").expect("a name"), plan };
         Self { run, config, sink, new, listener }
@@ -294,9 +301,13 @@ impl Scene {
         let (commands, received) = mpsc::channel(64);
         let running = engine.run(received);
         tokio::pin!(running);
+        // Nothing here takes that long: a run that only waits, for what does not come, is seen at once.
+        let for_ever = tokio::time::sleep(Duration::from_hours(30 * 24));
+        tokio::pin!(for_ever);
         loop {
             tokio::select! {
                 biased;
+                () = &mut for_ever => panic!("the run comes to no end"),
                 Some(event) = self.listener.recv() => {
                     for command in react(&event) {
                         commands.send(command).await.expect("the engine listens");

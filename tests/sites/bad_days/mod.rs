@@ -6,6 +6,7 @@
 //! To run some of them only: `BAD_DAYS=dump,signal cargo test --test sites bad_days` (parts of their names).
 
 mod app;
+mod consoles;
 mod copy;
 mod day;
 mod direction;
@@ -38,6 +39,7 @@ const SUBJECTS: &[&[Scenario]] = &[
     copy::SCENARIOS,
     disk::SCENARIOS,
     runs::SCENARIOS,
+    consoles::SCENARIOS,
     app::SCENARIOS,
 ];
 

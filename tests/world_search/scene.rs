@@ -1,24 +1,18 @@
-//! A scene of these tests: a world, the real engine over it, and hands that do on the exchange trees what programs of
-//! hosts do, so that the search room is tested without them.
+//! A scene of these tests: a world, and the real engine over it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use changeover::engine::{Engine, EngineConfig, NewRun};
-use changeover::model::{FailureKind, PointId, RunId, RunOutcome, Secret, SecretSource, SiteName};
-use changeover::port::{
-    Arg, Certificate, CertificateLook, ExecOutput, Exit, HttpRequest, HttpResponse, JobCancel, JobId, JobPoll,
-    JobStart, Pipeline, Place, Reach, ReachError, RedisEndpoint, RedisReply, SqlEndpoint, SqlRows, SqlStatement,
-};
+use changeover::model::{FailureKind, PointId, RunId, RunOutcome, SiteName};
 use changeover::run::{EventKind, Operator, RunPhase};
 use changeover::runbook::{PlanRequest, SourceText, parse, plan};
 use changeover::systems::catalogue;
-use changeover::world::disk::{Disk, DiskError};
+use changeover::world::disk::Disk;
 use changeover::world::{SimulatedWorld, Spec, State, Store};
 
 use super::no_sink::NoSink;
@@ -177,7 +171,7 @@ impl Scene {
         let (plan, _) = plan(request).expect("a plan");
         let (events, mut told) = mpsc::unbounded_channel();
         let config = EngineConfig {
-            reach: Arc::new(Hands { world: self.world.clone() }),
+            reach: Arc::new(self.world.clone()),
             clock: self.world.clock(),
             estate: Arc::new(estate),
             catalogue: kinds,
@@ -186,6 +180,7 @@ impl Scene {
             unattended: true,
             by: Operator { name: "test".into(), through: "test".into() },
             pid: 1,
+            console: changeover::model::ConsoleId::new("here").expect("a name"),
         };
         let run = RunId::new(name).expect("a name");
         let point = PointId::new(format!("p-{}", self.point.get())).expect("a name");
@@ -202,86 +197,5 @@ impl Scene {
         }
         let RunPhase::Ended(outcome) = state.phase else { panic!("not ended: {:?}", state.phase) };
         Ended { outcome, failures }
-    }
-}
-
-/// The world, with hands in place of the programs of its hosts.
-struct Hands {
-    world: SimulatedWorld,
-}
-
-impl Hands {
-    fn act(state: &mut State, site: &SiteName, pipeline: &Pipeline) -> Result<Vec<u8>, String> {
-        let now = state.wall_time();
-        let disk = exchange(state, site);
-        let on = |path: &str| path.strip_prefix("/mnt/exchange").expect("a path of the exchange tree").to_owned();
-        let said = |path: &str| {
-            let path = path.to_owned();
-            move |error: DiskError| format!("{path}: {error}")
-        };
-        let command = &pipeline.members[0];
-        let args: Vec<&str> = command
-            .args
-            .iter()
-            .map(|arg| if let Arg::Text(text) = arg { text.as_str() } else { panic!("a secret in {pipeline}") })
-            .collect();
-        match (command.program.as_str(), args.as_slice(), &pipeline.output_file) {
-            ("mkdir", ["-p", "-m", _, path], None) => {
-                disk.make_folders(&on(path), 0o2775, now).map_err(said(path)).map(|()| Vec::new())
-            }
-            ("cat", [], Some(path)) => {
-                let content = pipeline.stdin.clone().expect("content");
-                disk.write(&on(path), content, 0o664, now).map_err(said(path)).map(|()| Vec::new())
-            }
-            ("cat", [path], None) => disk.read(&on(path)).map_err(said(path)).map(|content| content.to_vec()),
-            ("sync", [path], None) => disk.sync(&on(path)).map_err(said(path)).map(|()| Vec::new()),
-            ("mv", ["-f", from, to], None) => {
-                disk.rename(&on(from), &on(to), now).map_err(said(to)).map(|()| Vec::new())
-            }
-            _ => panic!("hands do not know {pipeline}"),
-        }
-    }
-}
-
-#[async_trait]
-impl Reach for Hands {
-    async fn exec(&self, place: &Place, pipeline: &Pipeline, timeout: Duration) -> Result<ExecOutput, ReachError> {
-        if pipeline.members[0].program == "df" {
-            return self.world.exec(place, pipeline, timeout).await;
-        }
-        let Place::Host(site, _) = place else { panic!("nothing runs at {place}") };
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        let (code, stdout, stderr) = match self.world.with(|state| Self::act(state, site, pipeline)) {
-            Ok(stdout) => (0, stdout, Vec::new()),
-            Err(stderr) => (1, Vec::new(), stderr.into_bytes()),
-        };
-        Ok(ExecOutput { exits: vec![Exit::Code(code)], stdout, stderr, truncated: false })
-    }
-    async fn job_start(&self, place: &Place, job: &JobId, pipeline: &Pipeline) -> Result<JobStart, ReachError> {
-        self.world.job_start(place, job, pipeline).await
-    }
-    async fn job_poll(&self, place: &Place, job: &JobId, offset: u64, wait: Duration) -> Result<JobPoll, ReachError> {
-        self.world.job_poll(place, job, offset, wait).await
-    }
-    async fn job_cancel(&self, place: &Place, job: &JobId, grace: Duration) -> Result<JobCancel, ReachError> {
-        self.world.job_cancel(place, job, grace).await
-    }
-    async fn job_forget(&self, place: &Place, job: &JobId) -> Result<(), ReachError> {
-        self.world.job_forget(place, job).await
-    }
-    async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
-        self.world.http(request).await
-    }
-    async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
-        self.world.certificate(look).await
-    }
-    async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
-        self.world.sql(endpoint, statements).await
-    }
-    async fn secret(&self, source: &SecretSource) -> Result<Secret, ReachError> {
-        self.world.secret(source).await
-    }
-    async fn redis(&self, endpoint: &RedisEndpoint, commands: &[Vec<String>]) -> Result<Vec<RedisReply>, ReachError> {
-        self.world.redis(endpoint, commands).await
     }
 }
