@@ -257,7 +257,8 @@ fn the_documents_show_the_screens_as_the_program_draws_them() {
         }
     }
     assert_eq!(names(&kept), names(&drawn));
-    let documents = ["README.md", "docs/console.md"].map(|name| fs::read_to_string(file(name)).expect("a document"));
+    let documents = ["README.md", "docs/console.md", "docs/themes.md"]
+        .map(|name| fs::read_to_string(file(name)).expect("a document"));
     for name in names(&drawn) {
         let svg = fs::read_to_string(drawn.join(&name)).expect("an SVG");
         assert!(svg.len() < 60_000, "{name} has {} bytes", svg.len());

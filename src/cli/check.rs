@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{App, CliError, Excerpts, Exit, load, problems_json};
-use crate::model::{Diagnostic, Severity};
+use crate::model::{Counted, Diagnostic, Severity};
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -49,11 +49,12 @@ pub(super) fn run(app: &mut App, args: &CheckArgs) -> Result<Exit, CliError> {
         writeln!(app.io.out, "{report:#}")?;
     } else {
         let text = excerpts.render(&problems, &app.io);
+        let (wrong, warned) = (Counted::of(errors, "error", "errors"), Counted::of(warnings, "warning", "warnings"));
         let found = match (errors, warnings) {
             (0, 0) => "no problems".to_owned(),
-            (0, warnings) => amount(warnings, "warning"),
-            (errors, 0) => amount(errors, "error"),
-            (errors, warnings) => format!("{}, {}", amount(errors, "error"), amount(warnings, "warning")),
+            (0, _) => warned.to_string(),
+            (_, 0) => wrong.to_string(),
+            _ => format!("{wrong}, {warned}"),
         };
         let skipped = if estate.is_broken() && !files.is_empty() {
             " (what runbooks need of the estate is checked once the estate is right)"
@@ -61,7 +62,7 @@ pub(super) fn run(app: &mut App, args: &CheckArgs) -> Result<Exit, CliError> {
             ""
         };
         let name = crate::model::SafeText::line(&estate.source.name);
-        writeln!(app.io.out, "{text}{name} and {}: {found}{skipped}", amount(files.len(), "runbook"))?;
+        writeln!(app.io.out, "{text}{name} and {}: {found}{skipped}", Counted::of(files.len(), "runbook", "runbooks"))?;
     }
     app.io.out.flush()?;
     Ok(if errors > 0 { Exit::Invalid } else { Exit::Done })
@@ -75,8 +76,4 @@ fn is_about_the_estate(problem: &Diagnostic) -> bool {
 
 fn count(problems: &[Diagnostic], severity: Severity) -> usize {
     problems.iter().filter(|problem| problem.severity == severity).count()
-}
-
-fn amount(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -12,10 +12,13 @@ use crate::estate::Estate;
 use crate::model::{Failure, PointId, RunId, SafeText, UnitKey};
 use crate::port::{Clock, Reach};
 use crate::runbook::{Plan, PlannedStep, TemplateScope, render_value};
-use crate::systems::{Catalogue, Checked, Circumstances, StepContext, Voice};
+use crate::systems::{Catalogue, Checked, Circumstances, Effect, StepContext, Voice};
 
 /// The longest that the look at one unit may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// Said of what nothing can be checked of beforehand.
+const CANNOT_KNOW: &str = "cannot know";
 
 /// How the names of jobs begin that only look, in place of a run's: nobody is kept from anything by them.
 pub(super) const LOOKING: &str = "look-";
@@ -60,6 +63,17 @@ pub struct UnitPreview {
     pub problem: Option<SafeText>,
 }
 
+impl UnitPreview {
+    /// That something is replaced or removed here, and nobody can say beforehand what; nothing where that is known.
+    #[must_use]
+    pub fn unknown_loss(&self) -> Option<SafeText> {
+        let was_seen = self.checked != CANNOT_KNOW && self.problem.is_none();
+        let destroys = self.effect == Effect::Destroys.to_string();
+        (destroys && self.losses.is_empty() && !was_seen)
+            .then(|| SafeText::line(&format!("{}: {}", place(&self.unit), self.title)))
+    }
+}
+
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PreviewFinding {
@@ -83,7 +97,7 @@ impl Looker {
             title: step.title.clone(),
             uses: step.uses.clone(),
             effect: kind.map_or_else(String::new, |kind| kind.effect.to_string()),
-            checked: "cannot know",
+            checked: CANNOT_KNOW,
             commands: Vec::new(),
             findings: Vec::new(),
             losses: Vec::new(),
@@ -118,7 +132,7 @@ impl Looker {
                 preview.checked = match report.checked {
                     Checked::Live => "checked live",
                     Checked::Simulated => "simulated",
-                    Checked::CannotKnow => "cannot know",
+                    Checked::CannotKnow => CANNOT_KNOW,
                 };
                 preview.findings = report
                     .findings
@@ -179,7 +193,13 @@ pub fn text(plan: &Plan, previews: &[UnitPreview]) -> String {
         line(&head);
         for step in &stage.steps {
             for preview in previews.iter().filter(|preview| preview.unit.step == step.key) {
-                line(&format!("    {}  [{}, {}]", place(preview), preview.effect, preview.checked));
+                line(&format!(
+                    "    {}: {}  [{}, {}]",
+                    place(&preview.unit),
+                    preview.uses,
+                    preview.effect,
+                    preview.checked
+                ));
                 line(&format!("        {}", preview.title));
                 for command in &preview.commands {
                     command.as_str().lines().for_each(|text| line(&format!("        $ {text}")));
@@ -190,6 +210,9 @@ pub fn text(plan: &Plan, previews: &[UnitPreview]) -> String {
                 }
                 for loss in &preview.losses {
                     loss.as_str().lines().for_each(|text| line(&format!("        LOSES {text}")));
+                }
+                if preview.unknown_loss().is_some() {
+                    line("        LOSES what cannot be known before it begins");
                 }
                 if let Some(problem) = &preview.problem {
                     problem.as_str().lines().for_each(|text| line(&format!("        ! {text}")));
@@ -203,12 +226,47 @@ pub fn text(plan: &Plan, previews: &[UnitPreview]) -> String {
     out
 }
 
-fn place(preview: &UnitPreview) -> String {
-    let UnitKey { step, site, host } = &preview.unit;
-    let place = match (site, host) {
-        (Some(site), Some(host)) => format!(" at {site}:{host}"),
-        (Some(site), None) => format!(" at {site}"),
-        _ => String::new(),
-    };
-    format!("{}{place}: {}", step.step, preview.uses)
+/// A step and where it is carried out.
+fn place(UnitKey { step, site, host }: &UnitKey) -> String {
+    match (site, host) {
+        (Some(site), Some(host)) => format!("{} at {site}:{host}", step.step),
+        (Some(site), None) => format!("{} at {site}", step.step),
+        _ => step.step.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn preview(effect: Effect, checked: &'static str, losses: &[&str], problem: Option<&str>) -> UnitPreview {
+        UnitPreview {
+            unit: UnitKey::try_from("sql-restore/restore-db@bcp".to_owned()).expect("a unit"),
+            title: "Replace the databases".to_owned(),
+            uses: "mysql.restore".to_owned(),
+            effect: effect.to_string(),
+            checked,
+            commands: Vec::new(),
+            findings: Vec::new(),
+            losses: losses.iter().map(|loss| SafeText::line(loss)).collect(),
+            problem: problem.map(SafeText::line),
+        }
+    }
+
+    #[test]
+    fn a_loss_that_cannot_be_known_is_never_none() {
+        for (preview, unknown) in [
+            (preview(Effect::Destroys, CANNOT_KNOW, &[], None), true),
+            (preview(Effect::Destroys, CANNOT_KNOW, &[], Some("depends on what earlier steps find")), true),
+            (preview(Effect::Destroys, "checked live", &[], Some("connection refused")), true),
+            (preview(Effect::Destroys, "checked live", &[], None), false),
+            (preview(Effect::Destroys, "checked live", &["database shop"], None), false),
+            (preview(Effect::Writes, CANNOT_KNOW, &[], None), false),
+            (preview(Effect::Reads, CANNOT_KNOW, &[], Some("refused")), false),
+        ] {
+            let said = preview.unknown_loss();
+            assert_eq!(said.is_some(), unknown, "{preview:#?}");
+            assert!(said.is_none_or(|said| said.as_str() == "restore-db at bcp: Replace the databases"));
+        }
+    }
 }

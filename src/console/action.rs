@@ -94,6 +94,7 @@ pub enum Action {
     AllSteps,
     HostFilter,
     SaveLog,
+    SaveAll,
     CopyLog,
 }
 
@@ -211,7 +212,8 @@ pub const ACTIONS: &[Entry] = &[
     entry(A::Output, "output", In(Pane::Log), &["o"], "what steps print, or what they say"),
     entry(A::AllSteps, "all-steps", In(Pane::Log), &["A"], "all steps, or the selected one"),
     with("HOST", entry(A::HostFilter, "host", In(Pane::Log), &["H"], "only one host")),
-    entry(A::SaveLog, "save-log", In(Pane::Log), &["S"], "write the log to a file"),
+    entry(A::SaveLog, "save-log", In(Pane::Log), &["S"], "write what is shown here to a file"),
+    entry(A::SaveAll, "save-all", In(Pane::Log), &[], "copy all that was printed to a folder"),
     entry(A::CopyLog, "copy-log", In(Pane::Log), &["C"], "copy the lines in sight"),
 ];
 

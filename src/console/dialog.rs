@@ -194,6 +194,15 @@ pub struct Confirm {
     pub gate: Gate,
 }
 
+impl Confirm {
+    /// A question of level 1: what follows is in sight, and a `y` does it.
+    #[must_use]
+    pub fn easy(deed: Deed, question: &str, consequences: &[&str]) -> Dialog {
+        let consequences = consequences.iter().map(|text| SafeText::line(text)).collect();
+        Dialog::Confirm(Self { deed, question: SafeText::line(question), consequences, gate: Gate::of(1, "", "", "") })
+    }
+}
+
 /// Four letters that stand for a plan and for what is known of both sites.
 #[must_use]
 pub fn nonce(digest: &str, observed: &str) -> String {

@@ -87,8 +87,10 @@ pub struct PlanShown {
     pub digest: Option<String>,
     /// Stages, steps, hosts, requests.
     pub text: SafeText,
-    /// What will be lost by it.
+    /// What will be lost by it, as far as that can be known.
     pub losses: Vec<SafeText>,
+    /// What replaces or removes something, and cannot say beforehand what.
+    pub unknown_losses: Vec<SafeText>,
     /// Findings that are no good news.
     pub findings: Vec<SafeText>,
     /// The hosts that it touches.

@@ -356,5 +356,17 @@ pub fn file_name(run: &crate::model::RunId) -> PathBuf {
     PathBuf::from(format!("changeover-{run}.log"))
 }
 
+/// The usual name of a file that what was printed is copied to.
+#[must_use]
+pub fn output_name(source: &LogSource) -> PathBuf {
+    PathBuf::from(format!("changeover-{}-{}.{}.log", source.run, source.unit.file_stem(), source.attempt))
+}
+
+/// The usual name of a folder that everything that was printed is copied to.
+#[must_use]
+pub fn folder_name(run: &crate::model::RunId) -> PathBuf {
+    PathBuf::from(format!("changeover-{run}-printed"))
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::action::Action;
-use super::dialog::StartRequest;
+use super::dialog::{Purpose, StartRequest};
 use super::facts::{DirectionFacts, PlanShown, RunRow, RunbookFacts};
-use super::log::{LineRequest, Lines};
+use super::log::{LineRequest, Lines, LogSource};
 use super::story::{StoryNews, StoryOrder};
 use crate::health::Observation;
 use crate::model::{RunId, SafeText};
@@ -55,6 +55,10 @@ pub enum Msg {
     Paste(String),
     /// An action was named, where it is not chosen by a key: by a typed command.
     Act(Action),
+    /// A plan was asked for by a typed command: the runbook, its parameters by name, and what for.
+    Ask(String, Vec<(String, String)>, Purpose),
+    /// A whole line was typed for the open question. Whoever tells this has made sure that it was typed, and not pasted.
+    Line(String),
     /// A click, or the wheel (`wheel` lines down; 0 for a click).
     Mouse {
         /// The column.
@@ -144,8 +148,12 @@ pub enum Effect {
     Lines(LineRequest),
     /// Put this on the clipboard, and into a file.
     Copy(SafeText),
-    /// Write the whole log to a file.
+    /// Write what was said to a file.
     SaveLog(PathBuf, SafeText),
+    /// Copy what was printed, as it is on disk, to a file.
+    SaveOutput(PathBuf, LogSource),
+    /// Copy everything that a run has printed, as it is on disk, to a new folder.
+    SaveOutputs(PathBuf, RunId),
     /// Write a picture of the screen, an SVG text, to a file.
     Picture(PathBuf, String),
     /// Use this theme.

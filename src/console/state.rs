@@ -14,7 +14,7 @@ use super::run_view::RunView;
 use super::story::Story;
 use super::tour::Tour;
 use crate::health::{HealthState, Subject};
-use crate::model::{SafeText, SiteName};
+use crate::model::{RunId, SafeText, SiteName};
 use crate::run::Operator;
 use crate::style::Theme;
 
@@ -160,6 +160,8 @@ pub struct State {
     pub story: Option<Story>,
     /// How many times as fast as the person's the world's time goes.
     pub(super) haste: f64,
+    /// The run that was looked away from: it is not opened again by itself.
+    pub(super) let_go: Option<RunId>,
     /// A run was asked for, and it has not been told yet what came of that.
     pub(super) beginning: bool,
     /// When leaving was asked for the first time.
@@ -207,6 +209,7 @@ impl State {
             tour: None,
             story: None,
             haste: 1.0,
+            let_go: None,
             beginning: false,
             leaving: None,
             title: SafeText::default(),

@@ -119,7 +119,7 @@ impl Tour {
             Stop::Copy => start(state, COPIES, "the copy"),
             Stop::Watch(id) if !in_sight(state, id) => to_the_run(state),
             Stop::Watch(_) if over_the_panes(state) => vec![Piece::Key("esc".to_owned()), text(" closes this")],
-            Stop::Watch(_) => vec![text("it runs: "), key(Action::Pane4), text(" shows what its steps say")],
+            Stop::Watch(_) => vec![text("it was begun: "), key(Action::Pane4), text(" shows what its steps say")],
             Stop::End(id) if !in_sight(state, id) => to_the_run(state),
             Stop::End(_) => {
                 vec![text("it ends with a count; "), key(Action::Pane3), text(" shows its stages")]
@@ -143,15 +143,15 @@ impl Tour {
     }
 
     fn answer(&self, state: &State) -> Vec<Piece> {
-        let asks = |run: &RunView| run.live && run.began() > self.since && run.state.open_prompts().next().is_some();
-        if !state.run.as_ref().is_some_and(asks) {
+        let run = state.run.as_ref().filter(|run| run.live && run.began() > self.since);
+        let Some(prompt) = run.and_then(|run| run.state.open_prompts().next()) else {
             return start(state, ASKS, "what asks");
-        }
+        };
         match &state.dialog {
             Some(Dialog::Answer(_)) => {
                 return vec![
                     Piece::Text("type "),
-                    Piece::Key("y".to_owned()),
+                    Piece::Key(prompt.phrase.as_ref().map_or_else(|| "y".to_owned(), ToString::to_string)),
                     Piece::Text(" and then "),
                     Piece::Key("enter".to_owned()),
                     Piece::Text(": the run goes on"),
@@ -176,7 +176,8 @@ fn start(state: &State, runbook: &'static str, what: &'static str) -> Vec<Piece>
         }
         Some(Dialog::Planning(..)) => return vec![text("both sites are asked what it would do")],
         Some(Dialog::Start(start)) if start.runbook.name.as_str() == runbook => {
-            return vec![text("what it does; to do it, type "), fixed("y"), text(" and then "), fixed("enter")];
+            let phrase = fixed(start.gate.phrase.as_str());
+            return vec![text("what it does; to do it, type "), phrase, text(" and then "), fixed("enter")];
         }
         Some(_) => return vec![fixed("esc"), text(" closes this")],
         None if state.beginning => return vec![text("it is about to begin")],
@@ -229,7 +230,7 @@ fn is_of(run: &RunView, runbook: &str) -> bool {
     run.state.plan.runbook.as_str() == runbook
 }
 
-/// True when a run has ended well, or otherwise.
+/// True when a run has ended, and as is asked: well, or not well.
 fn ended(run: &RunView, well: bool) -> bool {
     matches!(&run.state.phase, RunPhase::Ended(outcome) if (outcome.exit_code() == 0) == well)
 }

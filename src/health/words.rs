@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{HealthState, ProbeHealth, Subject, Verdict};
 use crate::estate::Objectives;
-use crate::model::{Direction, SafeText, SiteName, Span};
+use crate::model::{Counted, Direction, SafeText, SiteName, Span};
 use crate::systems::exchange::LAST_POINT;
 
 /// "bcp can take over: last complete point 4m ago, 2 findings", or why not, or why that is not known.
@@ -116,8 +116,7 @@ fn judge(look: &Look, objectives: &Objectives) -> (Verdict, String) {
     let findings = look.findings.saturating_sub(usize::from(late.is_some() && look.findings > 0));
     match findings {
         0 => {}
-        1 => words.push("1 finding".to_owned()),
-        number => words.push(format!("{number} findings")),
+        number => words.push(Counted::of(number, "finding", "findings").to_string()),
     }
     let verdict = if late.is_some() || findings > 0 { Verdict::Degraded } else { Verdict::Up };
     (verdict, words.join(", "))

@@ -29,6 +29,21 @@ pub(super) fn path(run_folder: &Path, unit: &UnitKey, attempt: u32) -> PathBuf {
     run_folder.join(FOLDER).join(format!("{}.{attempt}.log", unit.file_stem()))
 }
 
+/// Every file of output within a run's folder, in the order of their names. A run that has printed nothing has none.
+pub(super) fn all(run_folder: &Path) -> Result<Vec<PathBuf>, SinkError> {
+    let folder = run_folder.join(FOLDER);
+    let failed = |error: io::Error| trouble("read the folder", &folder, &error);
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut files =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    files.sort();
+    Ok(files)
+}
+
 enum Order {
     Write(PathBuf, Vec<u8>),
     Flush(oneshot::Sender<()>),

@@ -105,6 +105,14 @@ impl RunReader {
         output::path(&self.folder, unit, attempt)
     }
 
+    /// The files with output that there are, in the order of their names.
+    ///
+    /// # Errors
+    /// When their folder cannot be read.
+    pub fn outputs(&self) -> Result<Vec<PathBuf>, SinkError> {
+        output::all(&self.folder)
+    }
+
     fn walk(&self, mut each: impl FnMut(Event)) -> Result<Head, SinkError> {
         let mut head = Head::of_nothing(&self.run);
         loop {

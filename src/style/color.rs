@@ -84,6 +84,20 @@ impl Named {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rgb(pub u8, pub u8, pub u8);
 
+impl Rgb {
+    /// Sixteen colours, each written as `0xrrggbb`.
+    pub(crate) const fn sixteen(written: [u32; 16]) -> [Self; 16] {
+        let mut colours = [Self(0, 0, 0); 16];
+        let mut place = 0;
+        while place < 16 {
+            let [_, red, green, blue] = written[place].to_be_bytes();
+            colours[place] = Self(red, green, blue);
+            place += 1;
+        }
+        colours
+    }
+}
+
 /// A colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "ColorForm")]
@@ -209,24 +223,10 @@ impl fmt::Display for Color {
 }
 
 /// The sixteen as xterm draws them when nobody has chosen otherwise (`XTerm-col.ad`).
-const XTERM: [Rgb; 16] = [
-    Rgb(0x00, 0x00, 0x00),
-    Rgb(0xcd, 0x00, 0x00),
-    Rgb(0x00, 0xcd, 0x00),
-    Rgb(0xcd, 0xcd, 0x00),
-    Rgb(0x00, 0x00, 0xee),
-    Rgb(0xcd, 0x00, 0xcd),
-    Rgb(0x00, 0xcd, 0xcd),
-    Rgb(0xe5, 0xe5, 0xe5),
-    Rgb(0x7f, 0x7f, 0x7f),
-    Rgb(0xff, 0x00, 0x00),
-    Rgb(0x00, 0xff, 0x00),
-    Rgb(0xff, 0xff, 0x00),
-    Rgb(0x5c, 0x5c, 0xff),
-    Rgb(0xff, 0x00, 0xff),
-    Rgb(0x00, 0xff, 0xff),
-    Rgb(0xff, 0xff, 0xff),
-];
+const XTERM: [Rgb; 16] = Rgb::sixteen([
+    0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5, 0x7f7f7f, 0xff0000, 0x00ff00,
+    0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff,
+]);
 
 /// The palette of 256: the sixteen, a cube of six levels, and 24 greys.
 fn palette(index: u8) -> Rgb {

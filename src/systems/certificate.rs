@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
-use crate::model::{Failure, FailureKind};
+use crate::model::{Counted, Failure, FailureKind};
 use crate::port::{Certificate, CertificateLook, ReachError, ReachErrorKind};
 
 /// A certificate that ends sooner must be seen to. Those that renew themselves do so with 30 days left, so that this is
@@ -115,8 +115,7 @@ fn judge(seen: &BTreeMap<String, Result<Certificate, ReachError>>, now: Timestam
 fn in_words(days: i64) -> String {
     match days {
         0 => "less than a day".to_owned(),
-        1 => "1 day".to_owned(),
-        days => format!("{days} days"),
+        days => Counted(days.unsigned_abs(), "day", "days").to_string(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The console in a real terminal, on the demo's simulated world.
 
+mod attention;
 mod demo;
+mod files;
+mod plain;
 mod screen;
 
 use std::path::Path;
@@ -13,7 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_changeover");
 
 struct Demo {
     screen: Screen,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The demo, once its world is ready.
@@ -24,7 +27,7 @@ fn opened(width: u16, height: u16) -> Demo {
     let args = ["--state-dir", &state, "demo", "--speed", "20"];
     let screen = Screen::start(Path::new(PROGRAM), &args, folder.path(), width, height);
     screen.sees("last copy 4m");
-    Demo { screen, _folder: folder }
+    Demo { screen, folder }
 }
 
 /// The sequences that give a terminal back: bracketed paste off, the usual screen, the cursor.

@@ -44,6 +44,18 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 impl Screen {
     /// Starts a program in a terminal of this size.
     pub fn start(program: &Path, args: &[&str], folder: &Path, width: u16, height: u16) -> Self {
+        Self::start_in(&[("TERM", "xterm-256color")], program, args, folder, width, height)
+    }
+
+    /// Starts a program in a terminal of this size that calls itself so in the environment.
+    pub fn start_in(
+        names: &[(&str, &str)],
+        program: &Path,
+        args: &[&str],
+        folder: &Path,
+        width: u16,
+        height: u16,
+    ) -> Self {
         let pair = native_pty_system().openpty(size(width, height)).expect("a pseudo terminal");
         let mut command = CommandBuilder::new(program);
         command.env_clear();
@@ -52,8 +64,10 @@ impl Screen {
                 command.env(name, value);
             }
         }
-        command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
+        for (name, value) in names {
+            command.env(name, value);
+        }
         command.args(args);
         command.cwd(folder);
         let child = pair.slave.spawn_command(command).expect("the program can be started");

@@ -2,7 +2,9 @@
 //!
 //! The screen itself is pure and lives in `console`; here are the terminal, the loop, and what its effects do.
 
+mod attention;
 mod clipboard;
+mod files;
 mod ground;
 mod open;
 mod plain;

@@ -21,12 +21,12 @@ use crate::cli::output::{Flushed, program};
 use crate::cli::status::changed;
 use crate::cli::{App, CliError};
 use crate::console::dialog::Dialog;
-use crate::console::{Badge, Effect, Msg, Notice, State, update};
+use crate::console::{Badge, Effect, Msg, State, update};
 use crate::health::{ProbeKey, Verdict};
 use crate::journal::Store;
 use crate::model::{RunId, SafeText};
 use crate::report::{Advice, Listener, Plain};
-use crate::run::{Event, RunState};
+use crate::run::{Event, PromptId, RunState};
 
 /// Tells and listens until it is left.
 ///
@@ -49,10 +49,9 @@ pub(in crate::cli) async fn talk(app: &mut App, state: State, ground: Ground) ->
         paper: Box::new(Plain::new(Flushed(&mut app.io.out))),
         verdicts: BTreeMap::new(),
         asked: None,
-        noticed: None,
+        prompted: None,
         direction: String::new(),
         typed_at: Instant::now(),
-        keys: 0,
         left: false,
     };
     talker.say("", &head);
@@ -91,10 +90,10 @@ struct Talker<'a> {
     verdicts: BTreeMap<ProbeKey, Verdict>,
     /// What the open question wants, and since when it is in sight.
     asked: Option<(SafeText, Instant)>,
-    noticed: Option<Notice>,
+    /// The question of the run that `answer` means, and since when it is that one.
+    prompted: Option<(PromptId, Instant)>,
     direction: String,
     typed_at: Instant,
-    keys: i64,
     left: bool,
 }
 
@@ -142,11 +141,14 @@ impl Talker<'_> {
             }
             _ => {}
         }
-        if self.state.notice != self.noticed {
-            self.noticed.clone_from(&self.state.notice);
-            if let Some(notice) = self.noticed.clone() {
-                self.say(if notice.bad { "WARN" } else { "" }, notice.text.as_str());
-            }
+        // It is taken away once it is told: the same told again is news again.
+        if let Some(notice) = self.state.notice.take() {
+            self.say(if notice.bad { "WARN" } else { "" }, notice.text.as_str());
+        }
+        let prompt = self.state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next());
+        let prompt = prompt.map(|prompt| prompt.id);
+        if prompt != self.prompted.map(|(id, _)| id) {
+            self.prompted = prompt.map(|id| (id, Instant::now()));
         }
         self.ask();
     }
@@ -170,6 +172,8 @@ impl Talker<'_> {
             | Effect::Lines(_)
             | Effect::Copy(_)
             | Effect::SaveLog(..)
+            | Effect::SaveOutput(..)
+            | Effect::SaveOutputs(..)
             | Effect::Picture(..)
             | Effect::Theme(_)
             | Effect::Mouse(_)
@@ -203,12 +207,12 @@ impl Talker<'_> {
         }
     }
 
-    /// A run that somebody else has begun is told of too.
+    /// A run that somebody else has begun is told of too, also while one that is over is still in sight. (Where none is,
+    /// `update` opens it.)
     fn watch_what_goes_on(&mut self) {
-        let alive = self.state.alive().map(|row| row.run.clone());
-        let seen = self.state.run.as_ref().filter(|run| run.live).map(|run| run.id.clone());
-        if let Some(run) = alive.filter(|_| self.looking.is_none() || seen.is_none())
-            && self.state.run.as_ref().is_none_or(|view| view.id != run)
+        let over = self.state.run.as_ref().filter(|view| !view.live);
+        if let Some(run) = self.state.alive().map(|row| row.run.clone())
+            && over.is_some_and(|view| view.id != run)
         {
             self.act(Effect::Open(run));
         }
@@ -234,7 +238,14 @@ impl Talker<'_> {
             Some(Dialog::Start(start)) => {
                 // Hundreds of commands before a question are no help to who listens; `plan` tells them.
                 let mut lines: Vec<String> = start.plan.text.as_str().lines().take(2).map(str::to_owned).collect();
-                lines.extend(start.plan.losses.iter().map(|loss| format!("is lost: {loss}")));
+                let (known, unknown) = (&start.plan.losses, &start.plan.unknown_losses);
+                lines.extend(known.iter().map(|loss| format!("is lost: {loss}")));
+                lines.extend(
+                    unknown.iter().map(|step| format!("is lost: what cannot be known before it begins: {step}")),
+                );
+                if known.is_empty() && unknown.is_empty() {
+                    lines.push("is lost: nothing, as both sites are now".to_owned());
+                }
                 lines.extend(start.plan.findings.iter().map(|finding| format!("to know: {finding}")));
                 lines.extend(start.changed.iter().map(|changed| format!("has changed: {changed}")));
                 let (badge, name) = (self.state.badge.word(), &start.runbook.name);

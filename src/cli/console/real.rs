@@ -13,7 +13,7 @@ use super::{Ground, Order};
 use crate::cli::args::Global;
 use crate::cli::direction::{SiteSays, ask_sites, choose};
 use crate::cli::live::Live;
-use crate::cli::preview::{Looker, text};
+use crate::cli::preview::{Looker, UnitPreview, text};
 use crate::cli::{App, CliError, Io, load};
 use crate::console::Msg;
 use crate::console::dialog::StartRequest;
@@ -140,6 +140,7 @@ impl Real {
             digest: None,
             text: SafeText::block(&why),
             losses: Vec::new(),
+            unknown_losses: Vec::new(),
             findings: Vec::new(),
             hosts: Vec::new(),
             at: self.live.clock.now(),
@@ -228,7 +229,7 @@ pub(in crate::cli) fn direction_facts(estate: &crate::estate::Estate, says: &[(S
 pub(in crate::cli) fn shown(
     request: &StartRequest,
     plan: &crate::runbook::Plan,
-    previews: &[crate::cli::preview::UnitPreview],
+    previews: &[UnitPreview],
     at: jiff::Timestamp,
 ) -> PlanShown {
     let mut hosts: Vec<String> = previews
@@ -250,6 +251,7 @@ pub(in crate::cli) fn shown(
         digest: Some(plan.digest().as_str().to_owned()),
         text: SafeText::block(&text(plan, previews)),
         losses: previews.iter().flat_map(|preview| preview.losses.clone()).collect(),
+        unknown_losses: previews.iter().filter_map(UnitPreview::unknown_loss).collect(),
         findings: bad.collect(),
         hosts: hosts.iter().map(|host| SafeText::line(host)).collect(),
         at,

@@ -10,15 +10,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::attention;
 use super::clipboard;
+use super::files::{self, Copied};
 use super::ground::{Ground, Order, Themes};
 use super::open::Looking;
 use super::terminal::Taken;
 use crate::cli::lines::LineStore;
 use crate::cli::{App, CliError, Exit};
+use crate::console::log::LogSource;
 use crate::console::{Effect, Key, KeyCode, Msg, State, update};
 use crate::journal::Store;
-use crate::model::{RunId, SafeText};
+use crate::model::{Counted, RunId, SafeText};
 
 /// The least time between two pictures that no key has asked for.
 const FRAME: Duration = Duration::from_millis(100);
@@ -240,8 +243,10 @@ impl Stage {
             },
             Effect::Lines(request) => self.lines.ask(request),
             Effect::Copy(text) => self.copy(state, &text)?,
-            Effect::SaveLog(name, text) => self.save("log", &name, text.as_str()),
-            Effect::Picture(name, svg) => self.save("picture", &name, svg.trim_end()),
+            Effect::SaveLog(name, text) => self.save(&name, text.as_str()),
+            Effect::Picture(name, svg) => self.save(&name, svg.trim_end()),
+            Effect::SaveOutput(name, source) => self.copy_output(source.run.clone(), name, Some(source)),
+            Effect::SaveOutputs(name, run) => self.copy_output(run, name, None),
             Effect::Theme(name) => match (self.themes.read)(&name) {
                 Ok(theme) => drop(self.told.send(Msg::Theme(Box::new(theme)))),
                 Err(why) => self.tell(&why, true),
@@ -249,24 +254,46 @@ impl Stage {
             Effect::Mouse(on) => self.terminal.mouse(on)?,
             Effect::Title(title) => self.terminal.title(&title)?,
             Effect::Call(text) => {
-                if state.settings.bell {
-                    self.terminal.write("\u{7}")?;
-                }
-                // OSC 9: those terminals that have notifications show it, the others nothing.
-                if state.settings.notify && !self.own_time {
-                    self.terminal.write(&format!("\u{1b}]9;{text}\u{7}"))?;
-                }
+                // A simulated world is no reason to reach beyond its own window.
+                let (bell, notify) = (state.settings.bell, state.settings.notify && !self.own_time);
+                self.terminal.write(&attention::call(bell, notify, &text, |name| std::env::var(name).ok()))?;
             }
         }
         Ok(())
     }
 
     /// Writes a file that was asked for, and says where it is.
-    fn save(&self, what: &str, name: &Path, text: &str) {
-        match clipboard::write(&folder(), name, text) {
+    fn save(&self, name: &Path, text: &str) {
+        match files::write(&folder(), name, text) {
             Ok(path) => self.tell(&format!("written to {}", path.display()), false),
-            Err(error) => self.tell(&format!("the {what} cannot be written: {error}"), true),
+            Err(error) => self.tell(&error, true),
         }
+    }
+
+    /// Copies what was printed to a file, or all of it to a folder, on a thread of its own: it may be large.
+    fn copy_output(&self, run: RunId, name: PathBuf, source: Option<LogSource>) {
+        let (store, told) = (self.store.clone(), self.told.clone());
+        tokio::task::spawn_blocking(move || {
+            let copied = store.open_run(&run).map_err(|error| error.to_string()).and_then(|reader| match source {
+                Some(source) => files::copy(&reader.output_path(&source.unit, source.attempt), &folder(), &name),
+                None => {
+                    let printed = reader.outputs().map_err(|error| error.to_string())?;
+                    files::copy_all(&printed, &folder(), &name)
+                }
+            });
+            let bad = copied.is_err();
+            let text = match copied {
+                Ok(Copied { path, files: 1, bytes }) => {
+                    format!("{}, as on disk, in {}", Counted(bytes, "byte", "bytes"), path.display())
+                }
+                Ok(Copied { path, files, bytes }) => {
+                    format!("{files} files, {}, as on disk, in {}", Counted(bytes, "byte", "bytes"), path.display())
+                }
+                Err(error) => error,
+            };
+            // Whoever left meanwhile has the file nevertheless.
+            drop(told.send(Msg::Told { text: SafeText::line(&text), bad }));
+        });
     }
 
     /// Takes up a theme whose file has changed.

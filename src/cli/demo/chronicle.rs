@@ -84,6 +84,7 @@ impl Chronicle {
         self.waits.clear();
     }
 
+    /// The age of the world.
     pub(super) fn now(&self) -> Duration {
         self.world.clock().monotonic()
     }
@@ -98,7 +99,8 @@ impl Chronicle {
         let (at, fault) = self.strikes.pop_front()?;
         let [source, _] = self.facts.sites.clone();
         match &fault {
-            Fault::SiteDown { site } if *site == source => {
+            // What is lost is counted from the first time; a site that is down already cannot be lost again.
+            Fault::SiteDown { site } if *site == source && self.facts.truth.lost_at.is_none() => {
                 self.facts.truth.promised = self.world.with(|world| world.truth(&source));
                 self.facts.truth.lost_at = Some(at);
             }

@@ -20,6 +20,7 @@ use crate::console::{Badge, Effect, Msg, State, update, view};
 use crate::journal::Store;
 use crate::model::RunId;
 use crate::run::EventKind;
+use crate::style::{SHIPPED_THEMES, Theme};
 use crate::systems::catalogue;
 use crate::world::Spec;
 
@@ -29,8 +30,55 @@ const WHOLE: (u16, u16) = (120, 38);
 const ONE: (u16, u16) = (100, 28);
 /// The screen with a text over it.
 const TEXT: (u16, u16) = (100, 40);
+/// The least screen with all panes.
+const SMALL: (u16, u16) = (80, 24);
 /// No moment of the played run is further away.
 const FAR: Duration = Duration::from_mins(30);
+
+/// Whether a moment has come, in the state and since the waiting for it began.
+type There = fn(&State, Timestamp) -> bool;
+
+/// A moment of the played run.
+struct Scene {
+    /// What is pressed.
+    keys: &'static str,
+    /// What is waited for then, in words.
+    wait: Option<(&'static str, There)>,
+    /// What is drawn then: names and sizes.
+    drawn: &'static [(&'static str, (u16, u16))],
+    /// True when it is drawn in every theme, too.
+    themes: bool,
+}
+
+const fn press(keys: &'static str, drawn: &'static [(&'static str, (u16, u16))]) -> Scene {
+    Scene { keys, wait: None, drawn, themes: false }
+}
+
+const fn wait(keys: &'static str, what: &'static str, there: There) -> Scene {
+    Scene { keys, wait: Some((what, there)), drawn: &[], themes: false }
+}
+
+/// The moments, in order.
+const SCENES: &[Scene] = &[
+    wait("", "two sites that are known", |state, _| !state.runs.is_empty() && all_known(state)),
+    wait("", "graphs of some minutes", |state, from| since(state, from) >= SignedDuration::from_mins(4)),
+    press("1 z", &[("sites", ONE)]),
+    press("j enter", &[("service", ONE)]),
+    press("esc z 2 j", &[("runbooks", WHOLE)]),
+    wait("p enter", "the plan", |state, _| is_text(state)),
+    press("", &[("plan", TEXT)]),
+    wait("esc s enter", "the question", |state, _| matches!(state.dialog, Some(Dialog::Start(_)))),
+    press("", &[("question", TEXT)]),
+    wait("y enter", "the run", |state, _| state.run.as_ref().is_some_and(|run| run.live)),
+    wait("", "its middle", |state, from| since(state, from) >= SignedDuration::from_millis(8_500)),
+    Scene { themes: true, ..press("", &[("console", WHOLE), ("run", ONE)]) },
+    press("4 z", &[("log", ONE)]),
+    wait("", "its end", |state, _| state.run.as_ref().is_some_and(|run| !run.live)),
+    wait("", "the record", |state, from| since(state, from) >= SignedDuration::from_secs(5)),
+    press("5", &[("runs", ONE)]),
+    press("6", &[("points", ONE)]),
+    press("3 ?", &[("help", TEXT)]),
+];
 
 /// Plays the run, and writes its pictures into a folder.
 ///
@@ -89,49 +137,40 @@ struct Player {
     run: Option<(RunId, u64)>,
     /// How many keys were pressed.
     keys: i64,
-    drawn: Vec<(&'static str, String)>,
+    drawn: Vec<(String, String)>,
 }
 
 impl Player {
-    async fn play(mut self) -> Result<Vec<(&'static str, String)>, CliError> {
-        self.until("two sites that are known", |state| !state.runs.is_empty() && all_known(state)).await?;
-        // The graphs of some minutes.
-        let opened = self.state.now;
-        self.until("graphs", |state| since(state, opened) >= SignedDuration::from_mins(4)).await?;
-        self.press("1 z")?;
-        self.draw("sites", ONE);
-        self.press("j enter")?;
-        self.draw("service", ONE);
-        self.press("esc z 2 j")?;
-        self.draw("runbooks", WHOLE);
-        self.press("p enter")?;
-        self.until("the plan", is_text).await?;
-        self.draw("plan", TEXT);
-        self.press("esc s enter")?;
-        self.until("the question", |state| matches!(state.dialog, Some(Dialog::Start(_)))).await?;
-        self.draw("question", TEXT);
-        self.press("y enter")?;
-        self.until("the run", |state| state.run.as_ref().is_some_and(|run| run.live)).await?;
-        let begun = self.state.now;
-        self.until("its middle", |state| since(state, begun) >= SignedDuration::from_millis(8_500)).await?;
-        self.draw("console", WHOLE);
-        self.draw("run", ONE);
-        self.press("4 z")?;
-        self.draw("log", ONE);
-        self.until("its end", |state| state.run.as_ref().is_some_and(|run| !run.live)).await?;
-        let ended = self.state.now;
-        self.until("the record", |state| since(state, ended) >= SignedDuration::from_secs(5)).await?;
-        self.press("5")?;
-        self.draw("runs", ONE);
-        self.press("6")?;
-        self.draw("points", ONE);
-        self.press("3 ?")?;
-        self.draw("help", TEXT);
+    async fn play(mut self) -> Result<Vec<(String, String)>, CliError> {
+        for Scene { keys, wait, drawn, themes } in SCENES {
+            self.press(keys)?;
+            if let Some((what, there)) = wait {
+                self.until(what, there).await?;
+            }
+            for (name, size) in *drawn {
+                self.draw((*name).to_owned(), *size);
+            }
+            if *themes {
+                self.draw_themes()?;
+            }
+        }
         Ok(self.drawn)
     }
 
+    /// The same screen in each theme that comes with the program.
+    fn draw_themes(&mut self) -> Result<(), CliError> {
+        let usual = self.state.settings.theme.clone();
+        for (name, _) in SHIPPED_THEMES {
+            let unknown = || CliError::new(Exit::Failed, format!("the theme {name} cannot be used"));
+            self.state.settings.theme = Theme::named(name).ok_or_else(unknown)?;
+            self.draw(format!("theme-{name}"), SMALL);
+        }
+        self.state.settings.theme = usual;
+        Ok(())
+    }
+
     /// Lets the world go on to a moment.
-    async fn until(&mut self, what: &str, there: impl Fn(&State) -> bool) -> Result<(), CliError> {
+    async fn until(&mut self, what: &str, there: &There) -> Result<(), CliError> {
         let from = self.state.now;
         while let Some(msg) = self.tells.recv().await {
             let ticks = matches!(msg, Msg::Tick(_));
@@ -140,7 +179,7 @@ impl Player {
                 continue;
             }
             self.look()?;
-            if there(&self.state) {
+            if there(&self.state, from) {
                 return Ok(());
             }
             if since(&self.state, from).unsigned_abs() > FAR {
@@ -193,7 +232,7 @@ impl Player {
 
     /// Presses keys as a person does, one a second.
     fn press(&mut self, keys: &str) -> Result<(), CliError> {
-        for key in keys.split(' ') {
+        for key in keys.split_whitespace() {
             self.keys += 1;
             let key = parse_key(key).map_err(|error| CliError::new(Exit::Failed, error))?;
             self.feed(Msg::Wall(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.keys)))?;
@@ -202,7 +241,7 @@ impl Player {
         Ok(())
     }
 
-    fn draw(&mut self, name: &'static str, (width, height): (u16, u16)) {
+    fn draw(&mut self, name: String, (width, height): (u16, u16)) {
         let mut state = self.state.clone();
         // A copy is drawn: the size of one picture is nothing that the next one could depend on.
         drop(update(&mut state, Msg::Resize(width, height)));

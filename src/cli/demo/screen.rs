@@ -204,6 +204,7 @@ impl Desk {
                     digest: None,
                     text: why,
                     losses: Vec::new(),
+                    unknown_losses: Vec::new(),
                     findings: Vec::new(),
                     hosts: Vec::new(),
                     at,

@@ -235,6 +235,35 @@ fn what_is_said_can_be_filtered_by_host_and_an_unknown_host_changes_nothing() {
 }
 
 #[test]
+fn what_is_shown_is_what_is_saved() {
+    let mut state = screen();
+    let saved = |state: &mut State, keys: &[KeyCode]| {
+        press(state, keys).into_iter().filter(|effect| !matches!(effect, Effect::Lines(_))).collect::<Vec<_>>()
+    };
+    let save = [KeyCode::Char('S')];
+    let said = saved(&mut state, &save);
+    assert!(matches!(&said[..], [Effect::SaveLog(_, text)] if text.as_str().contains("the Needle")), "{said:?}");
+    press(&mut state, &[KeyCode::Char('o'), KeyCode::Char('H'), KeyCode::Char('H')]);
+    let source = LogSource { run: sample::run_id(), unit: sample::unit(BEGUN[1]), attempt: 1 };
+    let name = format!("changeover-{}-restore~restart~bcp~app2.1.log", sample::run_id());
+    assert_eq!(saved(&mut state, &save), [Effect::SaveOutput(PathBuf::from(name), source)]);
+    for code in ":save-all".chars().map(KeyCode::Char) {
+        press(&mut state, &[code]);
+    }
+    state.wall = state.wall.checked_add(jiff::SignedDuration::from_secs(1)).expect("a later time");
+    let folder = PathBuf::from(format!("changeover-{}-printed", sample::run_id()));
+    assert_eq!(saved(&mut state, &[KeyCode::Enter]), [Effect::SaveOutputs(folder, sample::run_id())]);
+    // A stage has no output of its own, and without a run there is none at all.
+    state.run.as_mut().expect("a run").selected = 0;
+    assert_eq!(saved(&mut state, &save), []);
+    assert!(state.notice.take().is_some_and(|notice| notice.text.as_str().contains(":save-all")));
+    state.run = None;
+    update(&mut state, Msg::Resize(120, 40));
+    assert_eq!(saved(&mut state, &save), []);
+    assert!(state.notice.take().is_some_and(|notice| notice.text.as_str().contains("no run is looked at")));
+}
+
+#[test]
 fn another_attempt_is_another_file_and_is_asked_for_at_once() {
     let mut state = screen();
     press(&mut state, &[KeyCode::Char('o')]);

@@ -82,6 +82,26 @@ fn answers() {
 }
 
 #[test]
+fn what_is_lost_and_cannot_be_known_is_not_told_as_nothing() {
+    let steps = ["restore-search at bcp: Restore the search indices", "restore-db at bcp: Replace the databases"];
+    let ask = |name: &str, losses: &[&str], unknown: &[&str]| {
+        let mut state = start_dialog(name);
+        let Some(crate::console::dialog::Dialog::Start(start)) = &mut state.dialog else { panic!("no question") };
+        start.plan.losses = losses.iter().map(|loss| SafeText::line(loss)).collect();
+        start.plan.unknown_losses = unknown.iter().map(|step| SafeText::line(step)).collect();
+        state
+    };
+    let unknown = ask("restore", &[], &steps);
+    at("start_unknown_losses", &unknown, &BOTH[..1]);
+    let shown = text(&unknown, (120, 40));
+    assert!(steps.iter().all(|step| shown.contains(&format!("? {step}"))) && !shown.contains("nothing,"), "{shown}");
+    let both = text(&ask("restore", &["3 files at bcp"], &steps), (120, 40));
+    assert!(both.contains("- 3 files at bcp") && both.contains(&format!("? {}", steps[1])), "{both}");
+    let nothing = text(&ask("replicate", &[], &[]), (120, 40));
+    assert!(nothing.contains("nothing, as seen 0s ago"), "{nothing}");
+}
+
+#[test]
 fn questions_about_a_run() {
     for (name, keys, story, live) in [
         ("cancel", "x", running(), true),

@@ -306,3 +306,56 @@ fn every_action_keeps_its_level() {
         }
     }
 }
+
+/// Whoever has no screen names the runbook and types whole lines: the checks and the gates are the same.
+#[test]
+fn without_a_form_and_without_keys_the_gates_are_the_same() {
+    use crate::console::dialog::Purpose;
+    let ask = |state: &mut State, name: &str, params: &[(&str, &str)], purpose| {
+        let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut effects = update(state, Msg::Ask(name.to_owned(), params, purpose));
+        effects.retain(|effect| !matches!(effect, Effect::Title(_)));
+        effects
+    };
+    let told = |state: &mut State| state.notice.take().map(|notice| notice.text.to_string()).unwrap_or_default();
+    let mut state = full();
+    for (name, params, said) in [
+        ("nothing", &[][..], "there is no runbook nothing"),
+        ("night-copy", &[], "there is no such kind"),
+        ("backup", &[("deep", "true")], "there are: none"),
+        ("restore", &[("pont", "x")], "there are: point, stores, deep"),
+        ("restore", &[], "point must be said"),
+        ("restore", &[("point", "p-1"), ("stores", "none")], "stores is one of: all, search, db"),
+    ] {
+        assert_eq!(ask(&mut state, name, params, Purpose::Start), [], "{name} {params:?}");
+        let told = told(&mut state);
+        assert!(told.contains(said) && state.dialog.is_none(), "{name} {params:?}: {told}");
+    }
+    let effects = ask(&mut state, "restore", &[("point", "p-1")], Purpose::Start);
+    assert!(matches!(&effects[..], [Effect::Plan(request)] if request.params["point"] == "p-1"), "{effects:?}");
+    let line = |state: &mut State, line: &str| update(state, Msg::Line(line.to_owned()));
+    assert_eq!(line(&mut state, "y"), [], "nothing is asked yet");
+    let shown = plan(&state, "restore");
+    update(&mut state, Msg::Planned(Box::new(shown)));
+    let phrase = phrase(&state);
+    for wrong in
+        ["", "y", "yes", "restore bcp", "restore bcp 0000", &phrase.to_uppercase(), &format!("{phrase} {phrase}")]
+    {
+        assert_eq!(line(&mut state, wrong), [], "{wrong}");
+        assert!(gate(&state).1.is_some(), "{wrong}");
+    }
+    let before = state.clone();
+    let effects = line(&mut state, &phrase);
+    assert!(matches!(&effects[..], [Effect::Start(_)]), "{effects:?}");
+    assert_eq!(level(&before, &effects[0]), 2);
+    // What may not be begun is not planned for a start either, but can be read.
+    for (badge, alive, said) in [(Badge::ReadOnly, false, "only looks"), (Badge::Live, true, "one run at a time")] {
+        let mut state = full();
+        state.badge = badge;
+        state.runs[0].alive = alive;
+        assert_eq!(ask(&mut state, "backup", &[], Purpose::Start), []);
+        let told = told(&mut state);
+        assert!(told.contains(said), "{told}");
+        assert!(matches!(&ask(&mut state, "backup", &[], Purpose::Read)[..], [Effect::Plan(_)]));
+    }
+}

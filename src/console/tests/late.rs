@@ -239,3 +239,42 @@ fn a_person_is_called_once() {
     assert_eq!(calls(update(&mut state, Msg::Event(sample::run_id(), last.clone()))), 1);
     assert_eq!(calls(update(&mut state, Msg::Event(sample::run_id(), last))), 0);
 }
+
+/// A run that somebody else has begun is opened where nothing is looked at, and calls for a person where it is not.
+#[test]
+fn a_run_of_somebody_else_is_seen_and_calls() {
+    let with = |mark: Option<Mark>| {
+        let mut rows = runs();
+        if let Some(mark) = mark {
+            rows.insert(0, row(7, "replicate", 0, 10, mark, "running"));
+            rows[0].alive = true;
+        }
+        Msg::Runs(rows)
+    };
+    let run = row(7, "replicate", 0, 10, Mark::Run, "running").run;
+    // Titles follow what is known, and are no call.
+    let told = |state: &mut State, msg: Msg| -> Vec<Effect> {
+        update(state, msg).into_iter().filter(|effect| !matches!(effect, Effect::Title(_))).collect()
+    };
+    let mut state = full();
+    assert_eq!(told(&mut state, with(None)), []);
+    assert_eq!(told(&mut state, with(Some(Mark::Run))), [Effect::Open(run.clone())]);
+    // A run of the past is in sight: it stays there. The other one calls once, and again when it asks anew.
+    let mut state = with_run(done(), false);
+    assert_eq!(told(&mut state, with(Some(Mark::Run))), []);
+    let call = Effect::Call(SafeText::line(&format!("{run} waits for a person: open it in pane 5")));
+    for (mark, called) in [(Mark::Ask, true), (Mark::Ask, false), (Mark::Run, false), (Mark::Ask, true)] {
+        let effects = told(&mut state, with(Some(mark)));
+        assert_eq!(effects, if called { vec![call.clone()] } else { vec![] }, "{mark:?}");
+    }
+    // What was looked away from is not opened again by itself, and calls all the same.
+    let mut state = with_run(running(), true);
+    let mut rows = runs();
+    rows[0].run = sample::run_id();
+    rows[0].alive = true;
+    assert_eq!(told(&mut state, Msg::Runs(rows.clone())), [], "it is in sight");
+    assert_eq!(press(&mut state, "d"), [Effect::Detach, Effect::Title(SafeText::line("LIVE shop"))]);
+    assert_eq!(told(&mut state, Msg::Runs(rows.clone())), []);
+    rows[0].mark = Mark::Ask;
+    assert!(matches!(&told(&mut state, Msg::Runs(rows))[..], [Effect::Call(_)]));
+}

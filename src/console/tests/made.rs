@@ -345,6 +345,7 @@ pub fn plan(state: &State, runbook: &str) -> PlanShown {
             SafeText::line("12 indices at bcp are replaced: 1234567 documents"),
             SafeText::line("database shop at bcp is replaced: 41.3 GiB"),
         ],
+        unknown_losses: Vec::new(),
         findings: vec![SafeText::line("search at bcp is yellow: 5 shards are unassigned")],
         hosts: ["bcp:app1", "bcp:app2", "bcp:db1"].map(SafeText::line).to_vec(),
         at: state.now,

@@ -2,8 +2,29 @@
 
 use super::made::*;
 use super::picture::{SIZES, text};
-use crate::console::{Badge, Pane, State};
+use crate::console::{Badge, Pane, State, update};
+use crate::health::{Condition, Reading};
+use crate::model::{Failure, FailureKind};
 use crate::run::PromptKind;
+
+/// How something is made to look ill.
+#[derive(Clone, Copy)]
+enum Ill {
+    Degraded,
+    Down,
+    Lost,
+}
+use Ill::{Degraded, Down, Lost};
+
+impl Ill {
+    fn result(self) -> Result<Reading, Failure> {
+        match self {
+            Self::Degraded => Ok(reading(Condition::Degraded, "slow", Some("it is slow"), 1.0)),
+            Self::Down => Ok(reading(Condition::Down, "no answer", Some("it does not answer"), 0.0)),
+            Self::Lost => Err(Failure::new(FailureKind::Unknown, "look", "the connection timed out")),
+        }
+    }
+}
 
 /// One snapshot for each size that shows something of its own.
 fn at_sizes(name: &str, state: &State, sizes: &[(u16, u16)]) {
@@ -34,6 +55,41 @@ fn every_pane_alone() {
         at_sizes(&name, &state, &SIZES[1..]);
         at_sizes(&name, &state, &[(60, 15)]);
     }
+}
+
+/// What there is no room for is counted, and what is down is named there, whatever stands above it.
+#[test]
+fn nothing_that_is_down_is_hidden_below_what_is_well() {
+    for (verdicts, said) in [
+        (&[("exchange", Down), ("app2", Degraded)][..], "exchange DOWN, 1 more not up"),
+        (&[("app2", Down), ("db1", Lost), ("exchange", Lost)], "app2 DOWN, 2 more not up"),
+        (&[("db1", Degraded)], "db1 degraded"),
+        (&[("app", Down)], "all of them up"),
+    ] {
+        let mut state = full();
+        for ((name, how), ago) in verdicts.iter().flat_map(|bad| [(bad, 1), (bad, 0)]) {
+            update(&mut state, answer("prod", name, ago, how.result()));
+        }
+        let shown = text(&state, (80, 24));
+        // The row of what is in sight, or the count, names everything of the worst.
+        assert!(shown.contains(said), "{said}\n{shown}");
+        if said.ends_with("1 more not up") {
+            at_sizes("sites_hidden", &state, &SIZES[1..2]);
+        }
+    }
+}
+
+/// A path is told whole, over the lower lines of the panes.
+#[test]
+fn what_is_told_and_does_not_fit_takes_more_lines() {
+    let mut state = with_run(done(), false);
+    let path = "/home/operator/incident/changeover-0195500a-0000-7c11-8b0e-000000000001-restore~db~bcp~db1.1.log";
+    state.tell(format!("1234567 bytes, as on disk, in {path}"), false);
+    at_sizes("told_long", &state, &SIZES[..2]);
+    let shown = text(&state, (80, 24));
+    let lower: Vec<&str> = shown.lines().skip(22).collect();
+    let told: String = lower.iter().flat_map(|line| line.split_whitespace()).collect();
+    assert!(told.contains(path), "{shown}");
 }
 
 #[test]

@@ -104,6 +104,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
         | Action::AllSteps
         | Action::HostFilter
         | Action::SaveLog
+        | Action::SaveAll
         | Action::CopyLog => on_log(state, action, argument, effects),
         _ => on_run(state, action, effects),
     }
@@ -206,21 +207,58 @@ fn copy(state: &mut State, effects: &mut Vec<Effect>) {
 /// Begins the way to a plan: a form when the runbook has parameters.
 fn ask_for(state: &mut State, purpose: Purpose, effects: &mut Vec<Effect>) {
     let Some(book) = state.shown_runbooks().get(state.runbook.selected).copied().cloned() else { return };
-    if let Some(why) = may_not_start(state, &book).filter(|_| purpose == Purpose::Start) {
+    if let Some(why) = may_not_ask(state, &book, purpose) {
         state.tell(why, true);
-        return;
-    }
-    if let Some(trouble) = &book.trouble {
-        state.tell(format!("{}: {trouble}", book.name), true);
-        return;
-    }
-    if book.params.is_empty() {
-        let request = StartRequest { runbook: book.name.clone(), params: std::collections::BTreeMap::new() };
-        effects.push(Effect::Plan(request.clone()));
-        state.dialog = Some(Dialog::Planning(request, purpose));
+    } else if book.params.is_empty() {
+        let request = StartRequest { runbook: book.name, params: std::collections::BTreeMap::new() };
+        plan(state, request, purpose, effects);
     } else {
         state.dialog = Some(Dialog::Form(Form::of(book, purpose)));
     }
+}
+
+/// The same where nobody sees a form: the parameters come with the name.
+pub(super) fn ask_by_name(
+    state: &mut State,
+    name: &str,
+    params: &[(String, String)],
+    purpose: Purpose,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(book) = state.runbooks.iter().find(|book| book.name.as_str() == name).cloned() else {
+        state.tell(format!("there is no runbook {name}: `runbooks` lists them"), true);
+        return;
+    };
+    if let Some(why) = may_not_ask(state, &book, purpose) {
+        state.tell(why, true);
+        return;
+    }
+    let mut form = Form::of(book, purpose);
+    for (param, value) in params {
+        let Some(place) = form.runbook.params.iter().position(|known| known.name == *param) else {
+            let known: Vec<&str> = form.runbook.params.iter().map(|known| known.name.as_str()).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            state.tell(format!("{param} is no parameter of {name}; there are: {known}"), true);
+            return;
+        };
+        form.fields[place] = Line::of(value);
+    }
+    match form.request() {
+        Ok(request) => plan(state, request, purpose, effects),
+        Err((_, trouble)) => state.tell(trouble.as_str(), true),
+    }
+}
+
+fn plan(state: &mut State, request: StartRequest, purpose: Purpose, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Plan(request.clone()));
+    state.dialog = Some(Dialog::Planning(request, purpose));
+}
+
+/// Why a runbook is not planned.
+fn may_not_ask(state: &State, book: &RunbookFacts, purpose: Purpose) -> Option<String> {
+    may_not_start(state, book)
+        .filter(|_| purpose == Purpose::Start)
+        .or_else(|| book.trouble.as_ref().map(|trouble| format!("{}: {trouble}", book.name)))
 }
 
 /// Why nothing can be begun now.

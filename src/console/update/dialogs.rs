@@ -49,6 +49,19 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
     }
 }
 
+/// Puts a whole line into the field of the open question, and presses enter.
+pub(super) fn on_line(state: &mut State, line: &str, effects: &mut Vec<Effect>) {
+    let field = match &mut state.dialog {
+        Some(Dialog::Start(start)) => &mut start.gate.typed,
+        Some(Dialog::Confirm(confirm)) => &mut confirm.gate.typed,
+        Some(Dialog::Answer(answering)) => &mut answering.typed,
+        _ => return,
+    };
+    *field = Line::of(line);
+    state.burst = 0;
+    on_dialog_key(state, Key { code: KeyCode::Enter, ctrl: false, shift: false }, false, effects);
+}
+
 /// Puts a key into the field of a gate. What comes faster than fingers, a terminal's late answer or a paste that was not
 /// marked as one, empties the field instead.
 fn type_into(typed: &mut Line, burst: u8, key: Key) -> Option<SafeText> {

@@ -2,7 +2,7 @@
 
 use super::ONCE_AROUND;
 use crate::console::action::Action;
-use crate::console::log::{LogMode, LogSource, file_name};
+use crate::console::log::{LogMode, LogSource, file_name, folder_name, output_name};
 use crate::console::msg::Effect;
 use crate::console::run_view::Row;
 use crate::console::state::State;
@@ -29,15 +29,32 @@ pub(super) fn on_log(state: &mut State, action: Action, argument: &str, effects:
             find_in(state, None, false, effects);
             return;
         }
-        Action::SaveLog => {
-            if let Some(run) = &state.run {
-                effects.push(Effect::SaveLog(file_name(&run.id), crate::console::view::whole_log(state)));
-            }
+        Action::SaveLog | Action::SaveAll => {
+            save(state, action == Action::SaveAll, effects);
+            return;
         }
         Action::CopyLog => effects.push(Effect::Copy(crate::console::view::log_text(state))),
         _ => {}
     }
     look_at_output(state, effects);
+}
+
+/// Saves what is shown: what was said as text, what was printed as it is on disk. Or everything that was printed.
+fn save(state: &mut State, all: bool, effects: &mut Vec<Effect>) {
+    let Some(run) = &state.run else {
+        state.tell("no run is looked at: choose one in pane 5", false);
+        return;
+    };
+    if all {
+        effects.push(Effect::SaveOutputs(folder_name(&run.id), run.id.clone()));
+    } else if state.log.mode == LogMode::Said {
+        effects.push(Effect::SaveLog(file_name(&run.id), crate::console::view::whole_log(state)));
+    } else if let Some(source) = source(state) {
+        effects.push(Effect::SaveOutput(output_name(&source), source));
+    } else {
+        state
+            .tell("a stage prints nothing: select a step in pane 3, or `:save-all` saves what all have printed", false);
+    }
 }
 
 /// Chooses one host of the selected step, or of all steps when all are shown: by its name, or the next one.

@@ -24,7 +24,8 @@ use super::run_view::{RunView, since};
 use super::state::{Choice, State};
 use crate::model::{RunId, SafeText};
 use crate::run::{Event, EventKind, RunPhase};
-use dialogs::{planned, world_may_have_changed};
+use crate::style::Mark;
+use dialogs::{on_line, planned, world_may_have_changed};
 use keys::{on_key, on_mouse, on_paste};
 use log::{fit, look_at_output, source};
 
@@ -38,6 +39,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => on_key(state, key, &mut effects),
         Msg::Act(action) => actions::act(state, action, "", &mut effects),
+        Msg::Ask(name, params, purpose) => actions::ask_by_name(state, &name, &params, purpose, &mut effects),
+        Msg::Line(line) => on_line(state, &line, &mut effects),
         Msg::Paste(text) => on_paste(state, &text),
         Msg::Mouse { column, row, wheel } => on_mouse(state, column, row, wheel, &mut effects),
         Msg::Resize(width, height) => {
@@ -122,20 +125,33 @@ fn on_runs(state: &mut State, runs: Vec<RunRow>, effects: &mut Vec<Effect>) {
     let run = ids(state.shown_runs()).into_iter().nth(state.past.selected);
     let point = ids(state.shown_points()).into_iter().nth(state.point.selected);
     let first = !state.runs_read;
+    let asked = who_waits(state);
     state.runs = runs;
     state.runs_read = true;
     let (all, points) = (ids(state.shown_runs()), ids(state.shown_points()));
     stay(&mut state.past, run, &all);
     stay(&mut state.point, point, &points);
     state.know_usual();
-    if first && let Some(alive) = state.alive() {
-        effects.push(Effect::Open(alive.run.clone()));
+    let Some(alive) = state.alive().map(|row| row.run.clone()) else { return };
+    // A run that somebody else has begun is looked at as soon as it is there, where nothing else is looked at.
+    if first || (state.run.is_none() && state.let_go.as_ref() != Some(&alive)) {
+        effects.push(Effect::Open(alive));
+    } else if who_waits(state).is_some_and(|run| asked.as_ref() != Some(&run)) {
+        // It is not in sight, so that its own events do not call.
+        effects.push(Effect::Call(SafeText::line(&format!("{alive} waits for a person: open it in pane 5"))));
     }
+}
+
+/// The run that asks something and is not in sight.
+fn who_waits(state: &State) -> Option<RunId> {
+    let in_sight = state.run.as_ref().filter(|run| run.live).map(|run| &run.id);
+    state.alive().filter(|row| row.mark == Mark::Ask && in_sight != Some(&row.run)).map(|row| row.run.clone())
 }
 
 /// The terminal's title says what a person must know without looking.
 fn retitle(state: &mut State, effects: &mut Vec<Effect>) {
-    let asks = state.run.as_ref().is_some_and(|run| run.live && run.state.open_prompts().next().is_some());
+    let asks = state.run.as_ref().is_some_and(|run| run.live && run.state.open_prompts().next().is_some())
+        || who_waits(state).is_some();
     let runs = state.run.as_ref().is_some_and(|run| run.live && !matches!(run.state.phase, RunPhase::Ended(_)));
     let word = match (asks, runs) {
         (true, _) => " - waits for you",

@@ -2,7 +2,7 @@
 
 use super::step;
 use crate::console::action::Action;
-use crate::console::dialog::{Confirm, Deed, Dialog, Gate};
+use crate::console::dialog::{Confirm, Deed, Dialog};
 use crate::console::msg::Effect;
 use crate::console::run_view::{Row, RunView};
 use crate::console::state::{Badge, State};
@@ -21,6 +21,7 @@ pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect
             state.dialog = Some(Dialog::Text { title, text, top: 0 });
         }
         Action::Detach => {
+            state.let_go = Some(run.id.clone());
             state.run = None;
             effects.push(Effect::Detach);
         }
@@ -39,69 +40,68 @@ pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect
             } else if ended_well {
                 state.tell("it has ended well: nothing is left to do", false);
             } else {
-                state.dialog = Some(Dialog::Confirm(Confirm {
-                    question: SafeText::line(&format!("Take {id} up again?")),
-                    consequences: vec![
-                        SafeText::line("What ended well is not done again."),
-                        SafeText::line("What nobody knows the ending of is looked at first, and asked about."),
-                        SafeText::line("The direction and the safety rules are read anew first."),
+                let question = format!("Take {id} up again?");
+                state.dialog = Some(Confirm::easy(
+                    Deed::Resume(id),
+                    &question,
+                    &[
+                        "What ended well is not done again.",
+                        "What nobody knows the ending of is looked at first, and asked about.",
+                        "The direction and the safety rules are read anew first.",
                     ],
-                    deed: Deed::Resume(id),
-                    gate: Gate::of(1, "resume", "", ""),
-                }));
+                ));
             }
         }
         Action::RetryStep if !run.live => on_run(state, Action::ResumeRun, effects),
         _ if !run.live => state.tell("it is not going on: there is nothing to steer", false),
         Action::RetryStep => step::retry(state),
         Action::SkipStep => step::skip(state),
-        Action::PauseRun => {
-            state.dialog = Some(Dialog::Confirm(Confirm {
-                deed: Deed::Pause,
-                question: SafeText::line("Begin nothing new until somebody says so?"),
-                consequences: vec![
-                    SafeText::line("The steps that run now go on to their end."),
-                    SafeText::line("A paused run stays paused, however long nobody looks; c goes on."),
-                ],
-                gate: Gate::of(1, "pause", "", ""),
-            }));
-        }
-        Action::ContinueRun => {
-            state.dialog = Some(Dialog::Confirm(Confirm {
-                deed: Deed::Continue,
-                question: SafeText::line("Go on with the run?"),
-                consequences: vec![
-                    SafeText::line("The next steps begin at once, also those that change something."),
-                    SafeText::line("Whoever paused it may have had a reason: the log says who."),
-                ],
-                gate: Gate::of(1, "continue", "", ""),
-            }));
-        }
-        Action::CancelRun => {
+        Action::PauseRun | Action::ContinueRun | Action::CancelRun => {
             let again = run.state.cancel.is_some();
-            let reason = if again { CancelReason::OperatorNow } else { CancelReason::Operator };
-            let consequences = if again {
-                vec![
-                    SafeText::line("The steps that run now are stopped on their hosts."),
-                    SafeText::line("What they leave behind is said in the log; the run can be resumed."),
-                ]
-            } else {
-                vec![
-                    SafeText::line("The steps that run now end in order; nothing new is begun."),
-                    SafeText::line("Asked a second time, they are stopped too. The run can be resumed."),
-                ]
-            };
-            let question =
-                if again { "Stop the running steps as well?" } else { "Stop the run after its running steps?" };
-            state.dialog = Some(Dialog::Confirm(Confirm {
-                deed: Deed::Cancel(reason),
-                question: SafeText::line(question),
-                consequences,
-                gate: Gate::of(1, "stop", "", ""),
-            }));
+            state.dialog =
+                steer(action, again).map(|(deed, question, follows)| Confirm::easy(deed, question, &follows));
         }
         _ => {}
     }
+}
+
+/// What steers a run that goes on, its question, and what follows from it. `again`: it was asked to stop before.
+fn steer(action: Action, again: bool) -> Option<(Deed, &'static str, [&'static str; 2])> {
+    Some(match (action, again) {
+        (Action::PauseRun, _) => (
+            Deed::Pause,
+            "Begin nothing new until somebody says so?",
+            [
+                "The steps that run now go on to their end.",
+                "A paused run stays paused, however long nobody looks; c goes on.",
+            ],
+        ),
+        (Action::ContinueRun, _) => (
+            Deed::Continue,
+            "Go on with the run?",
+            [
+                "The next steps begin at once, also those that change something.",
+                "Whoever paused it may have had a reason: the log says who.",
+            ],
+        ),
+        (Action::CancelRun, false) => (
+            Deed::Cancel(CancelReason::Operator),
+            "Stop the run after its running steps?",
+            [
+                "The steps that run now end in order; nothing new is begun.",
+                "Asked a second time, they are stopped too. The run can be resumed.",
+            ],
+        ),
+        (Action::CancelRun, true) => (
+            Deed::Cancel(CancelReason::OperatorNow),
+            "Stop the running steps as well?",
+            [
+                "The steps that run now are stopped on their hosts.",
+                "What they leave behind is said in the log; the run can be resumed.",
+            ],
+        ),
+        _ => return None,
+    })
 }
 
 fn why(run: &RunView) -> (SafeText, SafeText) {

@@ -1,7 +1,7 @@
 //! Actions on the selected step: try it again, go on without it. Both only open a dialog; what may not be done is said
 //! with the way that leads on.
 
-use crate::console::dialog::{Answering, Confirm, Deed, Dialog, Gate};
+use crate::console::dialog::{Answering, Confirm, Deed, Dialog};
 use crate::console::line::Line;
 use crate::console::run_view::{Row, RunView};
 use crate::console::state::State;
@@ -24,15 +24,15 @@ pub(super) fn retry(state: &mut State) {
     }
     let waits = units(run, &step).find(|unit| phase(run, unit).is_some_and(|phase| *phase == UnitPhase::Retrying));
     if let Some(unit) = waits {
-        state.dialog = Some(Dialog::Confirm(Confirm {
-            question: SafeText::line(&format!("Try {unit} again now?")),
-            consequences: vec![
-                SafeText::line("The pause before the next attempt is over at once; it counts as one of the attempts."),
-                SafeText::line("What it waits for may want its time: the log says why the last attempt failed."),
+        let question = format!("Try {unit} again now?");
+        state.dialog = Some(Confirm::easy(
+            Deed::RetryNow(unit),
+            &question,
+            &[
+                "The pause before the next attempt is over at once; it counts as one of the attempts.",
+                "What it waits for may want its time: the log says why the last attempt failed.",
             ],
-            deed: Deed::RetryNow(unit),
-            gate: Gate::of(1, "retry", "", ""),
-        }));
+        ));
         return;
     }
     let text = match ending(run, &step) {

@@ -299,22 +299,26 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
         |usual| safe(format!("usually {}", span(usual))),
     )));
     let age = span(since(start.plan.at, state.now));
-    let losses = if start.plan.losses.is_empty() {
-        label("is lost    ").plain(safe(format!("nothing, as seen {age} ago")))
-    } else {
-        label("is lost    ").put(
-            Scope::Danger,
-            safe(match start.plan.losses.len() {
-                1 => format!("this, as seen {age} ago:"),
-                count => format!("{count} things, as seen {age} ago:"),
-            }),
-        )
+    let (known, unknown) = (&start.plan.losses, &start.plan.unknown_losses);
+    // What cannot be known is never told as nothing.
+    let (scope, losses) = match (known.len(), unknown.is_empty()) {
+        (0, true) => (Scope::Plain, format!("nothing, as seen {age} ago")),
+        (0, false) => (Scope::Danger, "what cannot be known before these begin:".to_owned()),
+        (1, true) => (Scope::Danger, format!("this, as seen {age} ago:")),
+        (count, true) => (Scope::Danger, format!("{count} things, as seen {age} ago:")),
+        (_, false) => (Scope::Danger, format!("this, as seen {age} ago, and (?) what cannot be known yet:")),
     };
-    rows.push(losses);
-    for loss in &start.plan.losses {
-        let lines = wrapped(loss.as_str(), width.saturating_sub(13));
-        rows.extend(lines.into_iter().map(|line| Row::new().to(11).put(Scope::Warn, safe(format!("- {line}")))));
-    }
+    rows.push(label("is lost    ").put(scope, safe(losses)));
+    let marked = |mark: &'static str, texts: &[SafeText], rows: &mut Vec<Row>| {
+        for text in texts {
+            for (number, line) in wrapped(text.as_str(), width.saturating_sub(13)).into_iter().enumerate() {
+                let mark = if number == 0 { mark } else { " " };
+                rows.push(Row::new().to(11).put(Scope::Warn, safe(format!("{mark} {line}"))));
+            }
+        }
+    };
+    marked("-", known, &mut rows);
+    marked("?", unknown, &mut rows);
     rows.push(label("way back   ").plain("x in pane 3 stops it; the point before it is kept"));
     for finding in &start.plan.findings {
         rows.push(label("to know    ").put(Scope::Warn, finding.clone()));

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Canvas, Row, fitting};
+use super::paint::{Canvas, Row, fitting, wrapped};
 use super::{LEAST, safe, span};
 use crate::console::action::{self, Action};
 use crate::console::pane::Pane;
@@ -11,6 +11,9 @@ use crate::console::state::{Badge, State};
 use crate::model::{SafeText, SiteName};
 use crate::run::{RunPhase, UnitPhase};
 use crate::style::{Mark, Scope};
+
+/// The most lines of something that is told.
+const NOTICE: usize = 3;
 
 /// The scope of a site's own colour.
 pub(super) fn site_scope(state: &State, site: &SiteName) -> Scope {
@@ -166,8 +169,20 @@ pub(super) fn footer(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     }
     if let Some(notice) = &state.notice {
         let (scope, mark) = if notice.bad { (Scope::Bad, Mark::Fail) } else { (Scope::Strong, Mark::Note) };
-        let row = Row::new().put(scope, canvas.mark(mark)).plain(" ").put(scope, notice.text.clone());
-        canvas.row(area, &row);
+        let head = Row::new().put(scope, canvas.mark(mark)).plain(" ");
+        let (indent, width) = (head.width(), usize::from(area.width));
+        // What does not fit, a path for one, takes a second and a third line while it is told.
+        let pieces = wrapped(notice.text.as_str(), width.saturating_sub(indent).max(1));
+        let (first, more) = pieces.split_at(pieces.len().min(NOTICE - 1));
+        let last = (!more.is_empty()).then(|| more.concat());
+        let rows = first.iter().chain(&last).enumerate().map(|(number, piece)| {
+            if number == 0 { head.clone() } else { Row::new().to(indent) }.put(scope, piece.as_str())
+        });
+        let rows: Vec<Row> = rows.collect();
+        let height = u16::try_from(rows.len()).unwrap_or(1).min(area.y + 1);
+        let above = Rect { y: area.y + 1 - height, height, ..area };
+        canvas.clear(above);
+        canvas.rows(above, &rows);
         return;
     }
     let hints: &[Action] = match state.focus {

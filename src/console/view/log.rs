@@ -6,7 +6,7 @@ use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{nothing, safe};
 use crate::console::log::{LogMode, Shown};
 use crate::console::state::State;
-use crate::model::{SafeText, UnitKey};
+use crate::model::{Counted, SafeText, UnitKey};
 use crate::run::{Event, EventKind, PromptAnswer};
 use crate::style::Scope;
 
@@ -249,16 +249,15 @@ fn status(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     // What is printed names its own host.
     let host = log.host.as_ref().filter(|_| log.mode == LogMode::Said);
     let host = host.map(|host| format!(" on {host}")).unwrap_or_default();
-    let counted = if log.mode == LogMode::Output && !log.lines.counted { "+" } else { "" };
+    let more = log.mode == LogMode::Output && !log.lines.counted;
+    let total =
+        if more { format!("{}+ lines", log.total()) } else { Counted(log.total(), "line", "lines").to_string() };
     let (scope, follow) = match (log.follow, log.unseen) {
         (true, _) => (Scope::Muted, "follows".to_owned()),
         (false, 0) => (Scope::Warn, "stands still".to_owned()),
-        (false, unseen) => (Scope::Warn, format!("{unseen} new lines, f follows")),
+        (false, unseen) => (Scope::Warn, format!("{}, f follows", Counted(unseen, "new line", "new lines"))),
     };
-    let row = Row::new()
-        .put(Scope::Muted, safe(format!(" {what}{host}, {}{counted} lines, ", log.total())))
-        .put(scope, follow)
-        .plain(" ");
+    let row = Row::new().put(Scope::Muted, safe(format!(" {what}{host}, {total}, "))).put(scope, follow).plain(" ");
     let width = u16::try_from(row.width()).unwrap_or(area.width).min(area.width);
     canvas.row(Rect { x: area.right() - width, y: area.bottom(), width, height: 1 }, &row);
 }

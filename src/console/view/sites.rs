@@ -72,19 +72,27 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
         rows.push(if chosen { row.filled(Scope::Selected) } else { row });
     }
     if !fits {
-        let hidden =
-            subjects.iter().enumerate().filter(|(line, _)| *line < first || *line >= first + usize::from(height));
-        let worst = hidden.max_by_key(|(_, (_, verdict))| **verdict).map(|(_, worst)| worst);
-        let count = subjects.len().saturating_sub(usize::from(height));
-        let row = Row::new().put(Scope::Muted, safe(format!("  {count} more, ")));
-        rows.push(match worst {
-            Some((subject, verdict)) if *verdict != Verdict::Up => {
-                row.put(verdict_mark(*verdict).scope(), safe(format!("{subject} {}", verdict_word(*verdict))))
-            }
-            _ => row.put(Scope::Muted, "all of them up"),
-        });
+        let in_sight = first..first + usize::from(height);
+        let hidden = subjects.iter().enumerate().filter(|(line, _)| !in_sight.contains(line)).map(|(_, hidden)| hidden);
+        rows.push(hidden_row(&hidden.collect::<Vec<_>>()));
     }
     canvas.rows(body, &rows);
+}
+
+/// What there is no room for: how many, the worst of them by name, and how many others are not well.
+fn hidden_row(hidden: &[(&Subject, &Verdict)]) -> Row {
+    let row = Row::new().put(Scope::Muted, safe(format!("  {} more, ", hidden.len())));
+    // What is known to be down is named before what nobody knows: of the two it is what somebody must see to.
+    let badness = |verdict: Verdict| (verdict == Verdict::Down, verdict);
+    let worst = hidden.iter().rev().max_by_key(|(_, verdict)| badness(**verdict));
+    let Some((subject, verdict)) = worst.filter(|(_, verdict)| **verdict != Verdict::Up) else {
+        return row.put(Scope::Muted, "all of them up");
+    };
+    let row = row.put(verdict_mark(**verdict).scope(), safe(format!("{subject} {}", verdict_word(**verdict))));
+    match hidden.iter().filter(|(_, verdict)| **verdict != Verdict::Up).count() {
+        1 => row,
+        count => row.put(Scope::Warn, safe(format!(", {} more not up", count - 1))),
+    }
 }
 
 /// The probes of a subject, the one that says the worst first.

@@ -47,7 +47,8 @@ async fn a_run_takes_the_lease_of_what_it_changes_keeps_it_and_gives_it_back() {
     let beat = |number| Some(format!("{{\"beat\":{number}}}"));
     assert_eq!(*beats.lock().expect("not poisoned"), [beat(2), beat(3)]);
     assert_eq!(shelf.get(&format!("{BCP}/1/sign.json")).as_deref(), Some("\"over\""));
-    assert!(shelf.get(&format!("{BCP}/1/holder.json")).is_some_and(|holder| holder.contains("lease-kept")));
+    let holder = shelf.get(&format!("{BCP}/1/holder.json")).expect("a lease");
+    assert!(holder.contains("lease-kept") && holder.contains(r#""session":1"#), "{holder}");
     assert!(shelf.paths().iter().all(|path| !path.contains("/leases/prod")), "nothing is changed there");
 }
 

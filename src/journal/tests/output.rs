@@ -29,6 +29,11 @@ fn output_is_kept_byte_exact_per_attempt() {
     assert_eq!(read(&one, 2), b"again");
     assert_eq!(read(&two, 1), b"two\n");
     assert!(!reader.output_path(&two, 2).exists());
+    let there = [reader.output_path(&one, 1), reader.output_path(&one, 2), reader.output_path(&two, 1)];
+    assert_eq!(reader.outputs().expect("read"), there);
+    store.create_run(&run("r2")).expect("a journal");
+    let nothing = store.open_run(&run("r2")).expect("a reader").outputs().expect("read");
+    assert!(nothing.is_empty(), "{nothing:?}");
     let mode = fs::metadata(reader.output_path(&one, 1)).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

@@ -70,12 +70,7 @@ impl Look {
         let asked = join_all(hosts.into_iter().map(async |host| {
             let answer = match tokio::time::timeout(patience, ask(cx, settings, &host)).await {
                 Ok(answer) => answer?,
-                Err(_) => Answer {
-                    problem: Some(format!("it did not answer within {}", Span(patience))),
-                    limping: Vec::new(),
-                    version: None,
-                    silent: true,
-                },
+                Err(_) => Answer::silent(format!("it did not answer within {}", Span(patience))),
             };
             Ok::<_, Failure>((host, answer))
         }));
@@ -118,14 +113,14 @@ async fn ask(cx: &StepContext, settings: &AppSettings, host: &HostName) -> Resul
         )
         .hint("give the service a health address: `health = { url = \"http://{{ host.address }}:8080/health\" }`"));
     };
-    let problem = match manager.look(cx, &cx.place_of(host)?).await {
-        Ok(Ok(seen)) if seen.phase == Phase::Running => None,
-        Ok(Ok(seen)) => Some(format!("{manager} is {}", seen.said)),
-        Ok(Err(said)) => Some(format!("{manager} does not tell its state: {said}")),
-        Err(failure) if failure.kind == FailureKind::Unreachable => Some(failure.got.to_string()),
+    let (said, runs) = match manager.look(cx, &cx.place_of(host)?).await {
+        Ok(Ok(seen)) => (format!("{manager} is {}", seen.said), seen.phase == Phase::Running),
+        Ok(Err(said)) => (format!("{manager} does not tell its state: {said}"), false),
+        Err(failure) if failure.kind == FailureKind::Unreachable => (failure.got.to_string(), false),
         Err(failure) => return Err(failure),
     };
-    Ok(Answer { problem, limping: Vec::new(), version: None, silent: false })
+    let problem = (!runs).then(|| said.clone());
+    Ok(Answer { problem, limping: Vec::new(), version: None, silent: false, said })
 }
 
 #[async_trait]

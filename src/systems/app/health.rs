@@ -94,6 +94,15 @@ pub(super) struct Answer {
     pub(super) version: Option<String>,
     /// True when nothing answered at all.
     pub(super) silent: bool,
+    /// What came, as it came: the status and the body, or why nothing did.
+    pub(super) said: String,
+}
+
+impl Answer {
+    /// That nothing came, and why.
+    pub(super) fn silent(why: String) -> Self {
+        Self { problem: Some(why.clone()), limping: Vec::new(), version: None, silent: true, said: why }
+    }
 }
 
 impl Health {
@@ -122,7 +131,7 @@ impl Health {
             Err(error) if error.kind == ReachErrorKind::Denied => Err(error.while_reading("ask for the health")),
             Err(error) => {
                 let problem = format!("{} did not answer: {}", request.url, error.got);
-                Ok(Answer { problem: Some(problem), limping: Vec::new(), version: None, silent: true })
+                Ok(Answer::silent(problem))
             }
         }
     }
@@ -144,14 +153,15 @@ impl Health {
                 None => wrong.push(format!("{url} answered no JSON")),
             }
         }
+        let said = format!("GET {url}: status {}\n{}", response.status, response.excerpt());
         if wrong.is_empty() {
-            return Answer { problem: None, limping, version, silent: false };
+            return Answer { problem: None, limping, version, silent: false, said };
         }
         if limping.is_empty() && !response.body.is_empty() {
             wrong.push(response.excerpt());
         }
         wrong.extend(limping);
-        Answer { problem: Some(wrong.join("\n  ")), limping: Vec::new(), version, silent: false }
+        Answer { problem: Some(wrong.join("\n  ")), limping: Vec::new(), version, silent: false, said }
     }
 }
 

@@ -13,7 +13,7 @@ use super::client::Client;
 use super::repository::{self, Role, Wanted};
 use super::rules;
 use super::settings::Settings;
-use crate::model::{ByteSize, End, Failure, FailureKind};
+use crate::model::{ByteSize, Counted, End, Failure, FailureKind};
 use crate::systems::certificate::{self, TlsAddress};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
@@ -80,7 +80,7 @@ impl Probe for Cluster {
         // A count is a search: a cluster that is not well may refuse it.
         let documents = documents(&client).await;
         if let Some(documents) = documents {
-            words.push(format!("{documents} documents"));
+            words.push(Counted(documents, "document", "documents").to_string());
             reading = reading.figure(Figure::whole("documents", documents, Unit::Count));
         }
         for snapshot in &running.snapshots {
@@ -97,10 +97,7 @@ impl Probe for Cluster {
 }
 
 fn nodes_in_words(health: &Health) -> String {
-    match health.number_of_data_nodes {
-        1 => "1 data node".to_owned(),
-        number => format!("{number} data nodes"),
-    }
+    Counted(health.number_of_data_nodes.into(), "data node", "data nodes").to_string()
 }
 
 /// The documents of all indices that are copied; nothing when not all of their shards answer.

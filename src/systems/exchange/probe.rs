@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::looks::At;
 use super::prepare::Prepare;
-use crate::model::{ByteSize, DirectionRecord, End, Failure, FailureKind, PointId, SafeText, Span};
+use crate::model::{ByteSize, Counted, DirectionRecord, End, Failure, FailureKind, PointId, SafeText, Span};
 use crate::points::point_time;
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::read_record;
@@ -132,7 +132,7 @@ fn judge(
         }
     }
     let complete = points.iter().filter(|point| point.complete).count();
-    words.push(format!("{complete} of {} points complete", points.len()));
+    words.push(format!("{complete} of {} complete", Counted::of(points.len(), "point", "points")));
     match record {
         Some(record) => words.push(format!("epoch {}, {} active", record.epoch, record.active)),
         None => words.push("no direction record yet".to_owned()),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 
 use super::settings::Settings;
-use crate::model::{ByteSize, Failure, FailureKind};
+use crate::model::{ByteSize, Counted, Failure, FailureKind};
 use crate::port::Place;
 use crate::systems::probe::lost_way;
 use crate::systems::remote::{DF_SECONDS, Disks, disks, path_arg};
@@ -64,8 +64,7 @@ fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failu
     for (place, failure) in silent {
         reading.find(Condition::Degraded, format!("{place} does not answer: {}", failure.got));
     }
-    let folders = if paths.len() == 1 { "1 folder".to_owned() } else { format!("{} folders", paths.len()) };
-    let on = if hosts == 1 { "1 host".to_owned() } else { format!("{hosts} hosts") };
+    let (folders, on) = (Counted::of(paths.len(), "folder", "folders"), Counted::of(hosts, "host", "hosts"));
     let mut summary = format!("{folders} on {on}");
     if let Some((free, size)) = least {
         summary = format!("{summary}, {} free", ByteSize(free));

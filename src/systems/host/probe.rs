@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::model::{ByteSize, Failure, FailureKind, Span};
+use crate::model::{ByteSize, Counted, Failure, FailureKind, Span};
 use crate::port::{Command, Pipeline, Place};
 use crate::systems::probe::lost_way;
 use crate::systems::remote::{self, DF_SECONDS, Disks, disks};
@@ -55,10 +55,11 @@ fn judge(place: &Place, around: (Timestamp, Timestamp), date: &str, load: Option
     let mut reading = Reading::up(format!("{place} $ date; cat /proc/loadavg"));
     let mut words = Vec::new();
     if let Some((load, processors)) = load.and_then(parse_load) {
-        words.push(format!("load {load:.2} on {processors} cpus"));
+        let on = format!("load {load:.2} on {}", Counted(processors.into(), "cpu", "cpus"));
+        words.push(on.clone());
         reading = reading.figure(Figure::new("load", load, Unit::Ratio));
         if load > f64::from(processors) * BUSY {
-            reading.find(Condition::Degraded, format!("load {load:.2} on {processors} cpus"));
+            reading.find(Condition::Degraded, on);
         }
     }
     match offset(around, date) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::access::Access;
 use super::replication::Channel;
 use super::server::Server;
-use crate::model::{ByteSize, End, Failure, FailureKind, SafeText, Span};
+use crate::model::{ByteSize, Counted, End, Failure, FailureKind, SafeText, Span};
 use crate::port::{Place, SqlRows, SqlStatement, SqlValue};
 use crate::systems::probe::{behind, lost_way};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
@@ -111,7 +111,7 @@ fn judge(
         reading.find(Condition::Down, "the server of the active site is read-only: the application cannot write");
     }
     if let Some(connected) = connected {
-        words.push(format!("{connected} connections"));
+        words.push(Counted(connected, "connection", "connections").to_string());
         reading = reading.figure(Figure::whole("connections", connected, Unit::Count));
         if let Some(most) = most
             && connected * 100 >= most * CROWDED
@@ -195,7 +195,7 @@ impl Probe for Size {
         Ok(reading
             .figure(Figure::whole("bytes", bytes, Unit::Bytes))
             .figure(Figure::whole("rows", lines, Unit::Count))
-            .summed_up(format!("{}, about {lines} rows", ByteSize(bytes)))
+            .summed_up(format!("{}, about {}", ByteSize(bytes), Counted(lines, "row", "rows")))
             .answered(&format!("{rows:#?}")))
     }
 }
@@ -243,6 +243,15 @@ mod tests {
             let found = reading.findings.first().map_or("", SafeText::as_str);
             assert_eq!(reading.condition, condition, "{end:?} {read_only} {connected} {channels:?}: {found}");
             assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
+        }
+    }
+
+    #[test]
+    fn one_connection_is_one() {
+        for (connected, said) in [(1, ", 1 connection"), (0, ", 0 connections"), (2, ", 2 connections")] {
+            let channels = Ok(rows(&["Master_Host"], &[]));
+            let summary = judge(Some(End::Source), "db", &server("OFF"), Some(connected), Some(100), &channels).summary;
+            assert!(summary.as_str().ends_with(said), "{summary}");
         }
     }
 

@@ -9,7 +9,7 @@ use super::check::master_problems;
 use super::client::look;
 use super::info::{Info, Role};
 use super::leader::{Leader, find};
-use crate::model::{ByteSize, Failure, FailureKind, Span};
+use crate::model::{ByteSize, Counted, Failure, FailureKind, Span};
 use crate::port::{Place, RedisEndpoint};
 use crate::systems::probe::behind;
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
@@ -82,7 +82,7 @@ fn judge(
     let keys = info.keys_in(settings.database);
     let mut words = vec![
         if leader.passed.is_empty() { "master".to_owned() } else { format!("replica of {}", leader.endpoint) },
-        format!("{keys} keys"),
+        Counted(keys, "key", "keys").to_string(),
     ];
     reading = reading.figure(Figure::whole("keys", keys, Unit::Count));
     if let Some(memory) = info.memory {
@@ -98,8 +98,7 @@ fn judge(
     }
     words.push(match info.replicas.len() {
         0 => "no replicas".to_owned(),
-        1 => "1 replica".to_owned(),
-        number => format!("{number} replicas"),
+        number => Counted::of(number, "replica", "replicas").to_string(),
     });
     reading = reading.figure(Figure::whole("replicas", info.replicas.len() as u64, Unit::Count));
     if let Some(evicted) = info.evicted {

@@ -2,18 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::Talker;
 use crate::cli::status::changed;
 use crate::console::action::Action;
-use crate::console::dialog::{Dialog, Form, Gate, Purpose};
-use crate::console::{Effect, Key, KeyCode, Msg};
+use crate::console::dialog::{Dialog, Gate, Purpose};
+use crate::console::{Effect, Msg};
 use crate::model::SafeText;
 use crate::run::{Answer, RunCommand, explain, read_answer};
 
 /// A line that comes so soon after the one before, or after the question, was not typed as an answer to it.
 const TOO_FAST: Duration = Duration::from_millis(300);
+
+/// What is said of such a line.
+const TOO_FAST_SAID: &str = "that came faster than fingers, and was dropped: it must be typed";
 
 const HELP: &str = "\
 help             this list
@@ -38,7 +39,7 @@ impl Talker<'_> {
                 "no" => self.give_up(),
                 "" => self.say("ASK", &format!("an empty line does nothing: type {phrase}, or no")),
                 _ if fast || since.elapsed() < TOO_FAST => {
-                    self.say("ASK", "that came faster than fingers, and was dropped: it must be typed");
+                    self.say("ASK", TOO_FAST_SAID);
                 }
                 _ => self.type_in(line),
             };
@@ -63,6 +64,9 @@ impl Talker<'_> {
                 self.say("WARN", "here can only be looked: it was opened so, or nobody can be asked at this input");
             }
             ("run", Some(name)) => self.plan(name, words, Purpose::Start),
+            ("answer", _) if fast || self.prompted.is_some_and(|(_, since)| since.elapsed() < TOO_FAST) => {
+                self.say("ASK", TOO_FAST_SAID);
+            }
             ("answer", _) => self.answer(line.strip_prefix("answer").unwrap_or_default()),
             ("stop", None) => self.feed(Msg::Act(Action::CancelRun)),
             ("pause", None) => self.feed(Msg::Act(Action::PauseRun)),
@@ -77,22 +81,10 @@ impl Talker<'_> {
         self.say("", if asked { "given up: nothing was done" } else { "nothing is asked" });
     }
 
-    /// Types into the field of the open question as a person does at the screen; its gate decides.
+    /// Types into the field of the open question; its gate decides.
     fn type_in(&mut self, line: &str) {
-        let codes = line.chars().map(KeyCode::Char).chain([KeyCode::Enter]);
-        for code in codes.collect::<Vec<_>>() {
-            self.keys += 1;
-            self.feed(Msg::Wall(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.keys)));
-            self.feed(Msg::Key(Key { code, ctrl: false, shift: false }));
-            if self.state.dialog.is_none() {
-                return;
-            }
-        }
-        let note = self.gate().and_then(|gate| {
-            gate.typed.clear();
-            gate.note.take()
-        });
-        if let Some(note) = note {
+        self.feed(Msg::Line(line.to_owned()));
+        if let Some(note) = self.gate().and_then(|gate| gate.note.take()) {
             self.say("ASK", note.as_str());
         }
     }
@@ -106,31 +98,16 @@ impl Talker<'_> {
     }
 
     fn plan<'w>(&mut self, name: &str, words: impl Iterator<Item = &'w str>, purpose: Purpose) {
-        let Some(book) = self.state.runbooks.iter().find(|book| book.name.as_str() == name).cloned() else {
-            return self.say("WARN", &format!("there is no runbook {}", SafeText::line(name)));
-        };
-        if let Some(trouble) = &book.trouble {
-            return self.say("WARN", trouble.as_str());
-        }
-        let mut form = Form::of(book, purpose);
+        let mut params = Vec::new();
         for word in words {
-            let place = word.split_once('=').and_then(|(name, value)| {
-                Some((form.runbook.params.iter().position(|param| param.name == name)?, value))
-            });
-            let Some((place, value)) = place else {
-                return self
-                    .say("WARN", &format!("{} is no parameter of it, with = and a value", SafeText::line(word)));
+            let Some((name, value)) = word.split_once('=') else {
+                return self.say("WARN", &format!("{} is no parameter, with = and a value", SafeText::line(word)));
             };
-            form.fields[place].clear();
-            form.fields[place].insert(value);
+            params.push((name.to_owned(), value.to_owned()));
         }
-        match form.request() {
-            Ok(request) => {
-                self.say("", "asking both sites what it would do");
-                self.state.dialog = Some(Dialog::Planning(request.clone(), purpose));
-                self.act(Effect::Plan(request));
-            }
-            Err((_, trouble)) => self.say("WARN", trouble.as_str()),
+        self.feed(Msg::Ask(name.to_owned(), params, purpose));
+        if matches!(self.state.dialog, Some(Dialog::Planning(..))) {
+            self.say("", "asking both sites what it would do");
         }
     }
 
