@@ -23,6 +23,7 @@ const MARGIN: u32 = 8;
 /// The terminal's own colours, where the theme leaves them: letters and what is behind them.
 const OWN: (Rgb, Rgb) = (Rgb(0xd0, 0xd7, 0xde), Rgb(0x0e, 0x11, 0x16));
 /// The sixteen colours whose shades belong to each terminal, such as can be read before [`OWN`].
+#[expect(clippy::unreadable_literal, reason = "six digits, as colours are written everywhere")]
 const SHADES: [Rgb; 16] = Rgb::sixteen([
     0x10141a, 0xe0403a, 0x3fb950, 0xd29922, 0x58a6ff, 0xbc8cff, 0x39c5cf, 0xb1bac4, 0x767e89, 0xff7b72, 0x56d364,
     0xe3b341, 0x79c0ff, 0xd2a8ff, 0x56d4dd, 0xffffff,

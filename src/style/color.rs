@@ -223,6 +223,7 @@ impl fmt::Display for Color {
 }
 
 /// The sixteen as xterm draws them when nobody has chosen otherwise (`XTerm-col.ad`).
+#[expect(clippy::unreadable_literal, reason = "six digits, as colours are written everywhere")]
 const XTERM: [Rgb; 16] = Rgb::sixteen([
     0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5, 0x7f7f7f, 0xff0000, 0x00ff00,
     0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff,

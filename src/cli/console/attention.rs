@@ -19,16 +19,14 @@ enum Way {
 
 /// The bytes that call a person: `notify` as a notification too, where this terminal has them.
 pub(super) fn call(bell: bool, notify: bool, text: &SafeText, env: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = if bell { "\u{7}".to_owned() } else { String::new() };
-    if let Some(way) = way(env).filter(|_| notify) {
-        // `SafeText` has no control character, so that nothing in it ends the sequence.
-        out.push_str(&match way {
-            Way::Nine => format!("\u{1b}]9;{text}\u{7}"),
-            Way::Titled => format!("\u{1b}]777;notify;changeover;{text}\u{1b}\\"),
-            Way::Kitty => format!("\u{1b}]99;;changeover: {text}\u{1b}\\"),
-        });
+    let bell = if bell { "\u{7}" } else { "" };
+    // `SafeText` has no control character, so that nothing in it ends the sequence.
+    match way(env).filter(|_| notify) {
+        Some(Way::Nine) => format!("{bell}\u{1b}]9;{text}\u{7}"),
+        Some(Way::Titled) => format!("{bell}\u{1b}]777;notify;changeover;{text}\u{1b}\\"),
+        Some(Way::Kitty) => format!("{bell}\u{1b}]99;;changeover: {text}\u{1b}\\"),
+        None => bell.to_owned(),
     }
-    out
 }
 
 fn way(env: impl Fn(&str) -> Option<String>) -> Option<Way> {

@@ -274,12 +274,12 @@ impl Stage {
     fn copy_output(&self, run: RunId, name: PathBuf, source: Option<LogSource>) {
         let (store, told) = (self.store.clone(), self.told.clone());
         tokio::task::spawn_blocking(move || {
-            let copied = store.open_run(&run).map_err(|error| error.to_string()).and_then(|reader| match source {
-                Some(source) => files::copy(&reader.output_path(&source.unit, source.attempt), &folder(), &name),
-                None => {
-                    let printed = reader.outputs().map_err(|error| error.to_string())?;
-                    files::copy_all(&printed, &folder(), &name)
+            let copied = store.open_run(&run).map_err(|error| error.to_string()).and_then(|reader| {
+                if let Some(source) = source {
+                    return files::copy(&reader.output_path(&source.unit, source.attempt), &folder(), &name);
                 }
+                let printed = reader.outputs().map_err(|error| error.to_string())?;
+                files::copy_all(&printed, &folder(), &name)
             });
             let bad = copied.is_err();
             let text = match copied {
