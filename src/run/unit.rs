@@ -230,3 +230,45 @@ impl fmt::Display for UnitInput {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FailureKind;
+
+    #[test]
+    fn an_attempt_that_ended_in_a_known_way_is_no_reason_to_look_for_its_work_unless_it_was_entered_again() {
+        let failure = |kind| Failure::new(kind, "do it", "no");
+        let good = Outcome::Succeeded;
+        let failed = Outcome::Failed { failure: failure(FailureKind::Refused) };
+        let unknown = Outcome::Unknown { failure: failure(FailureKind::Unknown) };
+        for (entered_again, outcome, looked_for) in [
+            (false, &good, 2..2),
+            (false, &failed, 2..2),
+            (false, &unknown, 1..2),
+            (true, &good, 2..2),
+            (true, &failed, 1..2),
+            (true, &unknown, 1..2),
+        ] {
+            let mut unit = UnitState::new();
+            unit.note_start(1);
+            if entered_again {
+                unit.note_start(1);
+            }
+            unit.note_end(outcome);
+            assert_eq!(unit.doubt.is_some(), outcome == &unknown);
+            unit.note_start(2);
+            assert_eq!(unit.loose_attempts(), looked_for, "entered again {entered_again}, {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_begun_is_unknown_only_after_a_person_asked_for_it_again() {
+        let failure = Failure::new(FailureKind::Unknown, "do it", "no answer");
+        let unknown = UnitInput::Ended(0, Outcome::Unknown { failure }, false);
+        let mut unit = UnitState::new();
+        assert!(unit.next(&unknown).is_err());
+        unit.released = true;
+        assert!(matches!(unit.next(&unknown), Ok(UnitPhase::Ended(Outcome::Unknown { .. }))));
+    }
+}
