@@ -101,6 +101,12 @@ impl RunView {
         &self.events[..self.folded]
     }
 
+    /// True while it has not ended, as far as it has told.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.live && !matches!(self.state.phase, RunPhase::Ended(_))
+    }
+
     /// One more event of a live run.
     ///
     /// # Errors

@@ -279,6 +279,13 @@ impl State {
         self.runs.iter().find(|run| run.alive)
     }
 
+    /// The run that goes on: the one in sight, which the list may not have yet, or the one whose process lives by the list.
+    #[must_use]
+    pub fn goes_on(&self) -> Option<&RunId> {
+        let in_sight = self.run.as_ref().filter(|run| run.goes_on());
+        in_sight.map(|run| &run.id).or_else(|| self.alive().map(|row| &row.run))
+    }
+
     /// What the nonce of a question stands for besides the plan.
     #[must_use]
     pub fn observed(&self) -> String {

@@ -183,7 +183,7 @@ fn start(state: &State, runbook: &'static str, what: &'static str) -> Vec<Piece>
         None if state.beginning => return vec![text("it is about to begin")],
         None => {}
     }
-    if state.run.as_ref().is_some_and(|run| run.live && !matches!(run.state.phase, RunPhase::Ended(_))) {
+    if state.run.as_ref().is_some_and(RunView::goes_on) {
         return vec![text("one run at a time: let this one end; "), key(Action::Pane3), text(" shows it")];
     }
     if state.focus != Pane::Runbooks {

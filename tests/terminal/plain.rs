@@ -58,6 +58,8 @@ fn a_run_is_paused_answered_and_stopped() {
     screen.send("run tidy-cache\r");
     screen.sees("To do it, type y and then enter");
     screen.press_until(&["y\r"], "the question of the run", |shown| shown.contains("it is answered with `answer`"));
+    // A second run is not even planned.
+    screen.press_until(&["run replicate\r"], "the refusal", |shown| shown.contains("one run at a time"));
     let confirmed = |screen: &mut Screen, command: &str, event: &str| {
         let before = screen.shown().matches("To do it, type y").count();
         let asked = |shown: &str| shown.matches("To do it, type y").count() > before;

@@ -358,4 +358,9 @@ fn without_a_form_and_without_keys_the_gates_are_the_same() {
         assert!(told.contains(said), "{told}");
         assert!(matches!(&ask(&mut state, "backup", &[], Purpose::Read)[..], [Effect::Plan(_)]));
     }
+    // A run that is in sight goes on, also while the list does not have it yet.
+    let mut state = with_run(asks(restored(), PromptKind::Confirm, None), true);
+    state.runs.iter_mut().for_each(|row| row.alive = false);
+    assert_eq!(ask(&mut state, "backup", &[], Purpose::Start), []);
+    assert!(told(&mut state).contains("one run at a time"));
 }

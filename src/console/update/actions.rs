@@ -266,8 +266,8 @@ pub(super) fn may_not_start(state: &State, book: &RunbookFacts) -> Option<String
     if state.badge == Badge::ReadOnly {
         return Some("nothing can be begun from here: this console only looks".to_owned());
     }
-    if let Some(alive) = state.alive() {
-        return Some(format!("{} is going on; one run at a time", alive.run));
+    if let Some(run) = state.goes_on() {
+        return Some(format!("{run} is going on; one run at a time"));
     }
     if state.direction.direction.is_none() {
         let why = state.direction.trouble.clone().unwrap_or_else(|| SafeText::line("it has not been read yet"));

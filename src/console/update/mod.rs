@@ -23,7 +23,7 @@ use super::pane::Pane;
 use super::run_view::{RunView, since};
 use super::state::{Choice, State};
 use crate::model::{RunId, SafeText};
-use crate::run::{Event, EventKind, RunPhase};
+use crate::run::{Event, EventKind};
 use crate::style::Mark;
 use dialogs::{on_line, planned, world_may_have_changed};
 use keys::{on_key, on_mouse, on_paste};
@@ -152,7 +152,7 @@ fn who_waits(state: &State) -> Option<RunId> {
 fn retitle(state: &mut State, effects: &mut Vec<Effect>) {
     let asks = state.run.as_ref().is_some_and(|run| run.live && run.state.open_prompts().next().is_some())
         || who_waits(state).is_some();
-    let runs = state.run.as_ref().is_some_and(|run| run.live && !matches!(run.state.phase, RunPhase::Ended(_)));
+    let runs = state.run.as_ref().is_some_and(RunView::goes_on);
     let word = match (asks, runs) {
         (true, _) => " - waits for you",
         (false, true) => " - running",
