@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempt;
-use super::dispatcher::{Doing, Engine, EngineError, Input, Live, ended};
+use super::config::EngineError;
+use super::dispatcher::{Doing, Engine, Input, Live};
+use super::endings::ended;
 use crate::model::{Failure, FailureKind, Outcome, UnitKey};
 use crate::port::{JobId, Place};
 use crate::run::{EventKind, JobAt, UnitState};

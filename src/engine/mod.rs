@@ -4,15 +4,20 @@
 //! a `select!`: it records, starts one task per attempt, and folds what comes back. It knows no screen, no ssh, no disk.
 
 mod attempt;
+mod config;
 mod decide;
 mod dispatcher;
 mod doubt;
+mod endings;
 mod launch;
 mod leases;
+mod orders;
+mod record;
 mod resume;
 
 #[cfg(test)]
 mod tests;
 
-pub use dispatcher::{Engine, EngineConfig, EngineError, EngineEvents, NewRun};
+pub use config::{EngineConfig, EngineError, EngineEvents, NewRun};
+pub use dispatcher::Engine;
 pub use resume::{Change, what_changed};

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::engine::attempt::pause_before;
-use crate::engine::dispatcher::escalate;
 use crate::engine::doubt::{look_and_say, still_unknown};
+use crate::engine::orders::escalate;
 use crate::engine::what_changed;
 use crate::port::fake::FakeReach;
 use crate::systems::shelf::Shelf;
