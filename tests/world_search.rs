@@ -1,10 +1,10 @@
 //! The steps of the search room, unchanged, against the simulated clusters: what they do, and what they say when
 //! something breaks. What carries the exchange tree from site to site is played by the test itself.
 
-#[path = "support/no_sink.rs"]
-mod no_sink;
 #[path = "world_search/scene.rs"]
 mod scene;
+#[path = "support/single_run.rs"]
+mod single_run;
 
 use std::time::Duration;
 

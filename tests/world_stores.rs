@@ -1,27 +1,22 @@
 //! The steps of databases and caches, run by the real engine against the simulated world: what arrives is what was
 //! dumped, and what is said when something breaks on the way.
 
-#[path = "support/no_sink.rs"]
-mod no_sink;
+#[path = "support/single_run.rs"]
+mod single_run;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use changeover::engine::{Engine, EngineConfig, NewRun};
 use changeover::estate::Estate;
-use changeover::model::{HostName, PointId, RunId, RunOutcome, SiteName};
+use changeover::model::{HostName, RunOutcome, SiteName};
 use changeover::port::Clock;
-use changeover::run::{Event, EventKind, Operator, RunPhase};
-use changeover::runbook::{PlanRequest, SourceText, parse, plan};
-use changeover::systems::catalogue;
+use changeover::run::{EventKind, RunPhase};
 use changeover::world::cache::Trouble as Cache;
 use changeover::world::disk::Node;
 use changeover::world::sql::Trouble as Sql;
 use changeover::world::{Channel, Fault, Mishap, SimulatedWorld, Spec};
-use tokio::sync::mpsc;
 
-use no_sink::NoSink;
+use single_run::SingleRun;
 
 /// A run that has ended: how, and everything that was said.
 struct Played {
@@ -73,42 +68,12 @@ impl Scene {
         let text = format!(
             "name = \"test\"\ntitle = \"Test\"\nmode = \"maintenance\"\n[[stages]]\nid = \"s\"\ntitle = \"S\"\n{steps}"
         );
-        let runbook = parse(&SourceText { name: "test.toml".into(), text }).expect("a runbook");
-        let kinds = Arc::new(catalogue());
-        let params = BTreeMap::new();
-        let direction = self.estate.direction_from(&Spec::sites()[0]).expect("two sites");
-        let request = PlanRequest {
-            runbook: &runbook,
-            file: "test.toml",
-            estate: &self.estate,
-            direction: &direction,
-            params: &params,
-            kinds: &*kinds,
-        };
-        let (plan, _) = plan(request).expect("a plan");
-        let (events, mut told) = mpsc::unbounded_channel();
-        let config = EngineConfig {
-            reach: Arc::new(self.world.clone()),
-            clock: self.world.clock(),
-            estate: Arc::clone(&self.estate),
-            catalogue: kinds,
-            sink: Arc::new(NoSink),
-            events,
-            unattended: true,
-            by: Operator { name: "ops@console".into(), through: "test".into() },
-            pid: 1,
-            console: changeover::model::ConsoleId::new("here").expect("a name"),
-        };
-        let run = RunId::new(format!("r-{}", self.runs)).expect("a name");
-        let point = PointId::new("p-1").expect("a name");
-        let engine = Engine::create(config, NewRun { run, point, plan }).await.expect("an engine");
-        let (_commands, received) = mpsc::channel(64);
-        let said = Mutex::new(String::new());
-        let state = {
-            let running = engine.run(received);
-            tokio::pin!(running);
-            let hear = |event: &Event| {
-                let line = match &event.kind {
+        let (reach, clock) = (Arc::new(self.world.clone()), self.world.clock());
+        let run = SingleRun::new(reach, clock, &self.estate, text, &format!("r-{}", self.runs), "p-1").await;
+        let mut said = String::new();
+        let state = run
+            .play(|event| {
+                let line = match event {
                     EventKind::UnitSaid { unit, text, .. } => format!("{unit}: {text}\n"),
                     EventKind::UnitEnded { unit, outcome, .. } => format!("{unit} ended: {outcome:?}\n"),
                     _ => String::new(),
@@ -119,23 +84,11 @@ impl Scene {
                         self.world.strike_at(at, fault.clone());
                     }
                 }
-                said.lock().expect("not poisoned").push_str(&line);
-            };
-            loop {
-                tokio::select! {
-                    biased;
-                    Some(event) = told.recv() => hear(&event),
-                    ended = &mut running => {
-                        while let Ok(event) = told.try_recv() {
-                            hear(&event);
-                        }
-                        break ended.expect("an ending");
-                    }
-                }
-            }
-        };
+                said.push_str(&line);
+            })
+            .await;
         let RunPhase::Ended(outcome) = state.phase else { panic!("not ended: {:?}", state.phase) };
-        Played { outcome, said: said.into_inner().expect("not poisoned") }
+        Played { outcome, said }
     }
 
     /// Checks both ends and makes a point at the source.

@@ -5,21 +5,7 @@ use std::fs;
 use crate::home::{Home, runbook};
 
 /// Only this machine is acted on; nobody listens at the other host.
-const LOCAL_ESTATE: &str = r#"
-name = "shop"
-active = "prod"
-
-[ssh]
-connect_timeout = "1s"
-
-[sites.prod]
-exchange = "/nowhere/prod"
-hosts.app1 = { local = true, roles = ["app"] }
-
-[sites.bcp]
-exchange = "/nowhere/bcp"
-hosts.app1 = { address = "127.0.0.1", port = 1, roles = ["app"] }
-"#;
+const LOCAL_ESTATE: &str = include_str!("../support/one_machine.toml");
 
 const FAILS: &str = r#"id = "fails"
 uses = "basic.command"

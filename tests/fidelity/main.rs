@@ -14,11 +14,11 @@
 
 mod hands;
 mod lab;
-#[path = "../support/no_sink.rs"]
-mod no_sink;
 mod play;
 mod scenes;
 mod simulated;
+#[path = "../support/single_run.rs"]
+mod single_run;
 mod story;
 #[path = "../sites/support.rs"]
 #[expect(dead_code, reason = "shared with the tests of the sites, which also start the program")]

@@ -5,19 +5,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use changeover::engine::{Engine, EngineConfig, NewRun};
 use changeover::estate::Estate;
-use changeover::model::{Outcome, PointId, RunId, SiteName, SourceText};
+use changeover::model::Outcome;
 use changeover::port::{Clock, Reach, SqlValue};
-use changeover::run::{EventKind, Operator};
-use changeover::runbook::{PlanRequest, parse, plan};
-use changeover::systems::catalogue;
+use changeover::run::EventKind;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::hands::{Act, Hands, act, sql};
-use super::no_sink::NoSink;
 use super::scenes::{Play, Scene, Step};
+use super::single_run::SingleRun;
 use super::story::{CHAPTERS, VARY};
 
 /// Plays every chapter; returns their records.
@@ -120,47 +116,19 @@ impl Player<'_> {
         for (number, step) in steps.iter().enumerate() {
             text += &step.text(number).replace("10.0.", &format!("{}.", self.hands.net()));
         }
-        let runbook = parse(&SourceText { name: "t.toml".into(), text }).expect("a runbook");
-        let direction = estate.direction_from(&SiteName::new("prod").expect("a name")).expect("two sites");
-        let kinds = Arc::new(catalogue());
-        let params = BTreeMap::new();
-        let request = PlanRequest {
-            runbook: &runbook,
-            file: "t.toml",
-            estate,
-            direction: &direction,
-            params: &params,
-            kinds: &*kinds,
-        };
-        let (plan, _) = plan(request).unwrap_or_else(|errors| panic!("{errors:?}"));
-        let (events, mut told) = mpsc::unbounded_channel();
-        let config = EngineConfig {
-            reach: self.hands.reach(estate) as Arc<dyn Reach>,
-            clock: self.hands.clock() as Arc<dyn Clock>,
-            estate: Arc::clone(estate),
-            catalogue: kinds,
-            sink: Arc::new(NoSink),
-            events,
-            unattended: true,
-            by: Operator { name: "ops@console".into(), through: "test".into() },
-            pid: 1,
-            console: changeover::model::ConsoleId::new("here").expect("a name"),
-        };
-        let run = RunId::new(format!("r-{}", self.number)).expect("a name");
-        let point = PointId::new(point).expect("a name");
-        let engine = Engine::create(config, NewRun { run, point, plan }).await.expect("a run");
-        let (_commands, received) = mpsc::channel(1);
-        engine.run(received).await.expect("an ending");
+        let (reach, clock) = (self.hands.reach(estate) as Arc<dyn Reach>, self.hands.clock() as Arc<dyn Clock>);
+        let run = SingleRun::new(reach, clock, estate, text, &format!("r-{}", self.number), point).await;
         let mut ended = BTreeMap::new();
-        while let Ok(event) = told.try_recv() {
-            if let EventKind::UnitEnded { unit, outcome, captures, .. } = &event.kind {
+        run.play(|event| {
+            if let EventKind::UnitEnded { unit, outcome, captures, .. } = event {
                 let place = unit.to_string();
                 let kind =
                     steps.iter().enumerate().find(|(number, step)| place.contains(&format!("/{}", step.id(*number))));
                 let kind = kind.map_or("", |(_, step)| step.uses);
                 ended.insert(place.trim_start_matches("s/").to_owned(), ending(kind, outcome, captures));
             }
-        }
+        })
+        .await;
         let lines: Vec<String> = ended.into_iter().map(|(unit, ending)| format!("[{unit}] {ending}")).collect();
         lines.concat()
     }

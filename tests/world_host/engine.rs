@@ -4,15 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use changeover::engine::{Engine, EngineConfig, NewRun};
-use changeover::model::{PointId, RunId, RunOutcome, SourceText};
-use changeover::run::{Operator, RunPhase, RunState};
-use changeover::runbook::{PlanRequest, parse, plan};
-use changeover::systems::catalogue;
+use changeover::model::RunOutcome;
+use changeover::run::{RunPhase, RunState};
 use changeover::world::{Change, Channel, Fault, Mishap, SimulatedWorld, Spec, Store, Zone, host};
-use tokio::sync::mpsc;
 
-use super::no_sink::NoSink;
+use super::single_run::SingleRun;
 use super::support::site;
 
 /// The shipped runbook with only the steps of files and the exchange tree.
@@ -134,40 +130,10 @@ with = { keep = 2 }
 
 /// Runs the runbook to its end.
 async fn run(world: &SimulatedWorld, number: u32) -> RunState {
-    let estate = world.with(|state| state.spec.estate()).expect("an estate");
-    let direction = estate.direction_from(&site("prod")).expect("two sites");
-    let runbook = parse(&SourceText { name: "files.toml".into(), text: RUNBOOK.into() }).expect("a runbook");
-    let kinds = Arc::new(catalogue());
-    let params = BTreeMap::new();
-    let request = PlanRequest {
-        runbook: &runbook,
-        file: "files.toml",
-        estate: &estate,
-        direction: &direction,
-        params: &params,
-        kinds: &*kinds,
-    };
-    let (plan, _) = plan(request).expect("a plan");
-    let (events, mut told) = mpsc::unbounded_channel();
-    let config = EngineConfig {
-        reach: Arc::new(world.clone()),
-        clock: world.clock(),
-        estate: Arc::new(estate),
-        catalogue: kinds,
-        sink: Arc::new(NoSink),
-        events,
-        unattended: true,
-        by: Operator { name: "ops@console".into(), through: "test".into() },
-        pid: 1,
-        console: changeover::model::ConsoleId::new("here").expect("a name"),
-    };
-    let run = RunId::new(format!("run-{number}")).expect("a name");
-    let point = PointId::new(format!("p-20260301T02000{number}Z")).expect("a name");
-    let engine = Engine::create(config, NewRun { run, point, plan }).await.expect("an engine");
-    let (_commands, received) = mpsc::channel(64);
-    let drain = async { while told.recv().await.is_some() {} };
-    let (state, ()) = tokio::join!(engine.run(received), drain);
-    state.expect("an ending")
+    let estate = Arc::new(world.with(|state| state.spec.estate()).expect("an estate"));
+    let (reach, clock) = (Arc::new(world.clone()), world.clock());
+    let (run, point) = (format!("run-{number}"), format!("p-20260301T02000{number}Z"));
+    SingleRun::new(reach, clock, &estate, RUNBOOK.to_owned(), &run, &point).await.play(|_| {}).await
 }
 
 fn outcome(state: &RunState) -> RunOutcome {

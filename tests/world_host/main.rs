@@ -2,7 +2,7 @@
 
 mod engine;
 mod faults;
-#[path = "../support/no_sink.rs"]
-mod no_sink;
 mod parity;
+#[path = "../support/single_run.rs"]
+mod single_run;
 mod support;

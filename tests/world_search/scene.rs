@@ -5,17 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
-use changeover::engine::{Engine, EngineConfig, NewRun};
-use changeover::model::{FailureKind, PointId, RunId, RunOutcome, SiteName};
-use changeover::run::{EventKind, Operator, RunPhase};
-use changeover::runbook::{PlanRequest, SourceText, parse, plan};
-use changeover::systems::catalogue;
+use changeover::model::{FailureKind, RunOutcome, SiteName};
+use changeover::run::{EventKind, RunPhase};
 use changeover::world::disk::Disk;
 use changeover::world::{SimulatedWorld, Spec, State, Store};
 
-use super::no_sink::NoSink;
+use super::single_run::SingleRun;
 
 pub fn prod() -> SiteName {
     let [prod, _] = Spec::sites();
@@ -155,46 +150,20 @@ impl Scene {
             text.extend(step.iter().zip(values).map(|(name, value)| format!("{name} = \"{value}\"\n")));
             text += retry;
         }
-        let estate = self.spec.estate().expect("an estate");
-        let runbook = parse(&SourceText { name: "t.toml".into(), text }).expect("a runbook");
-        let direction = estate.direction_from(&prod()).expect("two sites");
-        let kinds = Arc::new(catalogue());
-        let params = BTreeMap::new();
-        let request = PlanRequest {
-            runbook: &runbook,
-            file: "t.toml",
-            estate: &estate,
-            direction: &direction,
-            params: &params,
-            kinds: &*kinds,
-        };
-        let (plan, _) = plan(request).expect("a plan");
-        let (events, mut told) = mpsc::unbounded_channel();
-        let config = EngineConfig {
-            reach: Arc::new(self.world.clone()),
-            clock: self.world.clock(),
-            estate: Arc::new(estate),
-            catalogue: kinds,
-            sink: Arc::new(NoSink),
-            events,
-            unattended: true,
-            by: Operator { name: "test".into(), through: "test".into() },
-            pid: 1,
-            console: changeover::model::ConsoleId::new("here").expect("a name"),
-        };
-        let run = RunId::new(name).expect("a name");
-        let point = PointId::new(format!("p-{}", self.point.get())).expect("a name");
-        let engine = Engine::create(config, NewRun { run, point, plan }).await.expect("a run");
-        let (_commands, received) = mpsc::channel(1);
-        let state = engine.run(received).await.expect("an ending");
+        let estate = Arc::new(self.spec.estate().expect("an estate"));
+        let (reach, clock) = (Arc::new(self.world.clone()), self.world.clock());
+        let point = format!("p-{}", self.point.get());
+        let run = SingleRun::new(reach, clock, &estate, text, name, &point).await;
         let mut failures = Vec::new();
-        while let Ok(event) = told.try_recv() {
-            if let EventKind::UnitEnded { outcome, .. } = &event.kind
-                && let Some(failure) = outcome.failure()
-            {
-                failures.push((failure.kind, failure.got.to_string()));
-            }
-        }
+        let state = run
+            .play(|event| {
+                if let EventKind::UnitEnded { outcome, .. } = event
+                    && let Some(failure) = outcome.failure()
+                {
+                    failures.push((failure.kind, failure.got.to_string()));
+                }
+            })
+            .await;
         let RunPhase::Ended(outcome) = state.phase else { panic!("not ended: {:?}", state.phase) };
         Ended { outcome, failures }
     }
