@@ -139,11 +139,12 @@ fn full() -> State {
                 findings: Vec::new(),
                 figures: vec![Figure::new("documents", f64::from(number * 7 + ago % 9), Unit::Count)],
                 source: SafeText::line("10.0.1.11:9200"),
-                raw: SafeText::line("{}"),
             };
             let at = now - SignedDuration::from_secs(i64::from(ago) * 10);
             let took = Duration::from_millis(40);
-            feed(&mut state, Msg::Health(Box::new(Observation { key: key.clone(), at, took, result: Ok(reading) })));
+            let transcript = SafeText::block("> GET http://10.0.1.11:9200/\nstatus 200\n{}");
+            let seen = Observation { key: key.clone(), at, took, result: Ok(reading), transcript };
+            feed(&mut state, Msg::Health(Box::new(seen)));
         }
     }
     let direction = Direction { source: sites[0].clone(), target: sites[1].clone() };

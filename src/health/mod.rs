@@ -5,11 +5,12 @@
 //! Nothing here changes anything at a site.
 //!
 //! ```text
-//! estate, catalogue ─▶ plan ─▶ Watch (a task per probe) ─▶ Observation ─▶ HealthState ─▶ verdicts, words
+//! estate, catalogue ─▶ plan ─▶ Watch (a task per probe, heard along) ─▶ Observation ─▶ HealthState ─▶ verdicts, words
 //! ```
 
 mod plan;
 mod state;
+mod transcript;
 mod watch;
 mod words;
 

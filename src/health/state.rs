@@ -84,6 +84,8 @@ pub struct Observation {
     pub took: Duration,
     /// What it saw, or why nothing.
     pub result: Result<Reading, Failure>,
+    /// What was asked and answered, word for word; shortened to some kilobytes.
+    pub transcript: SafeText,
 }
 
 /// What is known through one probe.
@@ -103,6 +105,8 @@ pub struct ProbeHealth {
     pub asked_at: Option<Timestamp>,
     /// Why the latest look saw nothing; nothing when it saw something.
     pub failure: Option<Failure>,
+    /// What the latest look asked and was answered, word for word.
+    pub transcript: SafeText,
     /// The first figure over time, oldest first; `None` where a look saw nothing.
     pub history: VecDeque<(Timestamp, Option<f64>)>,
     /// What is believed, before age is considered.
@@ -125,6 +129,7 @@ impl ProbeHealth {
             read_at: None,
             asked_at: None,
             failure: None,
+            transcript: SafeText::default(),
             history: VecDeque::new(),
             settled: Verdict::Unknown,
             leaning: None,
@@ -173,6 +178,7 @@ impl ProbeHealth {
             Err(_) => Verdict::Down,
         };
         self.asked_at = Some(observation.at);
+        self.transcript = observation.transcript.clone();
         let value = observation.result.as_ref().ok().and_then(|reading| reading.figures.first()).map(|f| f.value);
         self.history.push_back((observation.at, value));
         if self.history.len() > HISTORY {

@@ -83,6 +83,8 @@ async fn all_is_up_in_a_world_where_nothing_is_broken() {
         let reading = probe.reading.as_ref().expect("a reading");
         assert!(!reading.summary.is_empty() && !reading.source.is_empty(), "{key:?}: {reading:?}");
         assert!(!reading.figures.is_empty() || key.question == "repository", "{key:?} measures nothing");
+        let heard = probe.transcript.as_str();
+        assert!(heard.starts_with("> ") && heard.lines().count() > 1, "{key:?} was not heard along: {heard}");
     }
     assert!(state.probes().len() >= 25, "{}", state.probes().len());
     let said = pair(&state, &play.direction, now, &play.estate.objectives);

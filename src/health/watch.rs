@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::transcript::Transcript;
 use super::{Observation, Planned, ProbeKey, plan};
 use crate::estate::Estate;
 use crate::model::{Direction, Failure, FailureKind, Span};
@@ -35,7 +36,8 @@ impl Around {
     /// Looks once and gives up at the deadline.
     async fn look(&self, planned: &Planned, direction: Direction) -> Observation {
         let (at, began) = (self.clock.now(), self.clock.monotonic());
-        let world = (Arc::clone(&self.reach), Arc::clone(&self.clock), Arc::clone(&self.estate));
+        let transcript = Transcript::of(Arc::clone(&self.reach));
+        let world = (Arc::clone(&transcript) as Arc<dyn Reach>, Arc::clone(&self.clock), Arc::clone(&self.estate));
         let (service, host) = (planned.service().cloned(), planned.host().cloned());
         let cx = StepContext::of_look(world, direction, &planned.key.site, service, host);
         let result = timeout(planned.deadline, planned.probe.look(&cx)).await.unwrap_or_else(|_| {
@@ -47,7 +49,7 @@ impl Around {
             ))
         });
         let took = self.clock.monotonic().saturating_sub(began);
-        Observation { key: planned.key.clone(), at, took, result }
+        Observation { key: planned.key.clone(), at, took, result, transcript: transcript.text() }
     }
 }
 

@@ -165,7 +165,13 @@ mod tests {
                 '?' => Err(Failure::new(FailureKind::Unknown, "ask", "no way")),
                 _ => Ok(reading),
             };
-            state.apply(&Observation { key: key.clone(), at: at(0), took: Duration::ZERO, result });
+            state.apply(&Observation {
+                key: key.clone(),
+                at: at(0),
+                took: Duration::ZERO,
+                result,
+                transcript: SafeText::default(),
+            });
         }
         let [prod, bcp] = ["prod", "bcp"].map(|name| SiteName::new(name).expect("a name"));
         let objectives = Objectives { rpo: Some(Span::seconds(900)), rto: None };

@@ -67,7 +67,7 @@ impl Probe for Certificates {
 /// When no server answered: that is for the light of the service itself to say.
 fn judge(seen: &BTreeMap<String, Result<Certificate, ReachError>>, now: Timestamp) -> Result<Reading, Failure> {
     let mut reading = Reading::up(seen.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
-    let (mut first, mut silent, mut raw) = (None, None, Vec::new());
+    let (mut first, mut silent) = (None, None);
     for (url, certificate) in seen {
         match certificate {
             Ok(certificate) => {
@@ -80,16 +80,11 @@ fn judge(seen: &BTreeMap<String, Result<Certificate, ReachError>>, now: Timestam
                     reading.find(Condition::Degraded, finding);
                 }
                 first = Some(first.map_or(days, |first: i64| first.min(days)));
-                raw.push(format!("{url}: {}, until {until}", certificate.subject));
             }
             Err(error) if matches!(error.kind, ReachErrorKind::Denied | ReachErrorKind::Refused) => {
                 reading.find(Condition::Down, format!("{url}: {}", error.got));
-                raw.push(format!("{url}: {}", error.got));
             }
-            Err(error) => {
-                raw.push(format!("{url}: {}", error.got));
-                silent = Some(error);
-            }
+            Err(error) => silent = Some(error),
         }
     }
     if first.is_none()
@@ -109,7 +104,7 @@ fn judge(seen: &BTreeMap<String, Result<Certificate, ReachError>>, now: Timestam
         Some(days) => format!("certificates hold for {}", in_words(days)),
         None => "certificate not accepted".to_owned(),
     };
-    Ok(reading.summed_up(summary).answered(&raw.join("\n")))
+    Ok(reading.summed_up(summary))
 }
 
 fn in_words(days: i64) -> String {
@@ -175,7 +170,7 @@ mod tests {
         let lost = fails("https://b", ReachErrorKind::Lost, "connection reset");
         let reading = judged([denied, lost.clone()]).expect("a reading");
         assert_eq!((reading.condition, reading.summary.as_str()), (Condition::Down, "certificate not accepted"));
-        assert!(reading.findings[0].as_str().contains("Expired") && reading.raw.as_str().contains("connection reset"));
+        assert!(reading.findings[0].as_str().contains("Expired"));
         let failure = judged([lost.clone()]).expect_err("nobody answered");
         assert_eq!(failure.kind, FailureKind::Unknown);
         let one = judged([lost, at("https://a", "2026-06-01T12:00:00Z")]).expect("one answered");

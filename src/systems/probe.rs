@@ -12,8 +12,6 @@ use super::StepContext;
 use crate::model::{Failure, FailureKind, SafeText};
 use crate::port::{Command, Place};
 
-/// The longest answer that is kept for the detail view.
-const RAW: usize = 8 * 1024;
 /// How long a host may take to say that it is there at all.
 const THERE: Duration = Duration::from_secs(2);
 
@@ -69,8 +67,6 @@ pub struct Reading {
     pub figures: Vec<Figure>,
     /// Where it was asked: an address, or a host and a command.
     pub source: SafeText,
-    /// The answer as it came, for the detail view; shortened to some kilobytes.
-    pub raw: SafeText,
 }
 
 impl Figure {
@@ -107,7 +103,6 @@ impl Reading {
             findings: Vec::new(),
             figures: Vec::new(),
             source: SafeText::line(source.as_ref()),
-            raw: SafeText::default(),
         }
     }
 
@@ -122,19 +117,6 @@ impl Reading {
     #[must_use]
     pub fn figure(mut self, figure: Figure) -> Self {
         self.figures.push(figure);
-        self
-    }
-
-    /// With the answer as it came, as far as it is worth keeping.
-    #[must_use]
-    pub fn answered(mut self, raw: &str) -> Self {
-        let mut end = raw.len().min(RAW);
-        while !raw.is_char_boundary(end) {
-            end -= 1;
-        }
-        let cut =
-            if end < raw.len() { format!("{}\n… ({} bytes in all)", &raw[..end], raw.len()) } else { raw.to_owned() };
-        self.raw = SafeText::block(&cut);
         self
     }
 
@@ -243,13 +225,5 @@ mod tests {
         let said: Vec<&str> = reading.findings.iter().map(SafeText::as_str).collect();
         assert_eq!(said, ["two", "one", "three"]);
         assert_eq!((reading.summary.as_str(), reading.figures[0].value), ("a^Jb", 25.0));
-    }
-
-    #[test]
-    fn an_answer_is_kept_as_far_as_it_is_worth_keeping() {
-        let long = "ä".repeat(RAW);
-        let kept = Reading::up("x").answered(&long).raw;
-        assert!(kept.as_str().len() < RAW + 40 && kept.as_str().ends_with("bytes in all)"), "{}", kept.as_str().len());
-        assert_eq!(Reading::up("x").answered("short").raw.as_str(), "short");
     }
 }

@@ -179,8 +179,8 @@ impl Space {
 /// What a look at disks found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disks {
-    /// The space at each path, in their order, and the answer as it came.
-    Seen(Vec<Space>, String),
+    /// The space at each path, in their order.
+    Seen(Vec<Space>),
     /// The host answers, and the file system at one of the paths does not.
     Stalled,
 }
@@ -205,7 +205,7 @@ pub async fn disks(cx: &StepContext, place: &Place, paths: &[String]) -> Result<
     }
     let text = finished(place, &df, output, &tried)?.text();
     match spaces(&text) {
-        Some(seen) if seen.len() == paths.len() => Ok(Disks::Seen(seen, text)),
+        Some(seen) if seen.len() == paths.len() => Ok(Disks::Seen(seen)),
         _ => Err(Failure::new(FailureKind::Refused, format!("{tried} on {place}"), text)),
     }
 }

@@ -165,7 +165,13 @@ mod tests {
             (&keys[0], 10, no_answer),
             (&keys[1], 10, Ok(degraded)),
         ] {
-            state.apply(&Observation { key: key.clone(), at: at(second), took: Duration::ZERO, result });
+            state.apply(&Observation {
+                key: key.clone(),
+                at: at(second),
+                took: Duration::ZERO,
+                result,
+                transcript: SafeText::default(),
+            });
         }
         let direction = Direction { source: site("prod"), target: site("bcp") };
         let view = View { state: &state, estate: &estate, direction: &direction, now: at(12) };

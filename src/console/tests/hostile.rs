@@ -48,9 +48,13 @@ fn infested(word: &str) -> State {
     }
     for name in ["app", "db"] {
         let mut bad = reading(Condition::Degraded, word, Some(word), 1.0);
-        (bad.source, bad.raw, bad.findings) = (evil(), evil(), vec![evil()]);
-        update(&mut state, answer("bcp", name, 1, Ok(bad.clone())));
-        update(&mut state, answer("bcp", name, 0, Ok(bad)));
+        (bad.source, bad.findings) = (evil(), vec![evil()]);
+        for ago in [1, 0] {
+            let mut looked = answer("bcp", name, ago, Ok(bad.clone()));
+            let Msg::Health(seen) = &mut looked else { panic!("an answer is about health") };
+            seen.transcript = evil();
+            update(&mut state, looked);
+        }
     }
     update(&mut state, Msg::Told { text: evil(), bad: true });
     state

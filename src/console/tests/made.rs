@@ -98,14 +98,21 @@ pub fn reading(condition: Condition, summary: &str, finding: Option<&str>, value
         findings: finding.map(SafeText::line).into_iter().collect(),
         figures: vec![Figure { name: SafeText::line("documents"), value, unit: Unit::Count }],
         source: SafeText::line("10.0.1.11:9200"),
-        raw: SafeText::block("{\n  \"status\": \"green\"\n}"),
     }
 }
 
 /// An answer, so many seconds before now.
 pub fn answer(site: &str, name: &str, ago: i64, result: Result<Reading, Failure>) -> Msg {
     let at = now() - SignedDuration::from_secs(ago);
-    Msg::Health(Box::new(Observation { key: key(site, name), at, took: Duration::from_millis(40), result }))
+    Msg::Health(Box::new(Observation {
+        key: key(site, name),
+        at,
+        took: Duration::from_millis(40),
+        result,
+        transcript: SafeText::block(
+            "> GET http://10.0.1.11:9200/_cluster/health\nstatus 200\n{\n  \"status\": \"green\"\n}",
+        ),
+    }))
 }
 
 const UP: [(&str, &str); 8] = [

@@ -236,9 +236,9 @@ pub fn detail_text(state: &State, site: &SiteName, subject: &Subject) -> SafeTex
         lines.push(String::new());
     }
     for (key, probe) in probes(state, site, subject) {
-        if let Some(reading) = &probe.reading {
-            lines.push(format!("answer to {}:", key.question));
-            lines.extend(reading.raw.as_str().lines().map(|line| format!("  {line}")));
+        if !probe.transcript.as_str().is_empty() {
+            lines.push(format!("{}, asked and answered:", key.question));
+            lines.extend(probe.transcript.as_str().lines().map(|line| format!("  {line}")));
             lines.push(String::new());
         }
     }

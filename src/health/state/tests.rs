@@ -41,7 +41,13 @@ fn seen(letter: char) -> Result<Reading, Failure> {
 fn after(looks: &str) -> HealthState {
     let mut state = HealthState::new([(service(), ProbeHealth::new(TEN, 2, 3))]);
     for (number, letter) in (0..).zip(looks.chars()) {
-        state.apply(&Observation { key: service(), at: at(number * 10), took: TEN / 100, result: seen(letter) });
+        state.apply(&Observation {
+            key: service(),
+            at: at(number * 10),
+            took: TEN / 100,
+            result: seen(letter),
+            transcript: SafeText::default(),
+        });
     }
     state
 }
@@ -137,7 +143,13 @@ fn a_site_is_as_well_as_its_worst_part() {
     let site = service().site;
     assert_eq!(state.site(&site, at(0)), Verdict::Unknown, "nothing is known yet");
     let mut see = |key: &ProbeKey, letter| {
-        state.apply(&Observation { key: key.clone(), at: at(0), took: TEN, result: seen(letter) });
+        state.apply(&Observation {
+            key: key.clone(),
+            at: at(0),
+            took: TEN,
+            result: seen(letter),
+            transcript: SafeText::default(),
+        });
         state.site(&site, at(0))
     };
     assert_eq!(see(&service(), 'u'), Verdict::Unknown, "two parts were never asked");
@@ -154,6 +166,12 @@ fn a_site_is_as_well_as_its_worst_part() {
 fn what_is_not_known_is_not_taken_in() {
     let mut state = after("u");
     let other = key(Subject::Exchange);
-    state.apply(&Observation { key: other.clone(), at: at(0), took: TEN, result: seen('x') });
+    state.apply(&Observation {
+        key: other.clone(),
+        at: at(0),
+        took: TEN,
+        result: seen('x'),
+        transcript: SafeText::default(),
+    });
     assert!(!state.probes().contains_key(&other) && state.probes().len() == 1);
 }

@@ -119,8 +119,8 @@ async fn ask(cx: &StepContext, settings: &AppSettings, host: &HostName) -> Resul
         Err(failure) if failure.kind == FailureKind::Unreachable => (failure.got.to_string(), false),
         Err(failure) => return Err(failure),
     };
-    let problem = (!runs).then(|| said.clone());
-    Ok(Answer { problem, limping: Vec::new(), version: None, silent: false, said })
+    let problem = (!runs).then_some(said);
+    Ok(Answer { problem, limping: Vec::new(), version: None, silent: false })
 }
 
 #[async_trait]

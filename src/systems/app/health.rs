@@ -94,14 +94,12 @@ pub(super) struct Answer {
     pub(super) version: Option<String>,
     /// True when nothing answered at all.
     pub(super) silent: bool,
-    /// What came, as it came: the status and the body, or why nothing did.
-    pub(super) said: String,
 }
 
 impl Answer {
     /// That nothing came, and why.
     pub(super) fn silent(why: String) -> Self {
-        Self { problem: Some(why.clone()), limping: Vec::new(), version: None, silent: true, said: why }
+        Self { problem: Some(why), limping: Vec::new(), version: None, silent: true }
     }
 }
 
@@ -153,15 +151,14 @@ impl Health {
                 None => wrong.push(format!("{url} answered no JSON")),
             }
         }
-        let said = format!("GET {url}: status {}\n{}", response.status, response.excerpt());
         if wrong.is_empty() {
-            return Answer { problem: None, limping, version, silent: false, said };
+            return Answer { problem: None, limping, version, silent: false };
         }
         if limping.is_empty() && !response.body.is_empty() {
             wrong.push(response.excerpt());
         }
         wrong.extend(limping);
-        Answer { problem: Some(wrong.join("\n  ")), limping: Vec::new(), version, silent: false, said }
+        Answer { problem: Some(wrong.join("\n  ")), limping: Vec::new(), version, silent: false }
     }
 }
 

@@ -85,12 +85,10 @@ fn judge(look: &Look, problems: &[String], leader: Option<&Leader>, site: &str) 
     if !versions.is_empty() {
         words.push(format!("version {}", versions.join(", ")));
     }
-    let raw: Vec<String> = look.hosts.iter().map(|(host, answer)| format!("{host}: {}", answer.said)).collect();
     reading
         .figure(Figure::whole("healthy", healthy as u64, Unit::Count))
         .figure(Figure::whole("hosts", total as u64, Unit::Count))
         .summed_up(words.join(", "))
-        .answered(&raw.join("\n"))
 }
 
 #[cfg(test)]
@@ -107,7 +105,6 @@ mod tests {
             limping: limping.iter().map(|&part| part.to_owned()).collect(),
             version: Some(version.to_owned()),
             silent: false,
-            said: String::new(),
         }
     }
 
@@ -140,33 +137,6 @@ mod tests {
             assert_eq!(reading.condition, condition, "{leader:?}: {found}");
             assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_the_hosts_answered_is_kept_as_it_came() {
-        let bench = Bench::new(
-            r#"
-[services.app]
-kind = "app"
-prod = { role = "app", health = { url = "http://{{ host.name }}/health" } }
-bcp = { role = "app", health = { url = "http://{{ host.name }}/health" } }
-"#,
-        )
-        .service("app");
-        let body = "{\n  \"status\": \"up\",\n  \"version\": \"4.2\"\n}";
-        bench.reach.on("app1/health", Said::http(200, body));
-        bench.reach.on("app2/health", Said::http(503, "<h1>Service Unavailable</h1>"));
-        let settings: Map<String, Value> = bench.cx.settings().expect("settings");
-        let entry = probes(&settings).into_iter().find(|entry| entry.question == "nodes").expect("it can be asked");
-        let reading = entry.probe.look(&bench.cx).await.expect("a reading");
-        let raw = reading.raw.as_str();
-        for said in [
-            &format!("app1: GET http://app1/health: status 200\n{body}\n") as &str,
-            "app2: GET http://app2/health: status 503\n<h1>Service Unavailable</h1>",
-        ] {
-            assert!(raw.contains(said), "{raw}");
-        }
-        assert!(!raw.contains("Some("), "{raw}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -91,8 +91,7 @@ impl Probe for Cluster {
             .figure(Figure::whole("data nodes", u64::from(health.number_of_data_nodes), Unit::Count))
             .figure(Figure::whole("unassigned shards", health.unassigned_shards, Unit::Count))
             .figure(Figure::whole("running snapshots", running.snapshots.len() as u64, Unit::Count))
-            .summed_up(words.join(", "))
-            .answered(&format!("{health:#?}\n{running:#?}\n{:#?}", masters.seen)))
+            .summed_up(words.join(", ")))
     }
 }
 
@@ -133,8 +132,7 @@ impl Probe for Repository {
                 format!("not {word}: {}", wanted.name)
             }
         };
-        let names: Vec<String> = registered.iter().map(|(name, found)| format!("{name}: {found:?}")).collect();
-        Ok(reading.summed_up(summary).answered(&names.join("\n")))
+        Ok(reading.summed_up(summary))
     }
 }
 

@@ -26,10 +26,10 @@ pub fn probes() -> Vec<ProbeEntry> {
 }
 
 /// Looks at the disk first, which never hangs; a host that does not answer says nothing of the tree.
-async fn space(cx: &StepContext, at: &At) -> Result<Option<(Space, String)>, Failure> {
+async fn space(cx: &StepContext, at: &At) -> Result<Option<Space>, Failure> {
     let exchange = at.tree.exchange().display().to_string();
     match disks(cx, &at.place, &[exchange]).await {
-        Ok(Disks::Seen(spaces, text)) => Ok(spaces.first().map(|space| (*space, text))),
+        Ok(Disks::Seen(spaces)) => Ok(spaces.first().copied()),
         Ok(Disks::Stalled) => Ok(None),
         Err(failure) => Err(behind(cx, &at.place, failure).await),
     }
@@ -53,8 +53,8 @@ struct Mount;
 impl Probe for Mount {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
         let at = At::new(cx, cx.site()?)?;
-        let Some((space, text)) = space(cx, &at).await? else { return Ok(stalled(&at)) };
-        let mut reading = Reading::up(source(&at)).answered(&text);
+        let Some(space) = space(cx, &at).await? else { return Ok(stalled(&at)) };
+        let mut reading = Reading::up(source(&at));
         // A rule that is broken is a finding; a look that failed is none.
         match Prepare::ensure_mount(cx, &at).await {
             Ok(()) => {}
@@ -137,18 +137,7 @@ fn judge(
         Some(record) => words.push(format!("epoch {}, {} active", record.epoch, record.active)),
         None => words.push("no direction record yet".to_owned()),
     }
-    let raw: Vec<String> = points
-        .iter()
-        .rev()
-        .map(|point| {
-            let complete = if point.complete { "complete" } else { "not complete" };
-            format!("{} {complete}{}", point.id, if point.pinned { ", pinned" } else { "" })
-        })
-        .collect();
-    reading
-        .figure(Figure::whole("complete points", complete as u64, Unit::Count))
-        .summed_up(words.join(", "))
-        .answered(&format!("{record:#?}\n{}", raw.join("\n")))
+    reading.figure(Figure::whole("complete points", complete as u64, Unit::Count)).summed_up(words.join(", "))
 }
 
 /// How long ago the run of a point began: what happened since then is not in it.

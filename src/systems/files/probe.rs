@@ -33,11 +33,11 @@ impl Probe for Folders {
 /// A host that does not answer says nothing of its folders: what the others say counts, and it is named.
 fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failure>)>) -> Result<Reading, Failure> {
     let mut reading = Reading::up(format!("df {}", paths.join(" ")));
-    let (mut least, mut silent, mut raw) = (None::<(u64, u64)>, Vec::new(), Vec::new());
+    let (mut least, mut silent) = (None::<(u64, u64)>, Vec::new());
     let hosts = looks.len();
     for (place, look) in looks {
         match look {
-            Ok(Disks::Seen(spaces, text)) => {
+            Ok(Disks::Seen(spaces)) => {
                 for (path, space) in paths.iter().zip(spaces) {
                     if let Some(problem) = space.problem(min_free) {
                         reading.find(Condition::Degraded, format!("the disk of {path} on {place} {problem}"));
@@ -46,7 +46,6 @@ fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failu
                         least = Some((space.free, space.size));
                     }
                 }
-                raw.push(format!("{place}:\n{text}"));
             }
             Ok(Disks::Stalled) => {
                 reading
@@ -71,7 +70,7 @@ fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failu
         let used = Figure::share("used", size.saturating_sub(free), size);
         reading = reading.figure(used).figure(Figure::whole("free", free, Unit::Bytes));
     }
-    Ok(reading.summed_up(summary).answered(&raw.join("\n")))
+    Ok(reading.summed_up(summary))
 }
 
 #[cfg(test)]
@@ -86,7 +85,7 @@ mod tests {
             |host: &str| Place::Host(SiteName::new("prod").expect("a name"), HostName::new(host).expect("a name"));
         let places = [place("app1"), place("app2")];
         let paths = ["/data".to_owned()];
-        let seen = |free| Ok(Disks::Seen(vec![Space { size: 1000, free }], String::new()));
+        let seen = |free| Ok(Disks::Seen(vec![Space { size: 1000, free }]));
         let fails = |kind, got: &str| Err(Failure::new(kind, "run df", got));
         for (first, second, condition, said) in [
             (seen(500), seen(400), Condition::Up, ""),

@@ -76,7 +76,7 @@ fn judge(place: &Place, around: (Timestamp, Timestamp), date: &str, load: Option
             words.push(if seconds == 0 { "clock right".to_owned() } else { format!("clock {seconds:+}s") });
         }
     }
-    reading.summed_up(words.join(", ")).answered(&format!("{date}\n{}", load.unwrap_or_default()))
+    reading.summed_up(words.join(", "))
 }
 
 /// How many whole seconds a clock that said `date` somewhere between two moments is off: 0 when it may be right. The
@@ -115,8 +115,8 @@ impl Probe for RootDisk {
         let place = place(cx)?;
         let found = disks(cx, &place, &["/".to_owned()]).await.map_err(lost_way)?;
         let mut reading = Reading::up(format!("{place} $ df -P -B1 /"));
-        let (space, text) = match &found {
-            Disks::Seen(spaces, text) if spaces.len() == 1 => (spaces[0], text),
+        let space = match &found {
+            Disks::Seen(spaces) if spaces.len() == 1 => spaces[0],
             _ => {
                 reading.find(Condition::Down, format!("its disk does not answer within {DF_SECONDS}s"));
                 return Ok(reading.summed_up("no answer"));
@@ -128,7 +128,7 @@ impl Probe for RootDisk {
         let used = Figure::share("used", space.size.saturating_sub(space.free), space.size);
         let summary = format!("{:.0} % used, {} free", used.value, ByteSize(space.free));
         let free = Figure::whole("free", space.free, Unit::Bytes);
-        Ok(reading.figure(used).figure(free).summed_up(summary).answered(text))
+        Ok(reading.figure(used).figure(free).summed_up(summary))
     }
 }
 

@@ -130,8 +130,7 @@ fn judge(
         }
         Err(refusal) => words.push(format!("replication is not shown to this account ({})", SafeText::line(refusal))),
     }
-    let position = server.position.as_deref().unwrap_or("none");
-    reading.summed_up(words.join(", ")).answered(&format!("position: {position}\n{server:#?}\n{channels:#?}"))
+    reading.summed_up(words.join(", "))
 }
 
 /// A channel in words; what is wrong with it is found.
@@ -195,8 +194,7 @@ impl Probe for Size {
         Ok(reading
             .figure(Figure::whole("bytes", bytes, Unit::Bytes))
             .figure(Figure::whole("rows", lines, Unit::Count))
-            .summed_up(format!("{}, about {}", ByteSize(bytes), Counted(lines, "row", "rows")))
-            .answered(&format!("{rows:#?}")))
+            .summed_up(format!("{}, about {}", ByteSize(bytes), Counted(lines, "row", "rows"))))
     }
 }
 

@@ -107,7 +107,7 @@ fn judge(
         }
         reading = reading.figure(Figure::whole("evicted", evicted, Unit::Count));
     }
-    reading.summed_up(words.join(", ")).answered(&format!("{info:#?}\n{passed:#?}"))
+    reading.summed_up(words.join(", "))
 }
 
 #[cfg(test)]
