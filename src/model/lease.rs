@@ -46,3 +46,12 @@ pub struct Sighting {
     /// What the holder said last.
     pub sign: Option<LeaseSign>,
 }
+
+impl Sighting {
+    /// Whose lease it is, unless that has said that it is over. It may have died since without a word: one look cannot
+    /// tell.
+    #[must_use]
+    pub fn holder(&self) -> Option<&Lease> {
+        self.lease.as_ref().filter(|_| self.sign != Some(LeaseSign::Over))
+    }
+}

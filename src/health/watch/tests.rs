@@ -173,6 +173,7 @@ fn answers(reach: &FakeReach) {
     reach.always("mountpoint", Answer::stdout("")).always("$ test", Answer::stdout(""));
     reach.always("-name COMPLETE", Answer::stdout("p-20260301-015900-0001/COMPLETE\0"));
     reach.always("find /x/prod-to-bcp/points", Answer::stdout("1.5 p-20260301-015900-0001\0"));
+    reach.always("find /x/leases", Answer::exec(&[1], "", "find: No such file or directory"));
     reach.always("direction.json", Answer::exec(&[1], "", "cat: No such file or directory"));
 }
 

@@ -26,6 +26,9 @@ pub(super) struct BasicHttp {
     /// Where the value of the `Authorization` header is read from, for example a file that holds `Bearer …`.
     #[serde(default)]
     auth: Option<SecretSource>,
+    /// PEM certificates of the authority that signed the server's certificate, when it is none that everybody trusts.
+    #[serde(default)]
+    ca_pem: Option<String>,
     /// The statuses that count as good; any 2xx when left out.
     #[serde(default)]
     expect_status: Vec<u16>,
@@ -68,6 +71,7 @@ impl BasicHttp {
             Verb::Head => Method::Head,
         };
         let request = HttpRequest::new(method, &self.url).timeout(self.answer_within.0);
+        let request = HttpRequest { ca_pem: self.ca_pem.clone(), ..request };
         match &self.body {
             Some(body) => request.json(body.clone()),
             None => request,

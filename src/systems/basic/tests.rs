@@ -153,12 +153,13 @@ async fn a_lost_answer_is_unknown_only_when_it_may_have_changed_something() {
 async fn the_proof_of_identity_is_sent_and_never_shown() {
     let mut bench = Bench::new("").end(None);
     bench.reach.on("secret", Answer::secret("Bearer s3cret")).on("PUT http://lb/", Answer::http(200, ""));
-    let params = json!({ "url": "http://lb/", "method": "PUT", "body": { "weight": 0 }, "auth": { "file": "/k" } });
+    let params = json!({ "url": "http://lb/", "method": "PUT", "body": { "weight": 0 }, "auth": { "file": "/k" }, "ca_pem": "OURS" });
     drop(run(&bench, "basic.http", &params).await.expect("a good ending"));
     let Some(Call::Http(request)) = bench.reach.calls().pop() else {
         panic!("no request was sent");
     };
     assert!(matches!(&request.auth, Some(HttpAuth::Header(secret)) if secret.expose() == "Bearer s3cret"));
+    assert_eq!(request.ca_pem.as_deref(), Some("OURS"));
     assert_eq!(preview(&bench, "basic.http", &params).await, r#"PUT http://lb/ {"weight":0}"#);
     assert!(!bench.heard().contains("s3cret"));
 }

@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::looks::At;
-use crate::model::{Direction, DirectionRecord, End, Epoch, Failure, FailureKind, SafeText, SiteName};
+use crate::model::{Direction, DirectionRecord, End, Epoch, Failure, FailureKind, SafeText, Sighting, SiteName};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::{describe, read_record};
+use crate::systems::lease::sighting;
 use crate::systems::remote::{change, get_file, make_folder, path_arg, put_file};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
 
@@ -205,10 +206,19 @@ impl Step for Prepare {
 
     async fn check(&self, cx: &StepContext) -> Result<CheckReport, Failure> {
         let report = CheckReport::live();
-        Ok(match self.look(cx).await?.1 {
+        let report = match self.look(cx).await?.1 {
             Verdict::Agreed(record) | Verdict::CopyIt(record) => report.good(describe(&record)),
             Verdict::AgreedHere(record, but) => report.good(describe(&record)).bad(but),
             Verdict::First => report.good(format!("first run: epoch 1 begins, {} is active", cx.direction.source)),
+        };
+        let site = cx.site()?;
+        let seen = sighting(cx, site).await?;
+        Ok(match seen.as_ref().and_then(Sighting::holder) {
+            Some(lease) => report.bad(format!(
+                "{site} is leased to {lease}: while that lives, nothing else changes anything there; if it is dead, a run \
+                 goes on after a minute"
+            )),
+            None => report,
         })
     }
 
@@ -249,7 +259,10 @@ impl Step for Prepare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RunId;
+    use crate::model::{ConsoleId, Lease, LeaseSign, RunId};
+    use crate::port::fake::Answer;
+    use crate::systems::fake::Bench;
+    use crate::systems::shelf::Shelf;
 
     fn name(text: &str) -> SiteName {
         SiteName::new(text).expect("a name")
@@ -298,6 +311,31 @@ mod tests {
             (Some((1, "prod")), Other::NotAsked, "bcp", "refused"),
         ] {
             assert_eq!(verdict(own, other.clone(), source), expected, "{own:?} {other:?} from {source}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_the_lease_is_said_before_anything_is_begun() {
+        let (bench, shelf) = (Bench::new(""), Shelf::agreed("/mnt/exchange"));
+        bench.reach.always("test -d", Answer::stdout("")).always("mountpoint", Answer::stdout(""));
+        shelf.serve(&bench.reach);
+        let lease = Lease {
+            run: RunId::new("r2").expect("a name"),
+            session: 1,
+            console: ConsoleId::new("there").expect("a name"),
+            by: "ops@laptop".into(),
+            since: "2026-03-01T02:03:04Z".parse().expect("a time"),
+        };
+        shelf.put("/mnt/exchange/leases/prod/7/holder.json", &serde_json::to_string(&lease).expect("text"));
+        for (sign, said) in [
+            (LeaseSign::Beat(3), Some("prod is leased to run r2, started by ops@laptop, since 2026-03-01T02:03:04Z:")),
+            (LeaseSign::Over, None),
+        ] {
+            shelf.put("/mnt/exchange/leases/prod/7/sign.json", &serde_json::to_string(&sign).expect("text"));
+            let report = Prepare { alone: false }.check(&bench.cx).await.expect("a report");
+            let bad = report.findings.iter().find(|finding| finding.bad).map(|finding| finding.text.as_str());
+            assert_eq!(bad.is_some(), said.is_some(), "{report:?}");
+            assert!(bad.unwrap_or_default().starts_with(said.unwrap_or_default()), "{report:?}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! The lights of an exchange tree: mounted, writable, room, and the last complete restore point with its age.
+//! The lights of an exchange tree: mounted, writable, room, the last complete restore point with its age, and who changes
+//! the site.
 
 use std::time::Duration;
 
@@ -7,11 +8,14 @@ use jiff::Timestamp;
 
 use super::looks::At;
 use super::prepare::Prepare;
-use crate::model::{ByteSize, Counted, DirectionRecord, End, Failure, FailureKind, PointId, SafeText, Span};
+use crate::model::{
+    ByteSize, Counted, DirectionRecord, End, Failure, FailureKind, Lease, PointId, SafeText, Sighting, Span,
+};
 use crate::points::point_time;
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::read_record;
 use crate::systems::held::{PointSeen, newest_complete};
+use crate::systems::lease::sighting;
 use crate::systems::probe::behind;
 use crate::systems::remote::{DF_SECONDS, Disks, Space, disks};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
@@ -80,7 +84,7 @@ impl Probe for Mount {
     }
 }
 
-/// The restore points of the direction, and what the site believes of the direction.
+/// The restore points of the direction, what the site believes of the direction, and who holds its lease.
 #[derive(Debug)]
 struct Points;
 
@@ -91,13 +95,16 @@ impl Probe for Points {
         if space(cx, &at).await?.is_none() {
             return Ok(stalled(&at));
         }
-        let looks = async { Ok::<_, Failure>((at.points(cx).await?, read_record(cx, cx.site()?).await?)) };
-        let (points, record) = match looks.await {
+        let site = cx.site()?;
+        let looks =
+            async { Ok::<_, Failure>((at.points(cx).await?, read_record(cx, site).await?, sighting(cx, site).await?)) };
+        let (points, record, seen) = match looks.await {
             Ok(looks) => looks,
             Err(failure) => return Err(behind(cx, &at.place, failure).await),
         };
         let rpo = cx.estate.objectives.rpo;
-        let reading = judge(&points, record.as_ref(), cx.end, cx.clock.now(), rpo);
+        let holder = seen.as_ref().and_then(Sighting::holder);
+        let reading = judge(&points, record.as_ref(), holder, cx.end, cx.clock.now(), rpo);
         Ok(Reading { source: SafeText::line(&source(&at)), ..reading })
     }
 }
@@ -105,6 +112,7 @@ impl Probe for Points {
 fn judge(
     points: &[PointSeen],
     record: Option<&DirectionRecord>,
+    holder: Option<&Lease>,
     end: Option<End>,
     now: Timestamp,
     rpo: Option<Span>,
@@ -137,6 +145,7 @@ fn judge(
         Some(record) => words.push(format!("epoch {}, {} active", record.epoch, record.active)),
         None => words.push("no direction record yet".to_owned()),
     }
+    words.extend(holder.map(|lease| format!("leased to run {} of {}", lease.run, lease.by)));
     reading.figure(Figure::whole("complete points", complete as u64, Unit::Count)).summed_up(words.join(", "))
 }
 
@@ -150,6 +159,7 @@ fn age(point: &PointId, now: Timestamp) -> Option<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ConsoleId, RunId};
 
     fn point(id: &str, complete: bool) -> PointSeen {
         PointSeen { id: PointId::new(id).expect("a name"), complete, pinned: false, changed: 0 }
@@ -174,10 +184,24 @@ mod tests {
             (vec![point("p-kept", true)], End::Target, Condition::Up, "p-kept, of unknown age"),
             (vec![point("p-20260301-030000-0001", true)], End::Target, Condition::Up, "point 0s ago"),
         ] {
-            let reading = judge(&points, None, Some(end), now, rpo);
+            let reading = judge(&points, None, None, Some(end), now, rpo);
             assert_eq!(reading.condition, condition, "{points:?} {end}");
             assert!(reading.summary.as_str().contains(summary), "{} does not say {summary}", reading.summary);
             assert_eq!(reading.findings.is_empty(), condition == Condition::Up);
         }
+    }
+
+    #[test]
+    fn who_changes_the_site_is_said() {
+        let lease = Lease {
+            run: RunId::new("r2").expect("a name"),
+            session: 1,
+            console: ConsoleId::new("there").expect("a name"),
+            by: "ops@laptop".into(),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let reading = judge(&[], None, Some(&lease), Some(End::Source), Timestamp::UNIX_EPOCH, None);
+        assert_eq!(reading.condition, Condition::Up, "that is no defect");
+        assert!(reading.summary.as_str().ends_with(", leased to run r2 of ops@laptop"), "{}", reading.summary);
     }
 }

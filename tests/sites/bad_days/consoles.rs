@@ -34,6 +34,8 @@ fn two_consoles(day: &Day) {
     let first = begun(day, &runbook);
     let refused = another_machine(day).run(&["run", &runbook, "--output", "json"]).expect(3);
     refused.says("take the lease of bcp").says("another run changes it, and lives: run ").says("stop the machine");
+    // It is also said before anything is begun.
+    another_machine(day).run(&["plan", "replicate"]).expect(0).says("bcp is leased to run ");
     for _ in 0..2 {
         first.signal(Signal::SIGINT);
     }
