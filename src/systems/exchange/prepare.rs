@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::looks::At;
+use crate::guard::LEASE_SILENCE;
 use crate::model::{Direction, DirectionRecord, End, Epoch, Failure, FailureKind, SafeText, Sighting, SiteName};
 use crate::port::{Command, Pipeline};
 use crate::systems::epoch::{describe, read_record};
@@ -215,8 +216,9 @@ impl Step for Prepare {
         let seen = sighting(cx, site).await?;
         Ok(match seen.as_ref().and_then(Sighting::holder) {
             Some(lease) => report.bad(format!(
-                "{site} is leased to {lease}: while that lives, nothing else changes anything there; if it is dead, a run \
-                 goes on after a minute"
+                "{site} is leased to {lease}: a new run waits for {} seconds at most before its first change there, then \
+                 goes on if that one is dead, and is refused if it lives",
+                LEASE_SILENCE.as_secs()
             )),
             None => report,
         })
