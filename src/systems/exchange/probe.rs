@@ -97,14 +97,18 @@ impl Probe for Points {
         }
         let site = cx.site()?;
         let looks =
-            async { Ok::<_, Failure>((at.points(cx).await?, read_record(cx, site).await?, sighting(cx, site).await?)) };
+            async { Ok::<_, Failure>((at.points(cx).await?, read_record(cx, site).await?, sighting(cx, site).await)) };
         let (points, record, seen) = match looks.await {
             Ok(looks) => looks,
             Err(failure) => return Err(behind(cx, &at.place, failure).await),
         };
         let rpo = cx.estate.objectives.rpo;
-        let holder = seen.as_ref().and_then(Sighting::holder);
-        let reading = judge(&points, record.as_ref(), holder, cx.end, cx.clock.now(), rpo);
+        let holder = seen.as_ref().ok().and_then(Option::as_ref).and_then(Sighting::holder);
+        let mut reading = judge(&points, record.as_ref(), holder, cx.end, cx.clock.now(), rpo);
+        if let Err(failure) = &seen {
+            // No run could change anything here, and it is no reason to hide the points.
+            reading.find(Condition::Degraded, format!("its leases cannot be read: {}", failure.got));
+        }
         Ok(Reading { source: SafeText::line(&source(&at)), ..reading })
     }
 }
@@ -160,6 +164,8 @@ fn age(point: &PointId, now: Timestamp) -> Option<Span> {
 mod tests {
     use super::*;
     use crate::model::{ConsoleId, RunId};
+    use crate::port::fake::Answer;
+    use crate::systems::fake::Bench;
 
     fn point(id: &str, complete: bool) -> PointSeen {
         PointSeen { id: PointId::new(id).expect("a name"), complete, pinned: false, changed: 0 }
@@ -189,6 +195,20 @@ mod tests {
             assert!(reading.summary.as_str().contains(summary), "{} does not say {summary}", reading.summary);
             assert_eq!(reading.findings.is_empty(), condition == Condition::Up);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_that_cannot_be_read_hide_no_points() {
+        let bench = Bench::new("");
+        bench.reach.always("df -P", Answer::stdout("Filesystem\n/dev/vda 1000 100 900 10% /\n"));
+        bench.reach.always("-name COMPLETE", Answer::stdout("p-20260301-015900-0001/COMPLETE\0"));
+        bench.reach.always("/points", Answer::stdout("1.5 p-20260301-015900-0001\0"));
+        bench.reach.always("direction.json", Answer::exec(&[1], "", "cat: No such file or directory"));
+        bench.reach.always("/leases", Answer::exec(&[1], "", "find: '/mnt/exchange/leases/prod': Permission denied"));
+        let reading = Points.look(&bench.cx).await.expect("a reading");
+        assert_eq!(reading.condition, Condition::Degraded);
+        assert!(reading.findings[0].as_str().contains("Permission denied"), "{reading:?}");
+        assert!(reading.summary.as_str().contains("1 of 1 point complete"), "{}", reading.summary);
     }
 
     #[test]
