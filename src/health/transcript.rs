@@ -1,8 +1,7 @@
 //! Word for word what a look asked and what it was answered, for a person who does not believe a light. It stands between
 //! a probe and the world, changes nothing, and never sees a secret: those are hidden in what is asked.
 
-use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +20,13 @@ const ALL: usize = 12 * 1024;
 /// The world, heard along.
 pub(super) struct Transcript {
     reach: Arc<dyn Reach>,
-    heard: Mutex<String>,
+    heard: Mutex<Vec<Exchange>>,
+}
+
+/// A question, and what was answered; nothing while nothing has come.
+struct Exchange {
+    asked: String,
+    said: Option<String>,
 }
 
 impl Transcript {
@@ -32,24 +37,43 @@ impl Transcript {
 
     /// All that was heard until now.
     pub(super) fn text(&self) -> SafeText {
-        SafeText::block(&cut(&self.heard.lock().unwrap_or_else(PoisonError::into_inner), ALL))
+        let mut text = String::new();
+        for Exchange { asked, said } in self.heard().iter() {
+            let said = said.as_deref().unwrap_or("(nothing has come)");
+            let parts = [if text.is_empty() { "" } else { "\n" }, "> ", asked, "\n", said];
+            text.extend(parts);
+            if !said.is_empty() {
+                text.push('\n');
+            }
+        }
+        SafeText::block(&cut(&text, ALL))
     }
 
-    fn note<T>(&self, asked: impl Display, answer: &Result<T, ReachError>, said: impl FnOnce(&T) -> String) {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.len() > ALL {
-            return;
-        }
-        let said = match answer {
+    fn heard(&self) -> MutexGuard<'_, Vec<Exchange>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hears a question along, and later its answer.
+    async fn hear<T>(
+        &self,
+        asked: String,
+        answer: impl Future<Output = Result<T, ReachError>>,
+        said: impl FnOnce(&T) -> String,
+    ) -> Result<T, ReachError> {
+        let place = {
+            let mut heard = self.heard();
+            heard.push(Exchange { asked, said: None });
+            heard.len() - 1
+        };
+        let answer = answer.await;
+        let said = match &answer {
             Ok(answer) => said(answer),
             Err(error) => format!("no answer: {error}"),
         };
-        let said = cut(said.trim_end(), ANSWER);
-        let parts = [if heard.is_empty() { "" } else { "\n" }, "> ", &asked.to_string(), "\n", &said];
-        heard.extend(parts);
-        if !said.is_empty() {
-            heard.push('\n');
+        if let Some(exchange) = self.heard().get_mut(place) {
+            exchange.said = Some(cut(said.trim_end(), ANSWER));
         }
+        answer
     }
 }
 
@@ -65,47 +89,31 @@ fn cut(text: &str, most: usize) -> String {
 #[async_trait]
 impl Reach for Transcript {
     async fn exec(&self, place: &Place, pipeline: &Pipeline, timeout: Duration) -> Result<ExecOutput, ReachError> {
-        let answer = self.reach.exec(place, pipeline, timeout).await;
-        self.note(format_args!("{place}$ {pipeline}"), &answer, printed);
-        answer
+        self.hear(format!("{place}$ {pipeline}"), self.reach.exec(place, pipeline, timeout), printed).await
     }
 
     async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, ReachError> {
-        let answer = self.reach.http(request).await;
-        self.note(request, &answer, |response| {
+        let said = |response: &HttpResponse| {
             format!("status {}\n{}", response.status, String::from_utf8_lossy(&response.body))
-        });
-        answer
+        };
+        self.hear(request.to_string(), self.reach.http(request), said).await
     }
 
     async fn certificate(&self, look: &CertificateLook) -> Result<Certificate, ReachError> {
-        let answer = self.reach.certificate(look).await;
-        self.note(format_args!("certificate of {}", look.url), &answer, |certificate| {
-            format!("{}, valid until {}", certificate.subject, certificate.not_after)
-        });
-        answer
+        let said = |found: &Certificate| format!("{}, valid until {}", found.subject, found.not_after);
+        self.hear(format!("certificate of {}", look.url), self.reach.certificate(look), said).await
     }
 
     async fn sql(&self, endpoint: &SqlEndpoint, statements: &[SqlStatement]) -> Result<Vec<SqlRows>, ReachError> {
-        let answers = self.reach.sql(endpoint, statements).await;
-        if let Ok(all) = &answers {
-            for (statement, rows) in statements.iter().zip(all) {
-                self.note(format_args!("{endpoint}: {}", statement.text), &Ok(rows), |rows| table(rows));
-            }
-        } else {
-            let asked: Vec<&str> = statements.iter().map(|statement| statement.text.as_str()).collect();
-            self.note(format_args!("{endpoint}: {}", asked.join("; ")), &answers, |_| String::new());
-        }
-        answers
+        let asked: Vec<&str> = statements.iter().map(|statement| statement.text.as_str()).collect();
+        let said = |all: &Vec<SqlRows>| all.iter().map(table).collect::<Vec<_>>().join("\n\n");
+        self.hear(format!("{endpoint}: {}", asked.join(";\n  ")), self.reach.sql(endpoint, statements), said).await
     }
 
     async fn redis(&self, endpoint: &RedisEndpoint, commands: &[Vec<String>]) -> Result<Vec<RedisReply>, ReachError> {
-        let answers = self.reach.redis(endpoint, commands).await;
         let asked: Vec<String> = commands.iter().map(|command| command.join(" ")).collect();
-        self.note(format_args!("{endpoint}: {}", asked.join("; ")), &answers, |replies| {
-            replies.iter().map(reply).collect::<Vec<_>>().join("\n")
-        });
-        answers
+        let said = |replies: &Vec<RedisReply>| replies.iter().map(reply).collect::<Vec<_>>().join("\n");
+        self.hear(format!("{endpoint}: {}", asked.join("; ")), self.reach.redis(endpoint, commands), said).await
     }
 
     async fn secret(&self, source: &SecretSource) -> Result<Secret, ReachError> {
@@ -184,23 +192,29 @@ mod tests {
         drop(transcript.exec(&place(), &command.into(), Duration::from_secs(1)).await);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn questions_and_answers_stand_as_they_were() {
         let reach = Arc::new(FakeReach::new());
         reach.on("df", Answer::exec(&[0], "Filesystem\n/dev/x 10 %\n", ""));
         reach.on("false", Answer::exec(&[3], "", "no such thing\n"));
         reach.on("gone", Answer::lost());
         reach.on("/health", Answer::http(503, "{\"status\": \"red\"}"));
+        reach.on("sleep", Answer::Hang);
         let transcript = Transcript::of(reach);
         for command in ["df", "false", "gone"] {
             run(&transcript, Command::new(command).arg("-x")).await;
         }
         drop(transcript.http(&HttpRequest::new(Method::Get, "http://a/health")).await);
+        // What hangs is the most interesting.
+        let hangs = run(&transcript, Command::new("sleep"));
+        drop(tokio::time::timeout(Duration::from_secs(5), hangs).await);
         let text = transcript.text();
         let expected = "> prod:app1$ df -x\nFilesystem\n/dev/x 10 %\n\n> prod:app1$ false -x\nno such thing\nexit code 3\n\n> \
                         prod:app1$ gone -x\nno answer: ";
         assert!(text.as_str().starts_with(expected), "{text}");
-        assert!(text.as_str().ends_with("\n\n> GET http://a/health\nstatus 503\n{\"status\": \"red\"}"), "{text}");
+        let end = "\n\n> GET http://a/health\nstatus 503\n{\"status\": \"red\"}\n\n> \
+                        prod:app1$ sleep\n(nothing has come)";
+        assert!(text.as_str().ends_with(end), "{text}");
     }
 
     #[tokio::test]
