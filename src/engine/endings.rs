@@ -1,4 +1,5 @@
-//! What attempts tell, and what becomes of it: said and printed while they run, and how they ended.
+//! What attempts tell, and what becomes of it: said and printed while they run, and how they ended. Nothing that they tell
+//! is believed beyond what its event says, and nothing is taken from one that was given up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! What people ask of a run that goes on: to stop, to wait, to go on, to try again at once, and their answers.
+//! What people ask of a run that goes on: to stop, to wait, to go on, to try again at once, and their answers. It becomes a
+//! fact on record; what begins or ends because of it is decided in `decide`, and nothing is started here.
 
 use tokio::time::Instant;
 

@@ -1,10 +1,12 @@
 //! The same pictures without colours, in ASCII, and which looks are where.
 
+use ratatui::style::Color;
+
 use super::made::*;
-use super::picture::{looks, text};
+use super::picture::{SIZES, drawn, lines, looks, text};
 use crate::console::State;
 use crate::run::PromptKind;
-use crate::style::{Depth, Scope, Theme};
+use crate::style::{Depth, SHIPPED_THEMES, Scope, Theme};
 
 fn stuck() -> State {
     let mut state = with_run(unknown(), false);
@@ -56,6 +58,35 @@ fn only_ascii() {
             assert!(shown.is_ascii(), "{name} {size:?}\n{shown}");
         }
         insta::assert_snapshot!(format!("{name}_80x24"), text(&state, (80, 24)));
+    }
+}
+
+#[test]
+fn every_pane_in_ascii() {
+    for (name, mut state) in panes() {
+        state.settings.ascii = true;
+        for size in SIZES {
+            let shown = text(&state, size);
+            assert!(shown.is_ascii(), "{name} {size:?}\n{shown}");
+        }
+        insta::assert_snapshot!(format!("ascii_{name}_80x24"), text(&state, (80, 24)));
+    }
+}
+
+/// A theme has colours. Whatever it is, and also without any, the same is said in the same place.
+#[test]
+fn every_pane_says_the_same_in_every_theme() {
+    for (name, mut state) in panes() {
+        let usual = text(&state, (80, 24));
+        for (theme, _) in SHIPPED_THEMES {
+            for depth in [Depth::True, Depth::Mono] {
+                state.settings.theme = Theme::named(theme).expect("a theme").at(depth);
+                let cells = drawn(&state, (80, 24));
+                assert_eq!(lines(&cells).join("\n"), usual, "{name} in {theme}");
+                let coloured = cells.content().iter().any(|cell| (cell.fg, cell.bg) != (Color::Reset, Color::Reset));
+                assert_eq!(coloured, depth != Depth::Mono && *theme != "mono", "{name} in {theme}");
+            }
+        }
     }
 }
 

@@ -412,3 +412,14 @@ pub fn phrase(state: &State) -> String {
         other => panic!("no question with a gate is open: {other:?}"),
     }
 }
+
+/// Every pane, each alone on the screen, beside a run that goes on.
+pub fn panes() -> Vec<(String, State)> {
+    let pane = |pane: Pane| {
+        let mut state = with_run(running(), true);
+        state.go(pane);
+        state.zoom = true;
+        (pane.title().to_lowercase(), state)
+    };
+    Pane::ALL.into_iter().map(pane).collect()
+}

@@ -47,11 +47,7 @@ fn whole_screen() {
 
 #[test]
 fn every_pane_alone() {
-    for pane in Pane::ALL {
-        let mut state = with_run(running(), true);
-        state.go(pane);
-        state.zoom = true;
-        let name = pane.title().to_lowercase();
+    for (name, state) in panes() {
         at_sizes(&name, &state, &SIZES[1..]);
         at_sizes(&name, &state, &[(60, 15)]);
     }
