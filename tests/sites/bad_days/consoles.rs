@@ -31,14 +31,15 @@ fn another_machine(day: &Day) -> Program {
 
 fn two_consoles(day: &Day) {
     let runbook = change_and_wait(day);
-    let first = begun(day, &runbook);
+    let mut first = begun(day, &runbook);
     let refused = another_machine(day).run(&["run", &runbook, "--output", "json"]).expect(3);
     refused.says("take the lease of bcp").says("another run changes it, and lives: run ").says("stop the machine");
     // It is also said before anything is begun.
     another_machine(day).run(&["plan", "replicate"]).expect(0).says("bcp is leased to run ");
-    for _ in 0..2 {
-        first.signal(Signal::SIGINT);
-    }
+    // Two signals at once would be one, and the running step would go on to its end.
+    first.signal(Signal::SIGINT);
+    first.wait_for(&["\"cancel_requested\""]);
+    first.signal(Signal::SIGINT);
     first.expect(1);
     // It has said that it is over, so that nobody waits for it.
     let began = Instant::now();
