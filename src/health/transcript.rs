@@ -1,5 +1,5 @@
 //! Word for word what a look asked and what it was answered, for a person who does not believe a light. It stands between
-//! a probe and the world, changes nothing, and never sees a secret: those are hidden in what is asked.
+//! a probe and the world, changes nothing, and keeps no secret: those are hidden in what is asked.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
