@@ -138,7 +138,16 @@ fn push_kept(out: &mut String, kept: &str) {
     let mut marks = 0;
     let mut column = 0;
     let mut rest = kept;
-    while let Some(c) = rest.chars().next() {
+    loop {
+        // Nearly all text is plain, and every look at a service and every line of a log comes through here.
+        let plain = rest.bytes().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+        if plain > 0 {
+            out.push_str(&rest[..plain]);
+            rest = &rest[plain..];
+            marks = 0;
+            column += plain;
+        }
+        let Some(c) = rest.chars().next() else { return };
         if let Some(length) = colour_sequence(rest) {
             rest = &rest[length..];
             continue;
@@ -168,6 +177,11 @@ fn push_kept(out: &mut String, kept: &str) {
         marks = 0;
         column += out[before..].chars().map(|c| c.width().unwrap_or(0)).sum::<usize>();
     }
+}
+
+/// One byte that is a character of one column, shown as it is.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }
 
 /// Says how many bytes of a line were left out, if any were.
