@@ -243,9 +243,9 @@ impl State {
 
     /// The lines of a site: its services, its hosts, its exchange tree.
     #[must_use]
-    pub fn subjects(&self, site: usize) -> Vec<Subject> {
+    pub fn subjects(&self, site: usize) -> Vec<&Subject> {
         let Some(site) = self.estate.sites.get(site) else { return Vec::new() };
-        self.health.subjects(&site.name, self.now).into_keys().collect()
+        self.health.subjects(&site.name, self.now).into_iter().map(|(subject, _)| subject).collect()
     }
 
     /// The runbooks that pass the filter.

@@ -238,21 +238,36 @@ impl HealthState {
         &self.probes
     }
 
+    /// The probes of one subject, in order of their questions.
+    pub fn of<'s>(
+        &'s self,
+        site: &'s SiteName,
+        subject: &'s Subject,
+    ) -> impl Iterator<Item = (&'s ProbeKey, &'s ProbeHealth)> {
+        // No question comes before the empty one.
+        let first = ProbeKey { site: site.clone(), subject: subject.clone(), question: "" };
+        self.probes.range(first..).take_while(move |(key, _)| key.site == *site && key.subject == *subject)
+    }
+
     /// What a site has, each with its worst verdict: services, then hosts, then the exchange tree.
     #[must_use]
-    pub fn subjects(&self, site: &SiteName, now: Timestamp) -> BTreeMap<Subject, Verdict> {
-        let mut worst: BTreeMap<Subject, Verdict> = BTreeMap::new();
+    pub fn subjects(&self, site: &SiteName, now: Timestamp) -> Vec<(&Subject, Verdict)> {
+        let mut subjects: Vec<(&Subject, Verdict)> = Vec::new();
         for (key, probe) in self.probes.iter().filter(|(key, _)| key.site == *site) {
             let verdict = probe.verdict(now);
-            worst.entry(key.subject.clone()).and_modify(|have| *have = (*have).max(verdict)).or_insert(verdict);
+            match subjects.last_mut() {
+                Some((subject, worst)) if **subject == key.subject => *worst = verdict.max(*worst),
+                _ => subjects.push((&key.subject, verdict)),
+            }
         }
-        worst
+        subjects
     }
 
     /// The worst verdict of a site; unknown when it has no probes.
     #[must_use]
     pub fn site(&self, site: &SiteName, now: Timestamp) -> Verdict {
-        self.subjects(site, now).into_values().max().unwrap_or(Verdict::Unknown)
+        let probes = self.probes.iter().filter(|(key, _)| key.site == *site);
+        probes.map(|(_, probe)| probe.verdict(now)).max().unwrap_or(Verdict::Unknown)
     }
 }
 

@@ -25,6 +25,8 @@ use crate::model::{Counted, RunId, SafeText};
 
 /// The least time between two pictures that no key has asked for.
 const FRAME: Duration = Duration::from_millis(100);
+/// The same when all that is new are answers of probes: hundreds of them come every second where an estate is large.
+const CALM: Duration = Duration::from_millis(500);
 /// How often the time moves on when nothing else happens.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -126,10 +128,9 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
     let hear = |kind| signal(kind).map_err(broken);
     let (mut terminate, mut hang_up, mut continued) =
         (hear(SignalKind::terminate())?, hear(SignalKind::hangup())?, hear(SignalKind::from_raw(nix::libc::SIGCONT))?);
-    let mut dirty_since: Option<Instant> = None;
+    let mut due: Option<Instant> = None;
     let mut drawn = Instant::now();
     loop {
-        let due = dirty_since.map(|_| drawn + FRAME);
         let mut at_once = false;
         let msg = tokio::select! {
             biased;
@@ -155,7 +156,7 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
                     stage.terminal.draw(&state).map_err(broken)?;
                 }
                 drawn = Instant::now();
-                dirty_since = None;
+                due = None;
                 continue;
             }
             // Each of them has its turn: however much the world tells, the run that is looked at is heard.
@@ -179,7 +180,7 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
             let now = jiff::Timestamp::now();
             stage.feed(&mut state, if own_time { Msg::Wall(now) } else { Msg::Tick(now) }).map_err(broken)?;
         }
-        let was_frozen = state.frozen;
+        let (was_frozen, calm) = (state.frozen, matches!(msg, Msg::Health(_)));
         stage.feed(&mut state, msg).map_err(broken)?;
         if let Some(leave) = stage.leave.take() {
             return Ok(leave);
@@ -187,9 +188,10 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
         if at_once && (!state.frozen || !was_frozen) {
             stage.terminal.draw(&state).map_err(broken)?;
             drawn = Instant::now();
-            dirty_since = None;
+            due = None;
         } else {
-            dirty_since.get_or_insert_with(Instant::now);
+            let then = drawn + if calm { CALM } else { FRAME };
+            due = Some(due.map_or(then, |due| due.min(then)));
         }
     }
 }

@@ -106,7 +106,7 @@ fn looking_closely_at_what_is_not_well_is_noticing_it() {
     trouble(&mut state);
     state.go(Pane::Sites);
     state.at_site = (1, 0);
-    let subjects = state.subjects(1);
+    let subjects = state.subjects(1).into_iter().cloned().collect::<Vec<_>>();
     let mut seen = Vec::new();
     for (line, subject) in subjects.iter().enumerate() {
         state.at_site.1 = line;

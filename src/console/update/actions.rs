@@ -135,7 +135,7 @@ pub(super) fn quit(state: &mut State, keep: bool, effects: &mut Vec<Effect>) {
 fn open(state: &mut State, effects: &mut Vec<Effect>) {
     match state.focus {
         Pane::Sites => {
-            let subject = state.subjects(state.at_site.0).get(state.at_site.1).cloned();
+            let subject = state.subjects(state.at_site.0).get(state.at_site.1).copied().cloned();
             let site = state.estate.sites.get(state.at_site.0).map(|site| site.name.clone());
             state.detail = site.zip(subject);
             state.detail_top = 0;

@@ -102,7 +102,7 @@ pub(super) fn after(state: &mut State, before: &Seen, effects: &mut Vec<Effect>)
         }
         StoryPhase::Playing(_) => {
             let Some((site, subject)) = looked else { return };
-            let verdict = state.health.subjects(&site, state.now).get(&subject).copied();
+            let verdict = state.health.of(&site, &subject).map(|(_, probe)| probe.verdict(state.now)).max();
             if let Some(verdict) = verdict.filter(|verdict| *verdict != Verdict::Up) {
                 let word = crate::console::view::verdict_word(verdict);
                 let text = SafeText::line(&format!("looks at {subject} of {site}, which is {word}"));

@@ -59,7 +59,7 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
         nothing(canvas, body, "not asked yet");
         return;
     }
-    let name_width = subjects.keys().map(|subject| subject.to_string().len()).max().unwrap_or(0).clamp(4, 14);
+    let name_width = subjects.iter().map(|(subject, _)| subject.to_string().len()).max().unwrap_or(0).clamp(4, 14);
     let selected = state.at_site;
     // What does not fit is at least counted, with the worst of it.
     let fits = subjects.len() <= usize::from(body.height);
@@ -73,32 +73,32 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
     }
     if !fits {
         let in_sight = first..first + usize::from(height);
-        let hidden = subjects.iter().enumerate().filter(|(line, _)| !in_sight.contains(line)).map(|(_, hidden)| hidden);
+        let hidden =
+            subjects.iter().enumerate().filter(|(line, _)| !in_sight.contains(line)).map(|(_, hidden)| *hidden);
         rows.push(hidden_row(&hidden.collect::<Vec<_>>()));
     }
     canvas.rows(body, &rows);
 }
 
 /// What there is no room for: how many, the worst of them by name, and how many others are not well.
-fn hidden_row(hidden: &[(&Subject, &Verdict)]) -> Row {
+fn hidden_row(hidden: &[(&Subject, Verdict)]) -> Row {
     let row = Row::new().put(Scope::Muted, safe(format!("  {} more, ", hidden.len())));
     // What is known to be down is named before what nobody knows: of the two it is what somebody must see to.
     let badness = |verdict: Verdict| (verdict == Verdict::Down, verdict);
-    let worst = hidden.iter().rev().max_by_key(|(_, verdict)| badness(**verdict));
-    let Some((subject, verdict)) = worst.filter(|(_, verdict)| **verdict != Verdict::Up) else {
+    let worst = hidden.iter().rev().max_by_key(|(_, verdict)| badness(*verdict));
+    let Some((subject, verdict)) = worst.filter(|(_, verdict)| *verdict != Verdict::Up) else {
         return row.put(Scope::Muted, "all of them up");
     };
-    let row = row.put(verdict_mark(**verdict).scope(), safe(format!("{subject} {}", verdict_word(**verdict))));
-    match hidden.iter().filter(|(_, verdict)| **verdict != Verdict::Up).count() {
+    let row = row.put(verdict_mark(*verdict).scope(), safe(format!("{subject} {}", verdict_word(*verdict))));
+    match hidden.iter().filter(|(_, verdict)| *verdict != Verdict::Up).count() {
         1 => row,
         count => row.put(Scope::Warn, safe(format!(", {} more not up", count - 1))),
     }
 }
 
 /// The probes of a subject, the one that says the worst first.
-fn probes<'s>(state: &'s State, site: &SiteName, subject: &Subject) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
-    let mut probes: Vec<_> =
-        state.health.probes().iter().filter(|(key, _)| key.site == *site && key.subject == *subject).collect();
+fn probes<'s>(state: &'s State, site: &'s SiteName, subject: &'s Subject) -> Vec<(&'s ProbeKey, &'s ProbeHealth)> {
+    let mut probes: Vec<_> = state.health.of(site, subject).collect();
     probes.sort_by_key(|(_, probe)| std::cmp::Reverse(probe.verdict(state.now)));
     probes
 }

@@ -157,7 +157,7 @@ fn a_site_is_as_well_as_its_worst_part() {
     assert_eq!(see(&exchange, 'd'), Verdict::Down);
     assert_eq!(see(&host, 'u'), Verdict::Degraded);
     assert_eq!(see(&exchange, 'u'), Verdict::Up);
-    let order: Vec<String> = state.subjects(&site, at(0)).keys().map(ToString::to_string).collect();
+    let order: Vec<String> = state.subjects(&site, at(0)).iter().map(|(subject, _)| subject.to_string()).collect();
     assert_eq!(order, ["db", "app1", "exchange"]);
     assert_eq!(state.site(&SiteName::new("mars").expect("a name"), at(0)), Verdict::Unknown);
 }
@@ -174,4 +174,34 @@ fn what_is_not_known_is_not_taken_in() {
         transcript: SafeText::default(),
     });
     assert!(!state.probes().contains_key(&other) && state.probes().len() == 1);
+}
+
+#[test]
+fn a_subject_has_the_probes_of_its_own_site_and_the_worst_of_their_verdicts() {
+    let [prod, bcp] = ["prod", "bcp"].map(|name| SiteName::new(name).expect("a name"));
+    let [db, dbx] = ["db", "dbx"].map(|name| Subject::Service(name.parse().expect("a name")));
+    let asked = |site: &SiteName, subject: &Subject, question| {
+        let key = ProbeKey { site: site.clone(), subject: subject.clone(), question };
+        (key, ProbeHealth::new(TEN, 1, 1))
+    };
+    let mut state = HealthState::new([
+        asked(&bcp, &db, "server"),
+        asked(&prod, &db, "size"),
+        asked(&prod, &db, "certificate"),
+        asked(&prod, &dbx, "server"),
+        asked(&prod, &Subject::Exchange, "mount"),
+    ]);
+    let questions = |subject| state.of(&prod, subject).map(|(key, _)| key.question).collect::<Vec<_>>();
+    assert_eq!(questions(&db), ["certificate", "size"]);
+    assert_eq!(questions(&dbx), ["server"]);
+    assert_eq!(questions(&Subject::Exchange), ["mount"]);
+    assert_eq!(questions(&Subject::Service("d".parse().expect("a name"))), Vec::<&str>::new());
+    for (question, letter) in [("certificate", 'x'), ("size", 'u')] {
+        let key = ProbeKey { site: prod.clone(), subject: db.clone(), question };
+        let transcript = SafeText::default();
+        state.apply(&Observation { key, at: at(0), took: TEN, result: seen(letter), transcript });
+    }
+    let unknown = Verdict::Unknown;
+    let worst = [(&db, Verdict::Down), (&dbx, unknown), (&Subject::Exchange, unknown)];
+    assert_eq!(state.subjects(&prod, at(0)), worst);
 }
