@@ -3,19 +3,23 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what a bench is for")]
 
+#[path = "support/terminal.rs"]
+mod terminal;
+
 use std::alloc::System;
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use changeover::cli::lines::LineStore;
 use changeover::console::facts::{DirectionFacts, EstateFacts, SiteFacts};
 use changeover::console::keys::{Keymap, parse_key};
+use changeover::console::log::Lines;
 use changeover::console::{Badge, Effect, Msg, Pane, Settings, State, update, view};
 use changeover::health::{HealthState, Observation, ProbeHealth, ProbeKey, Subject};
 use changeover::model::{Direction, SafeText, SiteName};
@@ -24,10 +28,10 @@ use changeover::style::Theme;
 use changeover::systems::{Condition, Figure, Reading, Unit};
 use criterion::Criterion;
 use jiff::{SignedDuration, Timestamp};
-use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use terminal::Terminal;
 
 /// Counts what is allocated and given back.
 #[global_allocator]
@@ -46,6 +50,7 @@ fn main() {
             bench.iter(|| screen.frame(&state));
         });
     }
+    long_lines(&mut criterion, full());
     criterion.final_summary();
     growth(&mut state);
     flood(state);
@@ -195,6 +200,39 @@ fn growth(state: &mut State) {
     }
 }
 
+/// Keys until the output of a step is shown; what they want done.
+fn show_output(state: &mut State, at: &mut i64) -> Vec<Effect> {
+    press(state, "3 g g", at);
+    for _ in 0..40 {
+        let asked = press(state, "enter o", at);
+        if asked.iter().any(|effect| matches!(effect, Effect::Lines(_))) {
+            return asked;
+        }
+        press(state, "o 3 j", at);
+    }
+    panic!("no output is shown");
+}
+
+/// A screen full of the longest lines that are kept, wrapped: one of a single word, and one of many.
+fn long_lines(criterion: &mut Criterion, mut state: State) {
+    let mut at = 0;
+    show_output(&mut state, &mut at);
+    press(&mut state, "w", &mut at);
+    let source = state.log.asked().cloned();
+    for (name, line) in [
+        ("one word", SafeText::line_start(&[b'x'; SafeText::LONGEST], 90_000)),
+        ("words", SafeText::line(&"word ".repeat(SafeText::LONGEST / 5))),
+    ] {
+        let lines =
+            Lines { source: source.clone(), total: 60, counted: true, lines: vec![line; 60], ..Lines::default() };
+        feed(&mut state, Msg::Lines(Box::new(lines)));
+        let mut screen = Screen::default();
+        criterion.bench_function(&format!("frame 200x50, sixty long lines wrapped, {name}"), |bench| {
+            bench.iter(|| screen.frame(&state));
+        });
+    }
+}
+
 /// 50,000 lines a second come into the file that is shown, one in a hundred of them with 90,000 characters.
 fn flood(mut state: State) {
     let folder = tempfile::tempdir_in(std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from))
@@ -204,15 +242,7 @@ fn flood(mut state: State) {
     let shown = path.clone();
     let (store, mut answers) = LineStore::start(move |_| Some(shown.clone()));
     let mut at = 0;
-    press(&mut state, "3 g g", &mut at);
-    let mut asked = Vec::new();
-    for _ in 0..40 {
-        asked = press(&mut state, "enter o", &mut at);
-        if asked.iter().any(|effect| matches!(effect, Effect::Lines(_))) {
-            break;
-        }
-        press(&mut state, "o 3 j", &mut at);
-    }
+    let asked = show_output(&mut state, &mut at);
     let ask = |effects: Vec<Effect>| {
         for effect in effects {
             if let Effect::Lines(request) = effect {
@@ -220,7 +250,6 @@ fn flood(mut state: State) {
             }
         }
     };
-    assert!(asked.iter().any(|effect| matches!(effect, Effect::Lines(_))), "no output is shown");
     ask(asked);
     let stop = Arc::new(AtomicBool::new(false));
     let writer = std::thread::spawn({
@@ -302,68 +331,13 @@ fn idle() {
         String::from_utf8(estate).expect("UTF-8").replace("10.0.1.", "192.0.2.").replace("10.0.2.", "198.51.100.");
     let file = folder.path().join("estate.toml");
     std::fs::write(&file, estate).expect("a file");
-    let size = PtySize { rows: 50, cols: 200, pixel_width: 0, pixel_height: 0 };
-    let mut first = Vec::new();
-    for round in 0..5 {
-        let pty = native_pty_system().openpty(size).expect("a pty");
-        let mut command = CommandBuilder::new(PROGRAM);
-        command.env("HOME", folder.path());
-        command.env("TERM", "xterm-256color");
-        command.env("LANG", "C.UTF-8");
-        command.args([
-            "--estate",
-            &file.display().to_string(),
-            "--state-dir",
-            &folder.path().join("state").display().to_string(),
-        ]);
-        let mut reader = pty.master.try_clone_reader().expect("its output");
-        let began = Instant::now();
-        let mut child = pty.slave.spawn_command(command).expect("the console");
-        let seen = Arc::new(Mutex::new((Vec::new(), None)));
-        let sees = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            let mut bytes = vec![0; 65_536];
-            while let Ok(count @ 1..) = reader.read(&mut bytes) {
-                let mut seen = sees.lock().expect("nobody panics");
-                seen.0.extend_from_slice(&bytes[..count]);
-                if seen.1.is_none() && seen.0.windows(6).any(|part| part == b" LIVE ") {
-                    seen.1 = Some(began.elapsed());
-                }
-            }
-        });
-        let until = Instant::now() + Duration::from_secs(20);
-        let frame = loop {
-            if let Some(frame) = seen.lock().expect("nobody panics").1 {
-                break frame;
-            }
-            let said = String::from_utf8_lossy(&seen.lock().expect("nobody panics").0).into_owned();
-            assert!(Instant::now() < until, "no frame within twenty seconds: {said}");
-            std::thread::sleep(Duration::from_millis(1));
-        };
-        first.push(frame);
-        if round == 4 {
-            let pid = child.process_id().expect("a process");
-            std::thread::sleep(Duration::from_secs(5));
-            let (ticks, bytes, from) = (ticks(pid), seen.lock().expect("nobody panics").0.len(), Instant::now());
-            std::thread::sleep(Duration::from_secs(20));
-            let used = self::ticks(pid) - ticks;
-            let share = f64::from(used) / from.elapsed().as_secs_f64();
-            let written = seen.lock().expect("nobody panics").0.len() - bytes;
-            println!(
-                "idle, no site reachable: {share:.2} % of a core over {:.0}s, {written} bytes to the terminal",
-                from.elapsed().as_secs_f64()
-            );
-        }
-        child.kill().expect("it ends");
-        child.wait().expect("it has ended");
-    }
+    let open = || Terminal::open(&file, folder.path());
+    let mut first: Vec<Duration> = (0..5).map(|_| open().first_frame()).collect();
     first.sort();
     println!("first frame, no site reachable, of a new process: median {:?}, slowest {:?}", first[2], first[4]);
-}
-
-/// The processor time of a process, in hundredths of a second (`/proc/PID/stat`, fields 14 and 15).
-fn ticks(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("its name").split_whitespace().collect();
-    [11, 12].map(|field: usize| fields[field].parse::<u32>().expect("a number")).iter().sum()
+    let console = open();
+    console.first_frame();
+    std::thread::sleep(Duration::from_secs(5));
+    let (share, bytes) = console.cost(Duration::from_secs(20));
+    println!("idle, no site reachable: {share:.2} % of a core over 20 s, {bytes:.0} bytes a second to the terminal");
 }

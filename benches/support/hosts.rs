@@ -89,8 +89,8 @@ impl Hosts {
         text
     }
 
-    /// An estate: site `a` with these hosts, all of the role `app`, and site `b`, which is this machine. `more` is put
-    /// at its end.
+    /// An estate: site `a` with these hosts, all of the role `app` and each of a role of its own name, and site `b`, which
+    /// is this machine. `more` is put at its end.
     pub fn estate(&self, more: &str) -> PathBuf {
         fs::write(self.path("empty"), "").expect("written");
         let mut text = format!(
@@ -102,7 +102,7 @@ impl Hosts {
         for (name, address) in self.names().iter().zip(&self.addresses) {
             writeln!(
                 text,
-                "hosts.{name} = {{ address = \"{address}\", port = {}, identity = '{}', roles = [\"app\"] }}",
+                "hosts.{name} = {{ address = \"{address}\", port = {}, identity = '{}', roles = [\"app\", \"{name}\"] }}",
                 self.port,
                 self.text("user_key")
             )

@@ -305,26 +305,3 @@ fn searching_what_was_said_goes_once_around_both_ways() {
     press(&mut state, &[KeyCode::Char('e')]);
     assert_eq!(state.notice.as_ref().map(|notice| notice.text.as_str()), Some("nothing found"));
 }
-
-#[test]
-fn very_long_lines_are_wrapped_in_no_time() {
-    let mut state = screen();
-    press(&mut state, &[KeyCode::Char('o'), KeyCode::Char('w')]);
-    let source = state.log.asked().cloned();
-    let long = SafeText::line_start(&[b'x'; SafeText::LONGEST], 90_000);
-    for lines in [vec![long.clone(); 60], vec![SafeText::block(&"word ".repeat(3_000)); 60]] {
-        update(
-            &mut state,
-            Msg::Lines(Box::new(Lines { source: source.clone(), total: 60, counted: true, lines, ..Lines::default() })),
-        );
-        for follow in [true, false] {
-            state.log.follow = follow;
-            let area = ratatui::layout::Rect { x: 0, y: 0, width: 200, height: 50 };
-            let began = std::time::Instant::now();
-            let mut cells = ratatui::buffer::Buffer::empty(area);
-            crate::console::view::draw(&state, area, &mut cells);
-            // Sixty lines wrapped one after the other, each in the square of its length, took seconds.
-            assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
-        }
-    }
-}

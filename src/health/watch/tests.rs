@@ -201,29 +201,3 @@ fn turns_are_spread_over_the_interval_and_always_the_same() {
         assert!((5..=40).contains(&here), "{here} of 200 in tenth {tenth}");
     }
 }
-
-/// On virtual time the processor does nothing but this work: what a minute of it costs is its share of a core.
-#[tokio::test(start_paused = true)]
-async fn five_hundred_probes_every_five_seconds_cost_little() {
-    let probe = Arc::new(Counting { takes: Duration::from_millis(3), ..Counting::default() });
-    let plan: Vec<Planned> = (0..500).map(|n| planned(&format!("s{n}"), 5, &probe)).collect();
-    let mut state = unseen(&plan);
-    let (_watch, mut looks) = Watch::over(plan, &around(Arc::default()), direction());
-    let end = Instant::now() + Duration::from_mins(1);
-    let before = on_cpu();
-    let mut number = 0;
-    while let Ok(Some(look)) = tokio::time::timeout_at(end, looks.recv()).await {
-        state.apply(&look);
-        number += 1;
-    }
-    let cost = on_cpu().saturating_sub(before);
-    assert!((5_500..=7_500).contains(&number), "{number} looks");
-    assert!(cost < Duration::from_secs(3), "{cost:?} of a minute is more than 5 % of a core");
-}
-
-/// How long this thread has been on a processor.
-fn on_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    let nanos = text.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number");
-    Duration::from_nanos(nanos)
-}
