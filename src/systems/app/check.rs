@@ -116,7 +116,7 @@ async fn ask(cx: &StepContext, settings: &AppSettings, host: &HostName) -> Resul
     let (said, runs) = match manager.look(cx, &cx.place_of(host)?).await {
         Ok(Ok(seen)) => (format!("{manager} is {}", seen.said), seen.phase == Phase::Running),
         Ok(Err(said)) => (format!("{manager} does not tell its state: {said}"), false),
-        Err(failure) if failure.kind == FailureKind::Unreachable => (failure.got.to_string(), false),
+        Err(failure) if failure.kind == FailureKind::Unreachable => return Ok(Answer::silent(failure.got.to_string())),
         Err(failure) => return Err(failure),
     };
     let problem = (!runs).then_some(said);

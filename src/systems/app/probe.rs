@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::AppSettings;
 use super::check::Look;
 use super::leader::{self, Leader};
-use crate::model::Failure;
+use crate::model::{Failure, FailureKind};
 use crate::port::HttpRequest;
 use crate::systems::certificate::{self, TlsAddress};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
@@ -50,7 +50,13 @@ impl Probe for Nodes {
         let leader = tokio::time::timeout(ANSWER, leader::ask(cx, &settings));
         let (look, leader) = tokio::join!(Look::within(cx, &settings, ANSWER), leader);
         let (look, leader) = (look?, leader.unwrap_or_else(|_| Ok(Some(Leader::Nobody("no answer".to_owned()))))?);
-        Ok(judge(&look, &look.problems(cx), leader.as_ref(), cx.site()?.as_str()))
+        let (site, problems) = (cx.site()?.as_str(), look.problems(cx));
+        // A manager is asked on its host: without a way to any of them nothing is known of the application.
+        if settings.health.is_none() && look.hosts.iter().all(|(_, answer)| answer.silent) {
+            let tried = format!("ask what keeps the application running at {site}");
+            return Err(Failure::new(FailureKind::Unknown, tried, problems.join("\n")));
+        }
+        Ok(judge(&look, &problems, leader.as_ref(), site))
     }
 }
 
@@ -96,6 +102,7 @@ mod tests {
     use super::super::health::Answer;
     use super::*;
     use crate::model::{HostName, SafeText};
+    use crate::port::ReachErrorKind;
     use crate::port::fake::Answer as Said;
     use crate::systems::fake::Bench;
 
@@ -136,6 +143,49 @@ mod tests {
             let found = reading.findings.first().map_or("", SafeText::as_str);
             assert_eq!(reading.condition, condition, "{leader:?}: {found}");
             assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
+        }
+    }
+
+    /// Two hosts with a manager and no health address: what is seen of them.
+    async fn managed(answers: [Option<Said>; 2]) -> Result<Reading, Failure> {
+        let bench = Bench::new(
+            r#"
+[services.app]
+kind = "app"
+role = "app"
+manager = { kind = "systemd", unit = "shop.service" }
+"#,
+        )
+        .service("app");
+        let site = bench.cx.site().expect("a site");
+        let hosts: Vec<_> = bench.cx.estate.hosts_with_role(site, Some("app")).map(|(name, _)| name.clone()).collect();
+        assert_eq!(hosts.len(), answers.len(), "{hosts:?}");
+        for (host, answer) in hosts.iter().zip(answers) {
+            let nobody = Said::error(ReachErrorKind::Unreachable, "no connection within 6s");
+            bench.reach.always(&format!("{host} $"), answer.unwrap_or(nobody));
+        }
+        let settings: Map<String, Value> = bench.cx.settings().expect("settings");
+        let entry = probes(&settings).into_iter().find(|entry| entry.question == "nodes").expect("a way to ask");
+        entry.probe.look(&bench.cx).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_way_to_any_host_nothing_is_known_of_what_its_manager_keeps() {
+        let show = |active: &str| {
+            let text = format!("LoadState=loaded\nActiveState={active}\nSubState=x\nResult=success\nMainPID=7\n");
+            Said::stdout(&text)
+        };
+        let nothing = managed([None, None]).await.expect_err("nobody answers");
+        assert!(nothing.is_unknown() && nothing.got.as_str().contains("no connection within 6s"), "{nothing}");
+        let hangs = managed([Some(Said::Hang), Some(Said::Hang)]).await.expect_err("nobody answers");
+        assert!(hangs.is_unknown() && hangs.got.as_str().contains("did not answer within 4s"), "{hangs}");
+        for (answers, condition) in [
+            ([Some(show("active")), Some(show("active"))], Condition::Up),
+            ([Some(show("active")), None], Condition::Degraded),
+            ([Some(show("failed")), None], Condition::Down),
+        ] {
+            let reading = managed(answers).await.expect("a host answers");
+            assert_eq!(reading.condition, condition, "{:?}", reading.findings);
         }
     }
 
