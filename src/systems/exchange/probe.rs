@@ -69,9 +69,10 @@ impl Probe for Mount {
         let exchange = at.tree.exchange().display().to_string();
         let writable = Pipeline::from(Command::new("test").args(["-w", &exchange]));
         let tried = format!("run {writable}");
-        let output = cx.reach.exec(&at.place, &writable, Duration::from_secs(10)).await;
-        if !output.map_err(|error| error.while_reading(tried))?.is_success() {
-            reading.find(Condition::Down, "it cannot be written to");
+        match cx.reach.exec(&at.place, &writable, Duration::from_secs(10)).await {
+            Ok(output) if output.is_success() => {}
+            Ok(_) => reading.find(Condition::Down, "it cannot be written to"),
+            Err(error) => return Err(behind(cx, &at.place, error.while_reading(tried)).await),
         }
         if let Some(problem) = space.problem(cx.estate.policy.min_free_percent.unwrap_or(10)) {
             reading.find(Condition::Degraded, format!("its disk {problem}"));
@@ -164,6 +165,7 @@ fn age(point: &PointId, now: Timestamp) -> Option<Span> {
 mod tests {
     use super::*;
     use crate::model::{ConsoleId, RunId};
+    use crate::port::ReachErrorKind;
     use crate::port::fake::Answer;
     use crate::systems::fake::Bench;
 
@@ -194,6 +196,26 @@ mod tests {
             assert_eq!(reading.condition, condition, "{points:?} {end}");
             assert!(reading.summary.as_str().contains(summary), "{} does not say {summary}", reading.summary);
             assert_eq!(reading.findings.is_empty(), condition == Condition::Up);
+        }
+    }
+
+    /// Looks at a tree whose host falls silent at one question, and asks that host once more with `true`.
+    async fn silent_at(question: &str, host: Answer) -> Failure {
+        let bench = Bench::new("");
+        bench.reach.always(question, Answer::error(ReachErrorKind::Unreachable, "no connection within 6s"));
+        bench.reach.always("$ true", host);
+        bench.reach.always("df -P", Answer::stdout("Filesystem\n/dev/vda 1000 100 900 10% /\n"));
+        bench.reach.always("$ test", Answer::stdout("")).always("$ mountpoint", Answer::stdout(""));
+        Mount.look(&bench.cx).await.expect_err(question)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_a_silent_host_was_asked_nothing_is_known_of_its_tree() {
+        for question in ["df -P", "$ test -d", "$ mountpoint", "$ test -w"] {
+            let gone = silent_at(question, Answer::error(ReachErrorKind::Unreachable, "no connection within 2s")).await;
+            assert!(gone.is_unknown() && gone.got.as_str().contains("does not answer"), "{question}: {gone}");
+            let there = silent_at(question, Answer::stdout("")).await;
+            assert_eq!(there.kind, FailureKind::Unreachable, "the host is there: {there}");
         }
     }
 
