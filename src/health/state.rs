@@ -13,7 +13,8 @@ use crate::systems::{Condition, Reading};
 /// Readings that are kept of each probe, for sparkline and history graph.
 const HISTORY: usize = 720;
 
-/// What is believed of something, after thresholds and with the age of what is known.
+/// What is believed of something, after thresholds and with the age of what is known. From good to bad, so that the worst
+/// of several is the greatest: what is known to be down is never hidden behind something that is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -21,10 +22,10 @@ pub enum Verdict {
     Up,
     /// It works, and something must be seen to.
     Degraded,
-    /// It does not work.
-    Down,
     /// Not known: never seen, too old, or the way to it is broken. As loud as down.
     Unknown,
+    /// It does not work.
+    Down,
 }
 
 impl Verdict {
@@ -88,6 +89,14 @@ pub struct Observation {
     pub transcript: SafeText,
 }
 
+impl Observation {
+    /// True when it saw that all is well.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.result.as_ref().is_ok_and(|reading| reading.condition == Condition::Up)
+    }
+}
+
 /// What is known through one probe.
 #[derive(Debug, Clone)]
 pub struct ProbeHealth {
@@ -95,7 +104,7 @@ pub struct ProbeHealth {
     pub interval: Duration,
     /// Consecutive good looks until it is up again.
     pub rise: u32,
-    /// Consecutive bad looks until it is called down or degraded.
+    /// Consecutive bad looks until it is called what the last of them says, down, degraded or unknown.
     pub fall: u32,
     /// The latest reading, however old.
     pub reading: Option<Reading>,
@@ -111,8 +120,9 @@ pub struct ProbeHealth {
     pub history: VecDeque<(Timestamp, Option<f64>)>,
     /// What is believed, before age is considered.
     settled: Verdict,
-    /// What the latest looks say instead, and how often in a row.
-    leaning: Option<(Verdict, u32)>,
+    /// Looks in a row that say something else, and whether they were good. Bad ones of several kinds count together: what
+    /// is down at one look and degraded at the next is up at neither.
+    leaning: Option<(bool, u32)>,
     /// Since when it is believed.
     pub since: Option<Timestamp>,
 }
@@ -196,18 +206,19 @@ impl ProbeHealth {
             self.leaning = None;
             return;
         }
+        let good = said == Verdict::Up;
         let times = match self.leaning {
-            Some((leaning, times)) if leaning == said => times + 1,
+            Some((leaning, times)) if leaning == good => times + 1,
             _ => 1,
         };
-        let needed = if said == Verdict::Up { self.rise } else { self.fall };
+        let needed = if good { self.rise } else { self.fall };
         // The first look ever is believed at once: nothing else is known.
         if times >= needed || self.since.is_none() {
             self.settled = said;
             self.since = Some(observation.at);
             self.leaning = None;
         } else {
-            self.leaning = Some((said, times));
+            self.leaning = Some((good, times));
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::systems::{Catalogue, StepContext};
 
 /// The first looks begin within this time: not all at the same moment, and soon enough for somebody who waits.
 const OPENING: Duration = Duration::from_millis(500);
+/// After a bad look the next comes at least so soon, until enough of them say that it is bad: a probe that is asked once a
+/// minute must not show for another minute what it no longer believes.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Observations that wait to be taken; then the probes wait too.
 const WAITING: usize = 1024;
 
@@ -111,9 +114,12 @@ async fn ask(
     let mut due = Instant::now() + first;
     sleep_until(due).await;
     due += second;
+    // Never good is bad for long enough: the first look is believed.
+    let mut bad = planned.fall;
     loop {
         let now = direction.borrow().clone();
         let observation = around.look(&planned, now).await;
+        bad = if observation.is_good() { 0 } else { bad.saturating_add(1) };
         if observations.send(observation).await.is_err() {
             return;
         }
@@ -122,8 +128,13 @@ async fn ask(
         while due <= late {
             due += planned.interval;
         }
-        sleep_until(due).await;
-        due += planned.interval;
+        if (1..planned.fall).contains(&bad) && late + AGAIN < due {
+            // Beside its turns, which stay where they are.
+            sleep_until(late + AGAIN).await;
+        } else {
+            sleep_until(due).await;
+            due += planned.interval;
+        }
     }
 }
 

@@ -175,7 +175,7 @@ mod tests {
         }
         let direction = Direction { source: site("prod"), target: site("bcp") };
         let view = View { state: &state, estate: &estate, direction: &direction, now: at(12) };
-        assert_eq!(view.worst(), Verdict::Unknown);
+        assert_eq!(view.worst(), Verdict::Down);
         assert_eq!(
             view.lines(Look::BARE),
             [
@@ -191,7 +191,7 @@ mod tests {
             ]
         );
         let json = view.json();
-        assert_eq!(json["verdict"], "unknown");
+        assert_eq!(json["verdict"], "down");
         let probe = &json["sites"]["prod"]["probes"][0];
         assert_eq!((&probe["subject"], &probe["verdict"]), (&json!({ "service": "db" }), &json!("down")));
         assert_eq!(probe["age_seconds"], 12);

@@ -83,9 +83,7 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
 /// What there is no room for: how many, the worst of them by name, and how many others are not well.
 fn hidden_row(hidden: &[(&Subject, Verdict)]) -> Row {
     let row = Row::new().put(Scope::Muted, safe(format!("  {} more, ", hidden.len())));
-    // What is known to be down is named before what nobody knows: of the two it is what somebody must see to.
-    let badness = |verdict: Verdict| (verdict == Verdict::Down, verdict);
-    let worst = hidden.iter().rev().max_by_key(|(_, verdict)| badness(*verdict));
+    let worst = hidden.iter().rev().max_by_key(|(_, verdict)| *verdict);
     let Some((subject, verdict)) = worst.filter(|(_, verdict)| *verdict != Verdict::Up) else {
         return row.put(Scope::Muted, "all of them up");
     };
@@ -195,7 +193,7 @@ fn pair(canvas: &Canvas<'_>, state: &State) -> Row {
     };
     let mut row = row;
     let source = state.health.site(&direction.source, state.now);
-    if source >= Verdict::Down {
+    if source >= Verdict::Unknown {
         let text = format!("{} is {}  ", direction.source.as_str().to_uppercase(), verdict_word(source));
         row = row.put(verdict_mark(source).scope(), safe(text));
     }
