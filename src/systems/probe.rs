@@ -188,17 +188,20 @@ impl ProbeEntry {
     }
 }
 
-/// The failure of a look at something behind a host, after it met `failure`: when the host itself does not answer,
-/// nothing is known of what is behind it.
+/// The failure of a look at something behind a host, after it met `failure`: when the host itself does not answer, or lets
+/// nobody in, nothing is known of what is behind it.
 pub async fn behind(cx: &StepContext, place: &Place, failure: Failure) -> Failure {
-    if failure.kind != FailureKind::Unreachable {
-        return failure;
-    }
+    let why = match failure.kind {
+        FailureKind::Unreachable => "does not answer",
+        // By the host (its key, our key, its name) or by what is behind it.
+        FailureKind::Refused => "cannot be asked",
+        _ => return failure,
+    };
     let there = Command::new("true").into();
     if let Ok(Ok(_)) = tokio::time::timeout(THERE, cx.reach.exec(place, &there, THERE)).await {
         return failure;
     }
-    let got = format!("{place} does not answer, and it is asked through there ({})", failure.got);
+    let got = format!("{place} {why}, and it is asked through there ({})", failure.got);
     Failure::new(FailureKind::Unknown, failure.tried.as_str(), got)
 }
 

@@ -15,7 +15,7 @@ mod verified;
 
 use super::{Effect, KindEntry, step_kind};
 use crate::model::Span;
-pub use probe::{LAST_POINT, probes};
+pub use probe::{LAST_POINT, POINTS, probes};
 
 /// The step kinds of this room.
 #[must_use]

@@ -23,10 +23,13 @@ use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext,
 /// The figure that says how old the last complete point is.
 pub const LAST_POINT: &str = "age of the last complete point";
 
+/// The question about restore points.
+pub const POINTS: &str = "points";
+
 /// The questions every site's exchange tree is asked.
 #[must_use]
 pub fn probes() -> Vec<ProbeEntry> {
-    vec![ProbeEntry::new("mount", Mount).every(30).within(12), ProbeEntry::new("points", Points).every(30).within(12)]
+    vec![ProbeEntry::new("mount", Mount).every(30).within(12), ProbeEntry::new(POINTS, Points).every(30).within(12)]
 }
 
 /// Looks at the disk first, which never hangs; a host that does not answer says nothing of the tree.
@@ -217,6 +220,20 @@ mod tests {
             let there = silent_at(question, Answer::stdout("")).await;
             assert_eq!(there.kind, FailureKind::Unreachable, "the host is there: {there}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_tree_behind_a_host_that_lets_nobody_in_nothing_is_known() {
+        let changed = || Answer::error(ReachErrorKind::Denied, "its host key is another one than before");
+        let bench = Bench::new("");
+        bench.reach.always("df -P", changed()).always("$ true", changed());
+        let nobody = Mount.look(&bench.cx).await.expect_err("no way in");
+        assert!(nobody.is_unknown() && nobody.got.as_str().contains("cannot be asked"), "{nobody}");
+        // The host is there, and it is the folder that is not.
+        let bench = Bench::new("");
+        bench.reach.always("df -P", Answer::exec(&[1], "", "df: /mnt/exchange: No such file or directory"));
+        bench.reach.always("$ true", Answer::stdout(""));
+        assert_eq!(Mount.look(&bench.cx).await.expect_err("no folder").kind, FailureKind::Refused);
     }
 
     #[tokio::test(start_paused = true)]

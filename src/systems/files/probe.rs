@@ -4,15 +4,15 @@ use async_trait::async_trait;
 use futures::future::join_all;
 
 use super::settings::Settings;
-use crate::model::{ByteSize, Counted, Failure, FailureKind};
+use crate::model::{ByteSize, Counted, Failure};
 use crate::port::Place;
-use crate::systems::probe::lost_way;
+use crate::systems::probe::behind;
 use crate::systems::remote::{DF_SECONDS, Disks, disks, path_arg};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
 /// The questions a file service is asked.
 pub(super) fn probes() -> Vec<ProbeEntry> {
-    vec![ProbeEntry::new("folders", Folders).every(30).within(8)]
+    vec![ProbeEntry::new("folders", Folders).every(30).within(12)]
 }
 
 /// Folders there, disks with room.
@@ -25,12 +25,16 @@ impl Probe for Folders {
         let settings: Settings = cx.settings()?;
         let paths: Vec<String> = settings.paths.iter().map(|path| path_arg(path)).collect::<Result<_, _>>()?;
         let places = settings.places(cx)?;
-        let looks = join_all(places.iter().map(async |place| (place, disks(cx, place, &paths).await))).await;
+        let looks = join_all(places.iter().map(async |place| match disks(cx, place, &paths).await {
+            Ok(found) => (place, Ok(found)),
+            Err(failure) => (place, Err(behind(cx, place, failure).await)),
+        }));
+        let looks = looks.await;
         judge(cx.estate.policy.min_free_percent.unwrap_or(10), &paths, looks)
     }
 }
 
-/// A host that does not answer says nothing of its folders: what the others say counts, and it is named.
+/// A host that does not answer, or lets nobody in, says nothing of its folders: what the others say counts, and it is named.
 fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failure>)>) -> Result<Reading, Failure> {
     let mut reading = Reading::up(format!("df {}", paths.join(" ")));
     let (mut least, mut silent) = (None::<(u64, u64)>, Vec::new());
@@ -51,17 +55,17 @@ fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failu
                 reading
                     .find(Condition::Down, format!("the file system does not answer on {place} within {DF_SECONDS}s"));
             }
-            Err(failure) if failure.kind == FailureKind::Unreachable => silent.push((place, failure)),
+            Err(failure) if failure.is_unknown() => silent.push((place, failure)),
             Err(failure) => reading.find(Condition::Down, format!("{place}: {}", failure.got)),
         }
     }
     if silent.len() == hosts
         && let Some((_, failure)) = silent.pop()
     {
-        return Err(lost_way(failure));
+        return Err(failure);
     }
     for (place, failure) in silent {
-        reading.find(Condition::Degraded, format!("{place} does not answer: {}", failure.got));
+        reading.find(Condition::Degraded, format!("{place} cannot be asked: {}", failure.got));
     }
     let (folders, on) = (Counted::of(paths.len(), "folder", "folders"), Counted::of(hosts, "host", "hosts"));
     let mut summary = format!("{folders} on {on}");
@@ -76,7 +80,7 @@ fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HostName, SafeText, SiteName};
+    use crate::model::{FailureKind, HostName, SafeText, SiteName};
     use crate::systems::remote::Space;
 
     #[test]
@@ -92,7 +96,7 @@ mod tests {
             (seen(500), seen(0), Condition::Degraded, "on prod:app2 is full"),
             (seen(500), Ok(Disks::Stalled), Condition::Down, "does not answer on prod:app2"),
             (fails(FailureKind::Refused, "df: /data: No such file"), seen(500), Condition::Down, "No such file"),
-            (fails(FailureKind::Unreachable, "no route"), seen(500), Condition::Degraded, "no route"),
+            (fails(FailureKind::Unknown, "no route"), seen(500), Condition::Degraded, "no route"),
         ] {
             let looks = places.iter().zip([first, second]).collect();
             let reading = judge(10, &paths, looks).expect("a reading");
@@ -100,7 +104,7 @@ mod tests {
             assert_eq!(reading.condition, condition, "{found}");
             assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
         }
-        let looks = places.iter().map(|place| (place, fails(FailureKind::Unreachable, "no route"))).collect();
+        let looks = places.iter().map(|place| (place, fails(FailureKind::Unknown, "no route"))).collect();
         assert!(judge(10, &paths, looks).expect_err("nobody answered").is_unknown());
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::{ByteSize, Counted, Failure, FailureKind, Span};
 use crate::port::{Command, Pipeline, Place};
-use crate::systems::probe::lost_way;
+use crate::systems::probe::behind;
 use crate::systems::remote::{self, DF_SECONDS, Disks, disks};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
@@ -19,7 +19,7 @@ const BUSY: f64 = 4.0;
 /// The questions every host is asked.
 #[must_use]
 pub fn probes() -> Vec<ProbeEntry> {
-    vec![ProbeEntry::new("ssh", Alive), ProbeEntry::new("disk", RootDisk).every(60).within(8)]
+    vec![ProbeEntry::new("ssh", Alive), ProbeEntry::new("disk", RootDisk).every(60).within(12)]
 }
 
 fn place(cx: &StepContext) -> Result<Place, Failure> {
@@ -113,7 +113,10 @@ struct RootDisk;
 impl Probe for RootDisk {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
         let place = place(cx)?;
-        let found = disks(cx, &place, &["/".to_owned()]).await.map_err(lost_way)?;
+        let found = match disks(cx, &place, &["/".to_owned()]).await {
+            Ok(found) => found,
+            Err(failure) => return Err(behind(cx, &place, failure).await),
+        };
         let mut reading = Reading::up(format!("{place} $ df -P -B1 /"));
         let space = match &found {
             Disks::Seen(spaces) if spaces.len() == 1 => spaces[0],
