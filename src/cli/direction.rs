@@ -1,6 +1,10 @@
 //! Which way a run goes: what both sites say, what the estate says, and what the user says, in that order of trust.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 
 use crate::estate::Estate;
 use crate::model::{Direction, DirectionRecord, SiteName};
@@ -39,6 +43,27 @@ impl std::fmt::Display for NoDirection {
 pub async fn ask_sites(reach: &dyn Reach, estate: &Estate) -> Vec<(SiteName, SiteSays)> {
     let asked = estate.sites.keys().map(|site| async move { (site.clone(), ask_site(reach, estate, site).await) });
     futures::future::join_all(asked).await
+}
+
+/// Asks both sites side by side and waits for a direction record of one of them, for the words of both, or for
+/// `patience`: what has not come by then is unknown. A site that hangs does not hold up what the other knows.
+pub async fn ask_for_one(reach: &dyn Reach, estate: &Estate, patience: Duration) -> Vec<(SiteName, SiteSays)> {
+    let mut says: BTreeMap<SiteName, SiteSays> =
+        estate.sites.keys().map(|site| (site.clone(), SiteSays::Unknown("no answer yet".to_owned()))).collect();
+    let asked = estate.sites.keys().map(|site| async move { (site.clone(), ask_site(reach, estate, site).await) });
+    let mut asked: FuturesUnordered<_> = asked.collect();
+    let listening = async {
+        while let Some((site, word)) = asked.next().await {
+            let is_enough = matches!(word, SiteSays::Record(_));
+            says.insert(site, word);
+            if is_enough {
+                return;
+            }
+        }
+    };
+    // What was heard until then is in `says`.
+    drop(tokio::time::timeout(patience, listening).await);
+    says.into_iter().collect()
 }
 
 async fn ask_site(reach: &dyn Reach, estate: &Estate, site: &SiteName) -> SiteSays {
@@ -159,6 +184,30 @@ mod tests {
                 panic!("epoch {epoch} is not refused")
             };
             assert!(why.contains(says), "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_site_that_hangs_does_not_hold_up_what_the_other_knows() {
+        use crate::port::fake::{Answer, FakeReach};
+        let estate: Estate = toml::from_str(
+            "name=\"e\"\nactive=\"prod\"\n[sites.prod]\nexchange=\"/x\"\nhosts.a={address=\"a\"}\n\
+             [sites.bcp]\nexchange=\"/x\"\nhosts.a={address=\"b\"}\n",
+        )
+        .expect("an estate");
+        let record = "{\"epoch\":2,\"active\":\"bcp\",\"since\":\"2026-03-01T00:00:00Z\",\"run\":\"r\"}";
+        for (bcp, seconds, source) in [
+            (Answer::stdout(record), 0, "bcp"),
+            (Answer::exec(&[1], "", "cat: x: No such file or directory"), 3, "prod"),
+            (Answer::Hang, 3, "prod"),
+        ] {
+            let reach = FakeReach::new();
+            reach.always("prod:", Answer::Hang).always("bcp:", bcp);
+            let began = tokio::time::Instant::now();
+            let says = ask_for_one(&reach, &estate, Duration::from_secs(3)).await;
+            assert_eq!(began.elapsed().as_secs(), seconds);
+            assert_eq!(says.len(), 2, "both are there, heard or not: {says:?}");
+            assert_eq!(choose(&estate, &says, None).expect("a direction").source, site(source));
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Io {
     pub is_terminal: bool,
     /// Columns.
     pub width: usize,
+    /// Rows; nothing when there is no terminal to count them.
+    pub height: Option<usize>,
     /// Whether to use colours.
     pub colour: bool,
 }
@@ -45,6 +47,7 @@ impl Io {
             is_interactive: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             is_terminal,
             width: columns.unwrap_or(100).clamp(40, 400),
+            height: terminal_size::terminal_size().map(|(_, height)| usize::from(height.0)),
             colour: !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (is_terminal && !is_dumb)),
         }
     }
@@ -59,6 +62,7 @@ impl Io {
             is_interactive: false,
             is_terminal: false,
             width: 100,
+            height: None,
             colour: false,
         }
     }

@@ -5,6 +5,7 @@ mod follow;
 mod health;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -13,9 +14,10 @@ use super::direction::{NoDirection, SiteSays, choose};
 use super::live::Live;
 use super::runs::word;
 use super::{App, CliError, Exit};
-use crate::health::{Around, HealthState, Verdict, plan, round, unseen};
+use crate::estate::Estate;
+use crate::health::{Around, HealthState, Verdict, last_point, plan, round, unseen};
 use crate::journal::RunFacts;
-use crate::model::{Direction, RunOutcome, SafeText, SiteName, Span};
+use crate::model::{Direction, RunId, RunOutcome, SafeText, SiteName, Span};
 use crate::port::Clock as _;
 use crate::run::EventKind;
 use crate::runbook::Mode;
@@ -37,7 +39,6 @@ pub struct StatusArgs {
 /// What was asked of both sites.
 struct Asked {
     says: Vec<(SiteName, SiteSays)>,
-    chosen: Result<Direction, NoDirection>,
     /// The direction that the health is judged by: the chosen one, else the one that the estate begins with.
     judged_by: Direction,
     state: HealthState,
@@ -46,14 +47,12 @@ struct Asked {
 /// Asks both sites for everything, all at once: a site that cannot be reached costs one deadline.
 async fn ask(app: &App, live: &Live) -> Result<Asked, CliError> {
     let estate = &live.record.estate;
-    let first = estate.direction_from(&estate.active);
-    let first = first.ok_or_else(|| CliError::invalid("the estate does not have exactly two sites"))?;
+    let first = estates_own(estate)?;
     let plan = plan(estate, &app.catalogue);
     let around = Around { reach: live.world.clone(), clock: live.clock.clone(), estate: Arc::clone(estate) };
     let says = super::direction::ask_sites(&*live.world, estate);
     let (says, mut looks) = tokio::join!(says, round(&plan, &around, &first));
-    let chosen = choose(estate, &says, None);
-    let judged_by = chosen.as_ref().cloned().unwrap_or_else(|_| first.clone());
+    let judged_by = choose(estate, &says, None).unwrap_or_else(|_| first.clone());
     if judged_by != first {
         // The direction has been turned since the estate was written: what is right at either end is another thing.
         looks = round(&plan, &around, &judged_by).await;
@@ -62,131 +61,165 @@ async fn ask(app: &App, live: &Live) -> Result<Asked, CliError> {
     for look in &looks {
         state.apply(look);
     }
-    Ok(Asked { says, chosen, judged_by, state })
+    Ok(Asked { says, judged_by, state })
 }
 
-/// The newest run that copied the source to the target and ended well, in words that scripts can rely on.
-struct LastGood {
+/// The direction that the estate begins with.
+fn estates_own(estate: &Estate) -> Result<Direction, CliError> {
+    let first = estate.direction_from(&estate.active);
+    first.ok_or_else(|| CliError::invalid("the estate does not have exactly two sites"))
+}
+
+/// The newest run that carried a copy over in the direction, and ended well.
+struct CopyRun {
     run: String,
     point: String,
     at: Timestamp,
+}
+
+/// All that is told beside the health.
+struct Summary {
+    says: Vec<(SiteName, SiteSays)>,
+    chosen: Result<Direction, NoDirection>,
+    /// Runs that have not ended: id, state, title.
+    unfinished: Vec<(RunId, String, String)>,
+    copied: Option<CopyRun>,
+}
+
+impl Summary {
+    /// Reads the record of this machine beside what the sites say.
+    fn read(live: &Live, says: Vec<(SiteName, SiteSays)>) -> Result<Self, CliError> {
+        let chosen = choose(&live.record.estate, &says, None);
+        let listings = live.record.store.list().map_err(|error| super::live::not_kept(&error))?;
+        let (mut unfinished, mut copied) = (Vec::new(), None);
+        for listing in &listings {
+            // The two ends of a journal say enough of a run that has ended; there may be thousands of them.
+            let Ok(facts) = &listing.facts else { continue };
+            if facts.outcome().is_none()
+                && let Ok(state) = live.record.state(&listing.run)
+            {
+                unfinished.push((state.run.clone(), word(listing, &state), state.plan.title.clone()));
+            }
+            if copied.is_none()
+                && let Ok(direction) = &chosen
+            {
+                copied = copy_of(facts, direction);
+            }
+        }
+        Ok(Self { says, chosen, unfinished, copied })
+    }
+
+    /// How old the last good copy is: as the standby's tree says, or where that could not be read, as the newest run that
+    /// carried one over.
+    fn copy_age(&self, view: &View<'_>) -> Option<Span> {
+        let age = |at: Timestamp| Span(Duration::try_from(view.now.duration_since(at)).unwrap_or_default());
+        match last_point(view.state, &view.direction.target, view.now) {
+            Some(seen) => seen.age,
+            None => self.copied.as_ref().map(|copied| age(copied.at)),
+        }
+    }
+
+    /// True when there is no copy, or none as young as was promised.
+    fn is_late(&self, view: &View<'_>) -> bool {
+        let rpo = view.estate.objectives.rpo;
+        self.copy_age(view).is_none_or(|age| rpo.is_some_and(|rpo| age > rpo))
+    }
+
+    fn exit(&self, view: &View<'_>) -> Exit {
+        let unknown = self.says.iter().any(|(_, says)| matches!(says, SiteSays::Unknown(_)));
+        exit(self.chosen.is_err(), unknown, self.is_late(view), view.worst())
+    }
+
+    fn lines(&self, view: &View<'_>) -> Vec<String> {
+        let name = &view.estate.name;
+        let mut lines = vec![match &self.chosen {
+            Ok(direction) => format!("{name}: {} ==> {}", direction.source, direction.target),
+            Err(problem) => format!("{name}: NO DIRECTION: {}", SafeText::block(&problem.to_string())),
+        }];
+        lines.extend(self.says.iter().map(|(site, says)| format!("  {site:<10} {}", site_text(says))));
+        lines.push(match self.copy_age(view) {
+            Some(age) => {
+                let late = if self.is_late(view) { ": LATE" } else { "" };
+                let rpo = view.estate.objectives.rpo.map(|rpo| format!(", objective {rpo}{late}")).unwrap_or_default();
+                format!("last good copy: {age} old{rpo}")
+            }
+            None => format!("last good copy: none known at {}", view.direction.target),
+        });
+        lines.extend(self.copied.as_ref().map(|CopyRun { run, point, at }| {
+            format!("last copied from this machine: {at:.0}, point {point}, run {run}")
+        }));
+        lines.extend(self.unfinished.iter().map(|(run, word, title)| format!("run {run}: {word}: {title}")));
+        // Whatever a text holds, a line is one: who shows them counts rows.
+        lines.iter().flat_map(|line| line.lines()).map(str::to_owned).collect()
+    }
+
+    fn json(&self, view: &View<'_>) -> serde_json::Value {
+        let sites: serde_json::Map<_, _> =
+            self.says.iter().map(|(site, says)| (site.to_string(), site_json(says))).collect();
+        let unfinished = self.unfinished.iter();
+        let unfinished = unfinished.map(|(run, word, title)| json!({ "run": run, "state": word, "title": title }));
+        json!({
+            "estate": view.estate.name,
+            "direction": self.chosen.as_ref().ok(),
+            "refused": self.chosen.as_ref().err().map(NoDirection::to_string),
+            "sites": sites,
+            "last_good": self.copy_age(view).map(|age| json!({ "age_seconds": age.0.as_secs() })),
+            "copied_from_here": self.copied.as_ref().map(|CopyRun { run, point, at }| {
+                json!({ "run": run, "point": point, "at": at })
+            }),
+            "rpo_seconds": view.estate.objectives.rpo.map(|rpo| rpo.0.as_secs()),
+            "unfinished": unfinished.collect::<Vec<_>>(),
+            "health": view.json(),
+        })
+    }
 }
 
 pub(super) fn run(app: &mut App, args: &StatusArgs) -> Result<Exit, CliError> {
     let live = Live::open(app, "status")?;
     if args.watch {
         return super::block_on(async {
-            let says = super::direction::ask_sites(&*live.world, &live.record.estate).await;
-            let estate = &live.record.estate;
-            let chosen = choose(estate, &says, None);
-            let direction = chosen.map_err(|problem| CliError::new(Exit::Refused, problem.to_string()))?;
-            let exit = follow::follow(app, &live, args, direction).await;
+            let exit = follow::follow(app, &live, args).await;
             live.world.close().await;
             exit
         });
     }
-    let Asked { says, chosen, judged_by, state } = super::block_on(async {
+    let Asked { says, judged_by, state } = super::block_on(async {
         let asked = ask(app, &live).await;
         live.world.close().await;
         asked
     })?;
-    let estate = &live.record.estate;
-    let listings = live.record.store.list().map_err(|error| super::live::not_kept(&error))?;
-    let mut active = Vec::new();
-    let mut last_good = None;
-    for listing in &listings {
-        // The two ends of a journal say enough of a run that has ended; there may be thousands of them.
-        let Ok(facts) = &listing.facts else { continue };
-        if facts.outcome().is_none()
-            && let Ok(state) = live.record.state(&listing.run)
-        {
-            active.push((state.run.clone(), word(listing, &state), state.plan.title.clone()));
-        }
-        if last_good.is_none() {
-            last_good = good_copy(facts);
-        }
-    }
-    let now = live.clock.now();
-    let age = |at: Timestamp| Span(std::time::Duration::try_from(now.duration_since(at)).unwrap_or_default());
-    let late = last_good.as_ref().is_none_or(|good| estate.objectives.rpo.is_some_and(|rpo| age(good.at) > rpo));
-    let view = View { state: &state, estate, direction: &judged_by, now };
-    let unknown = says.iter().any(|(_, says)| matches!(says, SiteSays::Unknown(_)));
+    let summary = Summary::read(&live, says)?;
+    let view = View { state: &state, estate: &live.record.estate, direction: &judged_by, now: live.clock.now() };
     if args.json {
-        let sites: serde_json::Map<_, _> =
-            says.iter().map(|(site, says)| (site.to_string(), site_json(says))).collect();
-        let report = json!({
-            "estate": estate.name,
-            "direction": chosen.as_ref().ok(),
-            "refused": chosen.as_ref().err().map(NoDirection::to_string),
-            "sites": sites,
-            "last_good": last_good.as_ref().map(|good| json!({
-                "run": good.run, "point": good.point, "at": good.at, "age_seconds": age(good.at).0.as_secs(),
-            })),
-            "rpo_seconds": estate.objectives.rpo.map(|rpo| rpo.0.as_secs()),
-            "unfinished": active.iter().map(|(run, word, title)| json!({ "run": run, "state": word, "title": title })).collect::<Vec<_>>(),
-            "health": view.json(),
-        });
-        writeln!(app.io.out, "{report:#}")?;
+        writeln!(app.io.out, "{:#}", summary.json(&view))?;
     } else {
-        let out = &mut app.io.out;
-        match &chosen {
-            Ok(direction) => writeln!(out, "{}: {} ==> {}", estate.name, direction.source, direction.target)?,
-            Err(problem) => writeln!(out, "{}: NO DIRECTION: {}", estate.name, SafeText::block(&problem.to_string()))?,
-        }
-        for (site, says) in &says {
-            writeln!(out, "  {:<10} {}", site, site_text(says))?;
-        }
-        match &last_good {
-            Some(good) => {
-                let rpo =
-                    estate.objectives.rpo.map(|rpo| format!(", objective {rpo}{}", if late { ": LATE" } else { "" }));
-                writeln!(
-                    out,
-                    "last good copy: {} old, point {}, run {}{}",
-                    age(good.at),
-                    good.point,
-                    good.run,
-                    rpo.unwrap_or_default()
-                )?;
-            }
-            None => writeln!(out, "last good copy: none known to this machine")?,
-        }
-        for (run, word, title) in &active {
-            writeln!(out, "run {run}: {word}: {title}")?;
-        }
         let look = Look { attributes: app.io.colour, color: app.io.colour, ascii: false };
-        for line in view.lines(look) {
-            writeln!(out, "{line}")?;
+        for line in summary.lines(&view).into_iter().chain(view.lines(look)) {
+            writeln!(app.io.out, "{line}")?;
         }
     }
-    Ok(exit(chosen.is_err(), unknown, late, view.worst()))
+    Ok(summary.exit(&view))
 }
 
-/// How the command ends. Sites that disagree are worse than what is not known, which is worse than what is known to be
-/// bad; only when all is well it is 0.
+/// How the command ends. Sites that disagree are worse than a site that does not say which way the direction goes; then
+/// what is down, what is not known, what is degraded or late. Only when all is well it is 0.
 fn exit(refused: bool, unknown: bool, late: bool, health: Verdict) -> Exit {
-    match health_exit(health) {
+    match health {
         _ if refused => Exit::Refused,
         _ if unknown => Exit::Unknown,
-        Exit::Done if late => Exit::Failed,
-        exit => exit,
-    }
-}
-
-/// The exit code of a health alone.
-fn health_exit(health: Verdict) -> Exit {
-    match health {
-        Verdict::Up => Exit::Done,
-        Verdict::Degraded | Verdict::Down => Exit::Failed,
+        Verdict::Down | Verdict::Degraded => Exit::Failed,
         Verdict::Unknown => Exit::Unknown,
+        Verdict::Up if late => Exit::Failed,
+        Verdict::Up => Exit::Done,
     }
 }
 
-/// The copy that a run made, if it replicated and ended well.
-fn good_copy(facts: &RunFacts) -> Option<LastGood> {
+/// The copy that a run carried over in this direction, if it replicated and ended well.
+fn copy_of(facts: &RunFacts, direction: &Direction) -> Option<CopyRun> {
     let EventKind::RunCreated { run, point, plan, .. } = &facts.first.kind else { return None };
-    let good = plan.mode == Mode::Replicate && matches!(facts.outcome(), Some(RunOutcome::Done { .. }));
-    good.then(|| LastGood { run: run.to_string(), point: point.to_string(), at: facts.began() })
+    let ended_well = matches!(facts.outcome(), Some(RunOutcome::Done { .. }));
+    let good = plan.mode == Mode::Replicate && plan.direction == *direction && ended_well;
+    good.then(|| CopyRun { run: run.to_string(), point: point.to_string(), at: facts.began() })
 }
 
 fn site_json(says: &SiteSays) -> serde_json::Value {

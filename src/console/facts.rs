@@ -141,6 +141,9 @@ pub struct PointRow {
     pub bytes: Option<u64>,
     /// Nothing when it is complete, otherwise why not.
     pub incomplete: Option<SafeText>,
+    /// True when the run saw it whole at the target: a copy. A run that only makes a point, for another one to carry over,
+    /// never says so.
+    pub arrived: bool,
 }
 
 /// The usual duration of a runbook: the middle one of its latest good runs.

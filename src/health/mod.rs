@@ -18,7 +18,7 @@ pub use crate::systems::{Condition, Figure, Reading, Unit};
 pub use plan::{Planned, plan, unseen};
 pub use state::{HealthState, Observation, ProbeHealth, ProbeKey, Subject, Verdict};
 pub use watch::{Around, Watch, round};
-pub use words::{pair, takeover};
+pub use words::{LastPoint, last_point, pair, takeover};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{HealthState, ProbeHealth, Subject, Verdict};
 use crate::estate::Objectives;
 use crate::model::{Counted, Direction, SafeText, SiteName, Span};
-use crate::systems::exchange::LAST_POINT;
+use crate::systems::exchange::{LAST_POINT, POINTS};
 
 /// "bcp can take over: last complete point 4m ago, 2 findings", or why not, or why that is not known.
 #[must_use]
@@ -81,6 +81,24 @@ impl Look {
         }
         look
     }
+}
+
+/// What the exchange tree of a site said of its last complete point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastPoint {
+    /// How old it is now, in whole seconds; nothing when there was no complete point, or one of unknown age.
+    pub age: Option<Span>,
+    /// When the tree was looked at.
+    pub seen: Timestamp,
+}
+
+/// The last complete point at `site`, as its exchange tree said when it was read last, however long ago that is. Nothing
+/// when it was never read.
+#[must_use]
+pub fn last_point(state: &HealthState, site: &SiteName, now: Timestamp) -> Option<LastPoint> {
+    let points = state.of(site, &Subject::Exchange).find(|(key, _)| key.question == POINTS);
+    let (_, probe) = points?;
+    Some(LastPoint { age: point_age(probe, now), seen: probe.reading.as_ref().and(probe.read_at)? })
 }
 
 /// How old the last complete point is now: it grew older since it was looked at.
@@ -211,6 +229,24 @@ mod tests {
         ] {
             assert_eq!(said(letters, point, now), (verdict, text.to_owned()), "{letters} {point:?} {now}");
         }
+    }
+
+    #[test]
+    fn the_last_point_grows_older_and_is_not_forgotten() {
+        let [bcp] = ["bcp"].map(|name| SiteName::new(name).expect("a name"));
+        let key = ProbeKey { site: bcp.clone(), subject: Subject::Exchange, question: POINTS };
+        let mut state = HealthState::new([(key.clone(), ProbeHealth::new(Duration::from_secs(30), 1, 1))]);
+        assert_eq!(last_point(&state, &bcp, at(0)), None, "never read");
+        let mut see = |second, result| {
+            let transcript = SafeText::default();
+            state.apply(&Observation { key: key.clone(), at: at(second), took: Duration::ZERO, result, transcript });
+            last_point(&state, &bcp, at(second + 60))
+        };
+        let aged = Reading::up("there").figure(Figure::whole(LAST_POINT, 240, Unit::Seconds));
+        assert_eq!(see(0, Ok(aged)), Some(LastPoint { age: Some(Span::seconds(300)), seen: at(0) }));
+        let silent = Err(Failure::new(FailureKind::Unreachable, "ask", "no answer"));
+        assert_eq!(see(30, silent), Some(LastPoint { age: Some(Span::seconds(330)), seen: at(0) }));
+        assert_eq!(see(60, Ok(Reading::up("empty"))), Some(LastPoint { age: None, seen: at(60) }));
     }
 
     #[test]

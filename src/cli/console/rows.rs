@@ -136,9 +136,11 @@ fn point(state: &RunState) -> Option<PointRow> {
         ))),
         None => Some(SafeText::line(&format!("{what} yet"))),
     };
+    let arrived = step("exchange.arrived");
     let incomplete = lacks(seal, "not sealed")
-        .or_else(|| step("exchange.arrived").and_then(|arrived| lacks(arrived, "not seen whole at the target")));
-    Some(PointRow { id: SafeText::line(state.point.as_str()), bytes, incomplete })
+        .or_else(|| arrived.and_then(|arrived| lacks(arrived, "not seen whole at the target")));
+    let arrived = arrived.is_some() && incomplete.is_none();
+    Some(PointRow { id: SafeText::line(state.point.as_str()), bytes, incomplete, arrived })
 }
 
 fn mode(mode: Mode) -> SafeText {

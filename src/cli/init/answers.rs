@@ -170,6 +170,7 @@ mod tests {
             is_interactive: true,
             is_terminal: true,
             width: 80,
+            height: None,
             colour: false,
         };
         let line = Line::try_parse_from(["init"].iter().chain(arguments)).expect("good arguments");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::estate::Estate;
 use crate::health::{HealthState, ProbeHealth, ProbeKey, Verdict, takeover};
-use crate::model::{Direction, End, SafeText, SiteName, Span};
+use crate::model::{Counted, Direction, End, SafeText, SiteName, Span};
 use crate::style::{Look, Mark};
 
 /// What is known at a moment, and for whom.
@@ -27,10 +27,20 @@ impl View<'_> {
 
     /// One table per site, and what the pair can do.
     pub(super) fn lines(&self, look: Look) -> Vec<String> {
+        self.table(look, |_| true)
+    }
+
+    /// The same with only what is not well, and the number of the rest.
+    pub(super) fn trouble(&self, look: Look) -> Vec<String> {
+        self.table(look, |probe| probe.verdict(self.now) != Verdict::Up || !probe.reasons(self.now).is_empty())
+    }
+
+    fn table(&self, look: Look, is_shown: impl Fn(&ProbeHealth) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
         for site in self.estate.sites.keys() {
             lines.push(format!("{}: {}", self.titled(site), painted(look, self.state.site(site, self.now))));
-            let probes: Vec<_> = self.state.probes().iter().filter(|(key, _)| key.site == *site).collect();
+            let all = self.state.probes().iter().filter(|(key, _)| key.site == *site);
+            let (probes, others): (Vec<_>, Vec<_>) = all.partition(|(_, probe)| is_shown(probe));
             let name = |key: &ProbeKey| format!("{} {}", key.subject, key.question);
             let width = probes.iter().map(|(key, _)| name(key).chars().count()).max().unwrap_or(0);
             for (key, probe) in probes {
@@ -42,6 +52,9 @@ impl View<'_> {
                 for reason in probe.reasons(self.now) {
                     lines.extend(reason.as_str().lines().map(|line| format!("      {line}")));
                 }
+            }
+            if !others.is_empty() {
+                lines.push(format!("  and {} up", Counted::of(others.len(), "light", "lights")));
             }
         }
         let (verdict, text) = self.takeover();
@@ -190,6 +203,16 @@ mod tests {
                 "? it is not known whether bcp can take over: db: not asked yet",
             ]
         );
+        assert_eq!(view.trouble(Look::BARE), view.lines(Look::BARE), "nothing is up");
+        state.apply(&Observation {
+            key: keys[2].clone(),
+            at: at(12),
+            took: Duration::ZERO,
+            result: Ok(Reading::up("db").summed_up("writable")),
+            transcript: SafeText::default(),
+        });
+        let view = View { state: &state, estate: &estate, direction: &direction, now: at(12) };
+        assert_eq!(view.trouble(Look::BARE)[..2], ["bcp (standby): ✓ up", "  and 1 light up"]);
         let json = view.json();
         assert_eq!(json["verdict"], "down");
         let probe = &json["sites"]["prod"]["probes"][0];

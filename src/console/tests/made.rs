@@ -223,7 +223,8 @@ pub fn runs() -> Vec<RunRow> {
     let point = |mut row: RunRow, bytes: Option<u64>, incomplete: Option<&str>| {
         row.direction = SafeText::line(&direction().to_string());
         let id = SafeText::line(&format!("p-{}", row.began.strftime("%Y%m%dt%H%M%Sz")));
-        row.point = Some(PointRow { id, bytes, incomplete: incomplete.map(SafeText::line) });
+        row.point =
+            Some(PointRow { id, bytes, incomplete: incomplete.map(SafeText::line), arrived: incomplete.is_none() });
         row
     };
     vec![

@@ -3,6 +3,7 @@
 mod chance;
 mod dialogs;
 mod guards;
+mod header;
 mod hostile;
 mod late;
 mod looks;

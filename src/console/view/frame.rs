@@ -1,5 +1,7 @@
 //! What is around the panes: header, frames, footer, and the one honest line of a terminal that is too small.
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 
 use super::paint::{Canvas, Row, fitting, wrapped};
@@ -8,6 +10,7 @@ use crate::console::action::{self, Action};
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
 use crate::console::state::{Badge, State};
+use crate::health::last_point;
 use crate::model::{SafeText, SiteName};
 use crate::run::{RunPhase, UnitPhase};
 use crate::style::{Mark, Scope};
@@ -66,19 +69,28 @@ fn clock(state: &State, width: u16) -> SafeText {
     safe(format!(" {name}  {}{time}", story.clock(state.now)))
 }
 
+/// How old the last good copy is, as the standby's tree says, or a run that carried one over since that was looked at.
+/// Nothing when neither knows of one.
+fn last_copy(state: &State) -> Option<Duration> {
+    let direction = state.direction.direction.as_ref();
+    let seen = direction.and_then(|direction| last_point(&state.health, &direction.target, state.now));
+    let this_way = direction.map(ToString::to_string);
+    let carried = state.runs.iter().find(|run| {
+        let there = run.point.as_ref().is_some_and(|point| point.arrived);
+        there && this_way.as_deref().is_none_or(|this_way| run.direction.as_str() == this_way)
+    });
+    let carried = carried.filter(|run| seen.is_none_or(|seen| run.began + run.took > seen.seen));
+    let carried = carried.map(|run| since(run.began, state.now));
+    carried.into_iter().chain(seen.and_then(|seen| seen.age).map(|age| age.0)).min()
+}
+
 /// How old the last good copy is, and what the run does.
 fn second_line(state: &State) -> Row {
-    let target = state.direction.direction.as_ref().map(ToString::to_string);
-    let good = state.runs.iter().find(|run| {
-        run.point.as_ref().is_some_and(|point| point.incomplete.is_none())
-            && target.as_deref().is_none_or(|target| run.direction.as_str() == target)
-    });
     let mut line = Row::new().plain(" ");
-    line = match good {
-        _ if !state.runs_read => line.put(Scope::Muted, "reading the runs"),
+    line = match last_copy(state) {
+        None if !state.runs_read => line.put(Scope::Muted, "reading the runs"),
         None => line.put(Scope::Unknown, "no complete copy known to this machine"),
-        Some(good) => {
-            let age = since(good.began, state.now);
+        Some(age) => {
             let late = state.estate.rpo.is_some_and(|rpo| age > rpo.0);
             let promised = state.estate.rpo.map(|rpo| format!(" of {rpo}")).unwrap_or_default();
             let word = if late { "LATE: " } else { "" };

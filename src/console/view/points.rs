@@ -38,12 +38,19 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
                 .put(Scope::Muted, safe(super::local(state, run.began).strftime("%Y-%m-%d %H:%M").to_string()))
                 .plain(safe(format!(" {:>7} {bytes:>10} {:>7}  ", span(since(run.began, state.now)), span(run.took))));
             match why {
-                None => row.put(Scope::Good, "complete").put(Scope::Muted, safe(format!("  {}", run.direction))),
+                None => {
+                    let row = row.put(Scope::Good, "complete").put(Scope::Muted, safe(format!("  {}", run.direction)));
+                    if carried(run) { row } else { row.put(Scope::Muted, ", not carried over by this run") }
+                }
                 Some(why) => row.put(Scope::Bad, "INCOMPLETE: ").plain(why),
             }
         })
         .collect();
     list(canvas, area, Some(&head), rows, state.point.selected, state.focus == Pane::Points);
+}
+
+fn carried(run: &RunRow) -> bool {
+    run.point.as_ref().is_some_and(|point| point.arrived)
 }
 
 /// Everything that is known of a point, as text.
@@ -52,7 +59,8 @@ pub fn point_text(run: &RunRow, now: Timestamp) -> SafeText {
     let Some(point) = &run.point else { return SafeText::default() };
     let size = point.bytes.map_or_else(|| "not counted".to_owned(), size);
     let state = match &point.incomplete {
-        None => "complete, and seen to have arrived".to_owned(),
+        None if carried(run) => "complete, and seen to have arrived".to_owned(),
+        None => "complete where it was made; this run did not carry it over".to_owned(),
         Some(why) => format!("INCOMPLETE: {why}"),
     };
     SafeText::block(&format!(
