@@ -19,6 +19,7 @@ use crate::journal::{EstateLock, RunJournal};
 use crate::model::{Direction, RunId};
 use crate::port::{Clock, Sink};
 use crate::run::{RunPhase, RunState};
+use crate::runbook::Plan;
 use crate::session::Viewers;
 
 /// The word with which a detached run tells its parent that it is on record.
@@ -35,6 +36,9 @@ pub struct RunArgs {
     /// What the runbook is to do
     #[command(flatten)]
     choice: PlanChoice,
+    /// The plan that was looked at, by its digest as `changeover plan` prints it: refused when it would be another one by now
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    plan: Option<String>,
     /// Carry it out in a process of its own and return once it is on record
     #[arg(long, conflicts_with = "scheduled")]
     detach: bool,
@@ -72,6 +76,9 @@ pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
             return Ok(Exit::NotOurTurn);
         }
         let plan = make(app, &live, (&runbook, &origin), &direction, &args.choice)?;
+        if let Some(wanted) = &args.plan {
+            is_wanted(wanted, &plan)?;
+        }
         refuse_beside_others(app, &live, &run, plan.mode).await?;
         let journal = Arc::new(live.record.store.create_run(&run).map_err(|error| not_kept(&error))?);
         let (events, told) = mpsc::unbounded_channel();
@@ -89,6 +96,30 @@ pub(super) fn run(app: &mut App, args: &RunArgs) -> Result<Exit, CliError> {
     });
     drop(lock);
     exit
+}
+
+/// A digest, or as much of its beginning as `changeover plan` prints.
+fn digest(text: &str) -> Result<String, String> {
+    let is_digest = (8..=64).contains(&text.len()) && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    if is_digest { Ok(text.to_owned()) } else { Err("write the digest that `changeover plan` prints".to_owned()) }
+}
+
+/// Between the look and the start a file may have been edited, or the direction turned: what nobody has seen is not begun.
+fn is_wanted(wanted: &str, plan: &Plan) -> Result<(), CliError> {
+    let digest = plan.digest();
+    if digest.as_str().starts_with(wanted) {
+        return Ok(());
+    }
+    let wanted = &wanted[..wanted.len().min(8)];
+    Err(CliError::new(
+        Exit::Refused,
+        format!(
+            "nothing was begun: plan {wanted} was confirmed, and now it would be plan {} ({}); the runbook, the estate, a \
+             parameter or the direction has changed since: look at it again",
+            digest.short(),
+            plan.direction
+        ),
+    ))
 }
 
 /// What an engine of this process works with.

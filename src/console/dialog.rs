@@ -20,6 +20,8 @@ pub struct StartRequest {
     pub runbook: SafeText,
     /// Its parameters, as typed.
     pub params: BTreeMap<String, String>,
+    /// The digest of the plan that was confirmed, so that no other one is begun; nothing before there is one.
+    pub plan: Option<String>,
 }
 
 /// A question or a text over the panes.
@@ -104,7 +106,7 @@ impl Form {
                 params.insert(param.name.clone(), value.to_owned());
             }
         }
-        Ok(StartRequest { runbook: self.runbook.name.clone(), params })
+        Ok(StartRequest { runbook: self.runbook.name.clone(), params, plan: None })
     }
 }
 

@@ -264,6 +264,9 @@ fn start_words(request: &StartRequest) -> Vec<String> {
     for (name, value) in params {
         words.extend(["--param".to_owned(), format!("{name}={value}")]);
     }
+    if let Some(digest) = &request.plan {
+        words.extend(["--plan".to_owned(), digest.clone()]);
+    }
     words
 }
 

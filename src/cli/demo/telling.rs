@@ -66,7 +66,7 @@ impl Telling {
         self.phase = Phase::Plays(begun + self.scenario.ends_after.0);
         self.busy = true;
         let runbook = SafeText::line(self.scenario.runs.as_str());
-        Some(StartRequest { runbook, params: std::collections::BTreeMap::new() })
+        Some(StartRequest { runbook, params: std::collections::BTreeMap::new(), plan: None })
     }
 
     /// True before the operator has begun it.

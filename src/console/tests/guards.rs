@@ -8,7 +8,7 @@ use super::made::*;
 use super::monkey::level;
 use super::picture::text;
 use crate::console::action::ACTIONS;
-use crate::console::dialog::Dialog;
+use crate::console::dialog::{Dialog, StartRequest};
 use crate::console::keys::parse_key;
 use crate::console::{Badge, Effect, Key, KeyCode, Msg, Pane, State, update};
 use crate::health::Condition;
@@ -40,6 +40,11 @@ fn the_phrase_typed_by_a_person_begins_it() {
             matches!(effects.as_slice(), [Effect::Start(request)] if request.runbook.as_str() == name),
             "{effects:?}"
         );
+        // The plan that was shown, and no other one.
+        let [Effect::Start(StartRequest { plan: Some(digest), .. })] = effects.as_slice() else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(*digest, "b3a1".repeat(16));
         assert_eq!(level(&before, &effects[0]), wanted);
         assert!(state.dialog.is_none());
     }

@@ -210,7 +210,7 @@ fn ask_for(state: &mut State, purpose: Purpose, effects: &mut Vec<Effect>) {
     if let Some(why) = may_not_ask(state, &book, purpose) {
         state.tell(why, true);
     } else if book.params.is_empty() {
-        let request = StartRequest { runbook: book.name, params: std::collections::BTreeMap::new() };
+        let request = StartRequest { runbook: book.name, params: std::collections::BTreeMap::new(), plan: None };
         plan(state, request, purpose, effects);
     } else {
         state.dialog = Some(Dialog::Form(Form::of(book, purpose)));

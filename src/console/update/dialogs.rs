@@ -3,7 +3,7 @@
 
 use super::actions::may_not_start;
 use super::keys::on_plain_key;
-use crate::console::dialog::{Answering, Confirm, Deed, Dialog, Form, Gate, Purpose, Start, nonce};
+use crate::console::dialog::{Answering, Confirm, Deed, Dialog, Form, Gate, Purpose, Start, StartRequest, nonce};
 use crate::console::facts::PlanShown;
 use crate::console::line::Line;
 use crate::console::msg::{Effect, Key, KeyCode};
@@ -161,6 +161,7 @@ pub(super) fn planned(state: &mut State, plan: PlanShown) {
             let target = state.direction.direction.as_ref().map_or("", |direction| direction.target.as_str());
             let gate = Gate::of(runbook.level, runbook.mode.as_str(), target, &nonce(digest, &observed));
             let opened = state.now;
+            let request = StartRequest { plan: Some(digest.clone()), ..request };
             Dialog::Start(Box::new(Start { request, runbook, plan, gate, observed, changed: None, top: 0, opened }))
         }
         _ => Dialog::Text { title, text: plan.text, top: 0 },
