@@ -14,7 +14,7 @@ use super::client::{Client, Identity};
 use super::indices::{self, Table};
 use super::repository::{self, Role, Wanted};
 use super::rules::{self, Peer};
-use crate::model::{ByteSize, End, Failure, FailureKind, SafeText};
+use crate::model::{ByteSize, End, Failure, FailureKind, SafeText, Span};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
 
 /// Looks whether the cluster is reachable, has one master on which its nodes agree, is healthy, has room, and is not
@@ -130,15 +130,19 @@ impl Masters {
     /// When a node says something that cannot be understood.
     pub(super) async fn ask(client: &Client, patience: Duration, tried: &str) -> Result<Self, Failure> {
         let ask = Ask { timeout: patience, ..Ask::master_seen_locally() };
-        let asked = client.settings.urls.iter().map(async |url| (url, client.read_at(url, &ask).await));
+        let asked = client.settings.urls.iter().map(async |url| {
+            let answer = tokio::time::timeout(patience, client.read_at(url, &ask)).await;
+            (url, answer)
+        });
         let mut masters = Self { seen: Vec::new(), silent: Vec::new() };
         for (url, answer) in join_all(asked).await {
             match answer {
-                Ok(answer) if answer.is_success() => masters.seen.push((url.clone(), answer.decode(tried)?)),
-                Ok(answer) => {
+                Ok(Ok(answer)) if answer.is_success() => masters.seen.push((url.clone(), answer.decode(tried)?)),
+                Ok(Ok(answer)) => {
                     masters.silent.push(format!("{url} does not say who its master is: {}", answer.error()));
                 }
-                Err(error) => masters.silent.push(format!("a node does not answer: {error}")),
+                Ok(Err(error)) => masters.silent.push(format!("a node does not answer: {error}")),
+                Err(_) => masters.silent.push(format!("{url} does not answer within {}", Span(patience))),
             }
         }
         Ok(masters)

@@ -17,7 +17,7 @@ use crate::model::{ByteSize, Counted, End, Failure, FailureKind};
 use crate::systems::certificate::{self, TlsAddress};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
-/// How long one node may take to say who its master is: one that hangs must not make the cluster look silent.
+/// How long one node may take to say who its master is: one that hangs must not use up the time of the whole look.
 const NODE: Duration = Duration::from_secs(3);
 
 /// The questions a search service is asked.
@@ -38,8 +38,18 @@ fn tls_addresses(cx: &StepContext) -> Result<Vec<TlsAddress>, Failure> {
     Ok(settings.urls.iter().map(|url| TlsAddress { url: url.clone(), ca_pem: settings.ca_pem.clone() }).collect())
 }
 
-async fn client(cx: &StepContext) -> Result<Client, Failure> {
-    Client::new(cx, cx.service_name()?, cx.site()?).await
+/// The cluster, to be asked at those of its nodes that are awake, and what all of them say of their master.
+///
+/// # Errors
+/// `Unreachable` when no node is awake.
+async fn awake(cx: &StepContext, tried: &str) -> Result<(Client, Masters), Failure> {
+    let client = Client::new(cx, cx.service_name()?, cx.site()?).await?;
+    let masters = Masters::ask(&client, NODE, tried).await?;
+    if masters.seen.is_empty() {
+        return Err(Failure::new(FailureKind::Unreachable, tried, masters.silent.join("\n")));
+    }
+    let urls = masters.seen.iter().map(|(url, _)| url.clone()).collect();
+    Ok((client.only(urls), masters))
 }
 
 /// Status, master as every node sees it, nodes, shards, documents, running snapshots.
@@ -49,26 +59,20 @@ struct Cluster;
 #[async_trait]
 impl Probe for Cluster {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
-        let client = client(cx).await?;
-        let tried = format!("ask the search cluster at {} how it is", client.site);
-        let nodes = client.settings.urls.len();
-        let masters = Masters::ask(&client, NODE, &tried).await?;
-        let Some((first, seen)) = masters.seen.first() else {
-            return Err(Failure::new(FailureKind::Unreachable, tried, masters.silent.join("\n")));
-        };
-        // A node that answers: the others may hang.
-        let awake: Vec<String> = masters.seen.iter().map(|(url, _)| url.clone()).collect();
-        let mut reading = Reading::up(first);
+        let tried = format!("ask the search cluster at {} how it is", cx.site()?);
+        let (client, masters) = awake(cx, &tried).await?;
+        let nodes = masters.seen.len() + masters.silent.len();
+        let mut reading = Reading::up(client.url());
         for silent in &masters.silent {
             reading.find(Condition::Degraded, silent);
         }
+        let Some((_, seen)) = masters.seen.first() else { return Ok(reading) };
         if let Err(split) = judge_masters(&seen.cluster_uuid, seen.master_node.as_deref(), &masters.seen) {
             let heads = masters.seen.iter().any(|(_, node)| node.master_node.is_some());
             let word = if heads { "split" } else { "no master" };
             reading.find(Condition::Down, format!("{split}: the cluster is split or has lost its quorum"));
             return Ok(reading.summed_up(format!("{word}, {} of {nodes} nodes answer", masters.seen.len())));
         }
-        let client = client.only(awake);
         let health = rules::health(&client, &Ask::health()).await?;
         match judge_health(&health, cx.end == Some(End::Source)) {
             Ok(None) => {}
@@ -115,7 +119,8 @@ struct Repository;
 #[async_trait]
 impl Probe for Repository {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
-        let client = client(cx).await?;
+        let tried = format!("ask the search cluster at {} for its repository", cx.site()?);
+        let (client, _) = awake(cx, &tried).await?;
         let (role, word) = match cx.end {
             Some(End::Source) => (Role::Writer, "writer"),
             _ => (Role::Reader, "read-only"),
@@ -143,7 +148,8 @@ struct Disk;
 #[async_trait]
 impl Probe for Disk {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
-        let client = client(cx).await?;
+        let tried = format!("ask the search cluster at {} for its disks", cx.site()?);
+        let (client, _) = awake(cx, &tried).await?;
         let disks = check::disks(&client).await?;
         let mut reading = Reading::up(client.url());
         for warning in &disks.warnings {

@@ -82,6 +82,32 @@ async fn a_cluster_of_which_no_node_answers_is_silent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_first_node_that_hangs_hides_nothing() {
+    let hanging: Prepare = |reach| {
+        reach.always("http://prod:9200", Answer::Hang);
+        let at = "GET http://prod2:9200";
+        reach.always(&format!("{at}/_cluster/health"), Answer::json(200, health("green")));
+        reach.always(&format!("{at}/_snapshot/_status"), Answer::json(200, json!({"snapshots": []})));
+        reach.always(&format!("{at}/_snapshot/_all"), Answer::json(200, repository(false)));
+        let disks = json!([{"node": "n2", "disk.avail": "900000", "disk.total": "1000000"}]);
+        reach.always(&format!("{at}/_cat/allocation"), Answer::json(200, disks));
+        reach.always(&format!("{at}/_cluster/settings"), Answer::json(200, json!({})));
+    };
+    for (entry, condition, said) in [
+        ("cluster", Condition::Degraded, "green"),
+        ("repository", Condition::Up, REPOSITORY),
+        ("disk", Condition::Up, "10 % used"),
+    ] {
+        let entry = probes(&Map::new()).into_iter().find(|probe| probe.question == entry).expect("a probe");
+        let looked = tokio::time::timeout(entry.deadline, look(entry.probe.as_ref(), End::Source, hanging)).await;
+        let reading = looked.expect("in time").expect("a node answers");
+        assert_eq!(reading.condition, condition, "{}: {:?}", entry.question, reading.findings);
+        assert!(reading.summary.as_str().contains(said), "{}: {}", entry.question, reading.summary);
+        assert_eq!(reading.source.as_str(), "http://prod2:9200");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_snapshot_that_runs_is_told() {
     let running: Prepare = |reach| {
         let running = json!({"snapshots": [{"snapshot": "p-1", "repository": "r", "shards_stats": {"done": 1, "total": 4, "initializing": 1}}]});
