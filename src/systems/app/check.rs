@@ -64,11 +64,13 @@ impl Look {
         Ok(Self { hosts: asked.await.into_iter().collect::<Result<_, _>>()? })
     }
 
-    /// The same, but a host that does not answer within `patience` counts as silent and holds up no other.
+    /// The same, but a host that does not answer within `patience`, or cannot be asked because it is refused, counts as
+    /// ill itself and hides nothing that the others say.
     pub(super) async fn within(cx: &StepContext, settings: &AppSettings, patience: Duration) -> Result<Self, Failure> {
         let hosts = settings.hosts(cx)?;
         let asked = join_all(hosts.into_iter().map(async |host| {
             let answer = match tokio::time::timeout(patience, ask(cx, settings, &host)).await {
+                Ok(Err(failure)) if failure.kind == FailureKind::Refused => Answer::refused(&failure),
                 Ok(answer) => answer?,
                 Err(_) => Answer::silent(format!("it did not answer within {}", Span(patience))),
             };

@@ -101,6 +101,12 @@ impl Answer {
     pub(super) fn silent(why: String) -> Self {
         Self { problem: Some(why), limping: Vec::new(), version: None, silent: true }
     }
+
+    /// That asking was refused, and why: a certificate that is not trusted, a login that is not accepted.
+    pub(super) fn refused(failure: &Failure) -> Self {
+        let hint = failure.hint.as_ref().map_or_else(String::new, |hint| format!("\n  {hint}"));
+        Self { silent: false, ..Self::silent(format!("{}: {}{hint}", failure.tried, failure.got)) }
+    }
 }
 
 impl Health {

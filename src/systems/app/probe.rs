@@ -146,6 +146,35 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_is_refused_is_ill_itself_and_hides_no_other() {
+        let untrusted = Said::error(ReachErrorKind::Denied, "invalid peer certificate: UnknownIssuer");
+        let well = Said::json(200, serde_json::json!({"status": "up", "version": "4.2"}));
+        for (answers, condition, summary) in [
+            ([&untrusted, &well], Condition::Degraded, "1 of 2 healthy, version 4.2"),
+            ([&untrusted, &untrusted], Condition::Down, "0 of 2 healthy"),
+        ] {
+            let bench = Bench::new(
+                r#"
+[services.app]
+kind = "app"
+role = "app"
+health = { url = "https://{{ host.name }}/health" }
+"#,
+            )
+            .service("app");
+            for (host, answer) in ["app1", "app2"].iter().zip(answers) {
+                bench.reach.always(&format!("https://{host}/health"), answer.clone());
+            }
+            let reading = Nodes.look(&bench.cx).await.expect("a reading");
+            assert_eq!((reading.condition, reading.summary.as_str()), (condition, summary));
+            let refused = answers.iter().filter(|answer| matches!(answer, Said::Error(_))).count();
+            assert_eq!(reading.findings.len(), refused, "{:?}", reading.findings);
+            let said = reading.findings[0].as_str();
+            assert!(said.starts_with("prod:app1: ") && said.contains("UnknownIssuer"), "{said}");
+        }
+    }
+
     /// Two hosts with a manager and no health address: what is seen of them.
     async fn managed(answers: [Option<Said>; 2]) -> Result<Reading, Failure> {
         let bench = Bench::new(
