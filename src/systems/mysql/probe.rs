@@ -121,7 +121,12 @@ fn judge(
     }
     match channels {
         Ok(status) => {
-            for channel in Channel::all(status) {
+            let channels = Channel::all(status);
+            if !server.read_only && channels.iter().any(Channel::runs) {
+                let what = "this replica is writable: what is written here is lost, or breaks replication";
+                reading.find(Condition::Degraded, what);
+            }
+            for channel in channels {
                 words.push(replica(&channel, &mut reading));
                 if let Some(behind) = channel.behind {
                     reading = reading.figure(Figure::whole("behind", behind, Unit::Seconds));
@@ -235,6 +240,9 @@ mod tests {
             (target, "ON", 5, replica("Yes", "900"), Condition::Degraded, "15m behind db0:3306"),
             (target, "ON", 5, replica("Yes", "NULL"), Condition::Degraded, "does not know"),
             (target, "ON", 5, replica("Connecting", "NULL"), Condition::Degraded, "receiver Connecting"),
+            (target, "OFF", 5, replica("Yes", "3"), Condition::Degraded, "this replica is writable"),
+            (source, "OFF", 5, replica("Yes", "3"), Condition::Degraded, "this replica is writable"),
+            (target, "OFF", 5, none(), Condition::Up, ""),
             (target, "OFF", 5, Err("access denied".to_owned()), Condition::Up, ""),
         ] {
             let reading = judge(end, "db", &server(read_only), Some(connected), Some(100), &channels);
