@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::access::Access;
-use super::replication::Channel;
+use super::replication::{Channel, shortened};
 use super::server::Server;
 use crate::model::{ByteSize, Counted, End, Failure, FailureKind, SafeText, Span};
 use crate::port::{Place, SqlRows, SqlStatement, SqlValue};
@@ -126,6 +126,7 @@ fn judge(
                 let what = "this replica is writable: what is written here is lost, or breaks replication";
                 reading.find(Condition::Degraded, what);
             }
+            words.extend(position(server, &channels));
             for channel in channels {
                 words.push(replica(&channel, &mut reading));
                 if let Some(behind) = channel.behind {
@@ -133,9 +134,18 @@ fn judge(
                 }
             }
         }
-        Err(refusal) => words.push(format!("replication is not shown to this account ({})", SafeText::line(refusal))),
+        Err(refusal) => {
+            words.extend(position(server, &[]));
+            words.push(format!("replication is not shown to this account ({})", SafeText::line(refusal)));
+        }
     }
     reading.summed_up(words.join(", "))
+}
+
+/// How far the server is, in GTIDs. What a replica applies counts: some write it into no log of their own.
+fn position(server: &Server, channels: &[Channel]) -> Option<String> {
+    let applied = channels.iter().find_map(|channel| channel.applied.as_deref());
+    applied.or(server.position.as_deref()).map(|gtids| format!("GTIDs {}", shortened(gtids)))
 }
 
 /// A channel in words; what is wrong with it is found.
@@ -258,6 +268,22 @@ mod tests {
             let channels = Ok(rows(&["Master_Host"], &[]));
             let summary = judge(Some(End::Source), "db", &server("OFF"), Some(connected), Some(100), &channels).summary;
             assert!(summary.as_str().ends_with(said), "{summary}");
+        }
+    }
+
+    #[test]
+    fn how_far_a_server_is_shows_in_the_summary() {
+        let at = |position: &str| Server { position: Some(position.to_owned()), ..server("ON") };
+        let alone = || Ok(rows(&["Master_Host"], &[]));
+        let follows = Ok(rows(&["Master_Host", "Gtid_Slave_Pos"], &[&["db0", "0-1-9"]]));
+        for (server, channels, said) in [
+            (at("0-1-22"), alone(), ", GTIDs 0-1-22"),
+            (at("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"), alone(), ", GTIDs 3e11fa47…:1-5"),
+            (at("0-1-22"), Err("no".to_owned()), ", GTIDs 0-1-22, replication"),
+            (at("0-1-22"), follows, ", GTIDs 0-1-9, replica of db0:?"),
+        ] {
+            let summary = judge(Some(End::Target), "db", &server, None, None, &channels).summary;
+            assert!(summary.as_str().contains(said), "{summary} does not say {said}");
         }
     }
 
