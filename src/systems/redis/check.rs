@@ -8,7 +8,7 @@ use super::RedisSettings;
 use super::client::look;
 use super::info::{Info, Role};
 use super::leader::find;
-use crate::model::{ByteSize, Failure, SafeText};
+use crate::model::{ByteSize, Failure, SafeText, Span};
 use crate::systems::{Step, StepContext, StepDone};
 
 /// Looks at the configured server, and at its master when it is a replica.
@@ -40,6 +40,9 @@ impl Step for RedisCheck {
         for problem in master_problems(&leader.info) {
             done = done.warn(format!("{master}: {problem}"));
         }
+        for problem in loading(&leader.info).into_iter().chain(unsaved(&leader.info)) {
+            done = done.warn(format!("{master}: {problem}"));
+        }
         for replica in &leader.passed {
             let info = look(cx, replica).await?;
             match &info.role {
@@ -65,5 +68,22 @@ pub(super) fn master_problems(info: &Info) -> Vec<String> {
     let copying = info.replicas.iter().filter(|replica| replica.state != "online");
     copying
         .map(|replica| format!("replica {}:{} is not online: {}", replica.address, replica.port, replica.state))
+        .collect()
+}
+
+/// That a server is not there yet, because it reads its data set into memory.
+pub(super) fn loading(info: &Info) -> Option<String> {
+    let left = info.loading_seconds.map_or_else(String::new, |left| format!(", about {} more", Span::seconds(left)));
+    info.loading.then(|| format!("it is loading its data set{left}"))
+}
+
+/// What of its data set a server could not write to disk.
+pub(super) fn unsaved(info: &Info) -> Vec<String> {
+    let snapshot = "the last save to disk failed: it refuses writes unless stop-writes-on-bgsave-error is off";
+    let log = "the last write to its append-only file failed: it refuses writes until one works again";
+    [(info.snapshot_failed, snapshot), (info.log_failed, log)]
+        .into_iter()
+        .filter(|(failed, _)| *failed)
+        .map(|(_, problem)| problem.to_owned())
         .collect()
 }

@@ -27,6 +27,14 @@ pub(super) struct Info {
     pub(super) evicted: Option<u64>,
     /// Objects that an asynchronous flush has still to free.
     pub(super) pending_free: Option<u64>,
+    /// True while it reads its data set into memory and answers nothing else.
+    pub(super) loading: bool,
+    /// How many seconds that may take yet, as it reckons.
+    pub(super) loading_seconds: Option<u64>,
+    /// True when the last snapshot of its data set could not be written to disk.
+    pub(super) snapshot_failed: bool,
+    /// True when the last write to its log of changes failed.
+    pub(super) log_failed: bool,
     /// Keys by database. A database that is not listed has none.
     pub(super) keys: BTreeMap<u32, u64>,
 }
@@ -97,6 +105,10 @@ impl Info {
             memory_limit: number("maxmemory").ok().filter(|limit| *limit > 0),
             evicted: number("evicted_keys").ok(),
             pending_free: number("lazyfree_pending_objects").ok(),
+            loading: fields.get("loading") == Some(&"1"),
+            loading_seconds: number("loading_eta_seconds").ok(),
+            snapshot_failed: fields.get("rdb_last_bgsave_status") == Some(&"err"),
+            log_failed: fields.get("aof_last_write_status") == Some(&"err"),
             keys: fields.iter().filter_map(|(name, value)| database_line(name, value)).collect::<Result<_, _>>()?,
         })
     }

@@ -1,11 +1,12 @@
-//! The light of a Redis service: the master found from the configured server, its replicas, memory and evictions.
+//! The light of a Redis service: the master found from the configured server, its replicas, what it could load and save,
+//! memory and evictions.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::RedisSettings;
-use super::check::master_problems;
+use super::check::{loading, master_problems, unsaved};
 use super::client::look;
 use super::info::{Info, Role};
 use super::leader::{Leader, find};
@@ -67,10 +68,19 @@ fn judge(
 ) -> Reading {
     let info = &leader.info;
     let mut reading = Reading::up(configured.to_string());
+    if let Some(loading) = loading(info) {
+        reading.find(Condition::Down, format!("{}: {loading}", leader.endpoint));
+    }
+    for problem in unsaved(info) {
+        reading.find(Condition::Degraded, format!("{}: {problem}", leader.endpoint));
+    }
     for problem in master_problems(info) {
         reading.find(Condition::Degraded, problem);
     }
     for (replica, info) in passed {
+        for problem in loading(info).into_iter().chain(unsaved(info)) {
+            reading.find(Condition::Degraded, format!("replica {replica}: {problem}"));
+        }
         match &info.role {
             Role::Replica { linked: true, .. } => {}
             Role::Replica { .. } => {
@@ -145,7 +155,30 @@ mod tests {
                 Condition::Degraded,
                 "is not online",
             ),
+            (
+                "role:master\r\nloading:1\r\nloading_eta_seconds:90",
+                None,
+                Condition::Down,
+                "c1:6379: it is loading its data set, about 1m30s more",
+            ),
+            ("role:master\r\nloading:1", None, Condition::Down, "it is loading its data set"),
+            ("role:master\r\nloading:0", None, Condition::Up, ""),
+            ("role:master\r\nrdb_last_bgsave_status:err", None, Condition::Degraded, "the last save to disk failed"),
+            ("role:master\r\naof_last_write_status:err", None, Condition::Degraded, "append-only file failed"),
+            ("role:master\r\nrdb_last_bgsave_status:ok\r\naof_last_write_status:ok", None, Condition::Up, ""),
             ("role:master", Some(replica("up")), Condition::Up, ""),
+            (
+                "role:master",
+                Some(replica("up\r\nrdb_last_bgsave_status:err")),
+                Condition::Degraded,
+                "replica c2:6379: the last save to disk failed",
+            ),
+            (
+                "role:master",
+                Some(replica("up\r\nloading:1")),
+                Condition::Degraded,
+                "replica c2:6379: it is loading its data set",
+            ),
             ("role:master", Some(replica("down")), Condition::Degraded, "link of replica c2:6379"),
         ] {
             let passed: Vec<_> = passed.into_iter().map(|info| (endpoint("c2"), info)).collect();

@@ -333,6 +333,21 @@ async fn the_light_reports_master_and_configured_replica() {
 }
 
 #[tokio::test]
+async fn a_check_warns_of_a_server_that_loads_or_could_not_save() {
+    for (line, said) in [
+        ("loading:1\r\nloading_eta_seconds:7", "loading its data set, about 7s more"),
+        ("rdb_last_bgsave_status:err", "the last save to disk failed"),
+        ("aof_last_write_status:err", "append-only file failed"),
+    ] {
+        let bench = bench(CACHE);
+        let master = MASTER.replace("# Memory\r\n", &format!("# Persistence\r\n{line}\r\n\r\n# Memory\r\n"));
+        bench.reach.always("> INFO", Answer::redis(&[info(&master)]));
+        let done = decode(&kinds(), "redis.check", &json!({})).run(&bench.cx).await.expect("a good ending");
+        assert!(done.warnings.len() == 1 && done.warnings[0].as_str().contains(said), "{line}: {:?}", done.warnings);
+    }
+}
+
+#[tokio::test]
 async fn sessions_go_through_ssh_and_carry_the_password() {
     let services = CACHE.replace("kind", "via = \"ssh\"\npassword = { file = \"/run/secret\" }\nkind");
     let bench = bench(&services);
