@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answers::{Count, Disk, Health, LocalMaster, Running};
+use super::answers::{Count, Disk, Health, Running};
 use super::ask::{Ask, portions};
 use super::client::{Client, Identity};
 use super::indices::{self, Table};
+use super::masters::{Masters, judge_masters};
 use super::repository::{self, Role, Wanted};
 use super::rules::{self, Peer};
-use crate::model::{ByteSize, End, Failure, FailureKind, SafeText, Span};
+use crate::model::{ByteSize, End, Failure, FailureKind, SafeText};
 use crate::systems::{CheckReport, Step, StepContext, StepDone};
 
 /// Looks whether the cluster is reachable, has one master on which its nodes agree, is healthy, has room, and is not
@@ -115,40 +115,6 @@ async fn look(cx: &StepContext) -> Result<StepDone, Failure> {
     Ok(warnings.into_iter().fold(done, StepDone::warn))
 }
 
-/// What the nodes of a cluster say of their master.
-pub(super) struct Masters {
-    /// Those that said something, by address.
-    pub(super) seen: Vec<(String, LocalMaster)>,
-    /// What is to be said of those that did not.
-    pub(super) silent: Vec<String>,
-}
-
-impl Masters {
-    /// Asks every node, all at once, and gives each so long to answer.
-    ///
-    /// # Errors
-    /// When a node says something that cannot be understood.
-    pub(super) async fn ask(client: &Client, patience: Duration, tried: &str) -> Result<Self, Failure> {
-        let ask = Ask { timeout: patience, ..Ask::master_seen_locally() };
-        let asked = client.settings.urls.iter().map(async |url| {
-            let answer = tokio::time::timeout(patience, client.read_at(url, &ask)).await;
-            (url, answer)
-        });
-        let mut masters = Self { seen: Vec::new(), silent: Vec::new() };
-        for (url, answer) in join_all(asked).await {
-            match answer {
-                Ok(Ok(answer)) if answer.is_success() => masters.seen.push((url.clone(), answer.decode(tried)?)),
-                Ok(Ok(answer)) => {
-                    masters.silent.push(format!("{url} does not say who its master is: {}", answer.error()));
-                }
-                Ok(Err(error)) => masters.silent.push(format!("a node does not answer: {error}")),
-                Err(_) => masters.silent.push(format!("{url} does not answer within {}", Span(patience))),
-            }
-        }
-        Ok(masters)
-    }
-}
-
 /// Asks every node who the master is. Nodes that do not answer are warned about, nodes that disagree fail the check.
 async fn agreement(client: &Client, identity: &Identity) -> Result<Vec<String>, Failure> {
     let tried = format!("see all nodes at {} agree on one master", client.site);
@@ -158,23 +124,6 @@ async fn agreement(client: &Client, identity: &Identity) -> Result<Vec<String>, 
             .hint("a cluster whose nodes disagree is split or has lost its quorum: mend it before anything is copied")
     })?;
     Ok(masters.silent)
-}
-
-pub(super) fn judge_masters(uuid: &str, master: Option<&str>, seen: &[(String, LocalMaster)]) -> Result<(), String> {
-    for (url, node) in seen {
-        if node.cluster_uuid != uuid {
-            return Err(format!("{url} belongs to another cluster ({}, not {uuid})", node.cluster_uuid));
-        }
-        match node.master_node.as_deref() {
-            None => return Err(format!("{url} knows no elected master")),
-            Some(said) if master != Some(said) => {
-                let other = master.unwrap_or("none");
-                return Err(format!("{url} says that the master is {said}, another node says {other}"));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// A cluster is yellow as long as every primary works: then only copies of them are missing.

@@ -15,6 +15,7 @@ mod dialect;
 #[cfg(test)]
 mod fake;
 mod indices;
+mod masters;
 mod pattern;
 mod probe;
 mod prune;

@@ -1,5 +1,6 @@
 //! The lights of a search cluster: its state as every node sees it, its snapshot repository, the disks of its nodes.
-//! They judge with what the checks judge with, so that a gate and a light never disagree.
+//! They judge with what the checks judge with, so that no light is well where a gate refuses; a node that knows no master
+//! keeps a gate shut, and leaves the light of a cluster that has one degraded.
 
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use serde_json::{Map, Value};
 
 use super::answers::{Count, Health, Running};
 use super::ask::Ask;
-use super::check::{self, Masters, judge_health, judge_masters};
+use super::check::{self, judge_health};
 use super::client::Client;
+use super::masters::{Accord, Masters};
 use super::repository::{self, Role, Wanted};
 use super::rules;
 use super::settings::Settings;
@@ -17,6 +19,8 @@ use crate::model::{ByteSize, Counted, End, Failure, FailureKind};
 use crate::systems::certificate::{self, TlsAddress};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
+/// What is wrong with a cluster in which nobody is elected.
+const NO_MASTER: &str = "each node that answers knows no elected master: the quorum is lost";
 /// How long one node may take to say who its master is: one that hangs must not use up the time of the whole look.
 const NODE: Duration = Duration::from_secs(3);
 
@@ -38,7 +42,8 @@ fn tls_addresses(cx: &StepContext) -> Result<Vec<TlsAddress>, Failure> {
     Ok(settings.urls.iter().map(|url| TlsAddress { url: url.clone(), ca_pem: settings.ca_pem.clone() }).collect())
 }
 
-/// The cluster, to be asked at those of its nodes that are awake, and what all of them say of their master.
+/// The cluster, to be asked at those of its nodes that are awake and, if there are any, know a master; and what all of
+/// them say of it.
 ///
 /// # Errors
 /// `Unreachable` when no node is awake.
@@ -48,8 +53,20 @@ async fn awake(cx: &StepContext, tried: &str) -> Result<(Client, Masters), Failu
     if masters.seen.is_empty() {
         return Err(Failure::new(FailureKind::Unreachable, tried, masters.silent.join("\n")));
     }
-    let urls = masters.seen.iter().map(|(url, _)| url.clone()).collect();
-    Ok((client.only(urls), masters))
+    let client = client.only(masters.awake());
+    Ok((client, masters))
+}
+
+/// The same, for what only a node that knows a master can tell.
+///
+/// # Errors
+/// `Unreachable` when no node is awake, `Busy` when none of them knows a master.
+async fn led(cx: &StepContext, tried: &str) -> Result<Client, Failure> {
+    let (client, masters) = awake(cx, tried).await?;
+    match masters.accord() {
+        Accord::Headless => Err(Failure::new(FailureKind::Busy, tried, NO_MASTER)),
+        Accord::Led { .. } | Accord::Split(_) => Ok(client),
+    }
 }
 
 /// Status, master as every node sees it, nodes, shards, documents, running snapshots.
@@ -66,12 +83,21 @@ impl Probe for Cluster {
         for silent in &masters.silent {
             reading.find(Condition::Degraded, silent);
         }
-        let Some((_, seen)) = masters.seen.first() else { return Ok(reading) };
-        if let Err(split) = judge_masters(&seen.cluster_uuid, seen.master_node.as_deref(), &masters.seen) {
-            let heads = masters.seen.iter().any(|(_, node)| node.master_node.is_some());
-            let word = if heads { "split" } else { "no master" };
-            reading.find(Condition::Down, format!("{split}: the cluster is split or has lost its quorum"));
-            return Ok(reading.summed_up(format!("{word}, {} of {nodes} nodes answer", masters.seen.len())));
+        let answering = format!("{} of {nodes} nodes answer", masters.seen.len());
+        match masters.accord() {
+            Accord::Led { alone } => {
+                for url in alone {
+                    reading.find(Condition::Degraded, format!("node {url} knows no master"));
+                }
+            }
+            Accord::Headless => {
+                reading.find(Condition::Down, NO_MASTER);
+                return Ok(reading.summed_up(format!("no master, {answering}")));
+            }
+            Accord::Split(why) => {
+                reading.find(Condition::Down, format!("{why}: the cluster is split"));
+                return Ok(reading.summed_up(format!("split, {answering}")));
+            }
         }
         let health = rules::health(&client, &Ask::health()).await?;
         match judge_health(&health, cx.end == Some(End::Source)) {
@@ -120,7 +146,7 @@ struct Repository;
 impl Probe for Repository {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
         let tried = format!("ask the search cluster at {} for its repository", cx.site()?);
-        let (client, _) = awake(cx, &tried).await?;
+        let client = led(cx, &tried).await?;
         let (role, word) = match cx.end {
             Some(End::Source) => (Role::Writer, "writer"),
             _ => (Role::Reader, "read-only"),
@@ -149,7 +175,7 @@ struct Disk;
 impl Probe for Disk {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
         let tried = format!("ask the search cluster at {} for its disks", cx.site()?);
-        let (client, _) = awake(cx, &tried).await?;
+        let client = led(cx, &tried).await?;
         let disks = check::disks(&client).await?;
         let mut reading = Reading::up(client.url());
         for warning in &disks.warnings {

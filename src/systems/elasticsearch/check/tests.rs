@@ -116,23 +116,6 @@ async fn what_a_person_should_know_is_a_warning() {
 }
 
 #[test]
-fn nodes_must_agree() {
-    let node = |url: &str, uuid: &str, master: Option<&str>| {
-        (url.to_owned(), LocalMaster { cluster_uuid: uuid.into(), master_node: master.map(str::to_owned) })
-    };
-    let agreed = [node("u1", "A", Some("m1")), node("u2", "A", Some("m1"))];
-    assert_eq!(judge_masters("A", Some("m1"), &agreed), Ok(()));
-    for (second, said) in [
-        (node("u2", "A", Some("m2")), "u2 says that the master is m2"),
-        (node("u2", "A", None), "u2 knows no elected master"),
-        (node("u2", "B", Some("m1")), "u2 belongs to another cluster"),
-    ] {
-        let wrong = judge_masters("A", Some("m1"), &[agreed[0].clone(), second]).expect_err("no agreement");
-        assert!(wrong.contains(said), "{wrong}");
-    }
-}
-
-#[test]
 fn watermarks_are_read_as_servers_tell_them() {
     // OpenSearch 2.19.4 and Elasticsearch 8.19.16.
     let disk = |watermark: Value| {

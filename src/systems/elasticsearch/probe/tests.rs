@@ -45,6 +45,22 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         let none = json!({"cluster_uuid": "UUID-A", "master_node": null});
         reach.always("/_cluster/state/master_node", Answer::json(200, none));
     };
+    let alone: Prepare = |reach| {
+        let none = json!({"cluster_uuid": "UUID-A", "master_node": null});
+        reach.always("GET http://prod:9200/_cluster/state/master_node", Answer::json(200, none));
+        // Everything else would wait for a master there.
+        reach.always("GET http://prod:9200", Answer::Hang);
+        reach.always("GET http://prod2:9200/_cluster/health", Answer::json(200, health("green")));
+        reach.always("GET http://prod2:9200/_snapshot/_status", Answer::json(200, json!({"snapshots": []})));
+    };
+    let unjoined: Prepare = |reach| {
+        let none = json!({"cluster_uuid": "_na_", "master_node": null});
+        reach.always("GET http://prod2:9200/_cluster/state/master_node", Answer::json(200, none));
+    };
+    let foreign: Prepare = |reach| {
+        let other = json!({"cluster_uuid": "UUID-Z", "master_node": "m1"});
+        reach.always("GET http://prod2:9200/_cluster/state/master_node", Answer::json(200, other));
+    };
     let yellow: Prepare = |reach| {
         reach.always("prod:9200/_cluster/health", Answer::json(200, health("yellow")));
     };
@@ -57,7 +73,10 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         ("well", End::Source, well, up, ""),
         ("a node is silent", End::Source, silent, degraded, "connection refused"),
         ("split", End::Source, split, down, "prod2:9200 says that the master is m2"),
-        ("no master", End::Source, headless, down, "knows no elected master"),
+        ("a node is alone", End::Source, alone, degraded, "node http://prod:9200 knows no master"),
+        ("a node has not joined", End::Source, unjoined, degraded, "node http://prod2:9200 knows no master"),
+        ("another cluster", End::Source, foreign, down, "prod2:9200 belongs to another cluster"),
+        ("no master", End::Source, headless, down, "the quorum is lost"),
         ("yellow", End::Source, yellow, degraded, "1 copies are on no node"),
         ("red", End::Source, red, down, "the cluster is red"),
         ("red where it will be replaced", End::Target, red, degraded, "the cluster is red"),
@@ -67,7 +86,24 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         assert_eq!(reading.condition, condition, "{what}: {found}");
         assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{what}: {found}");
         let counted = reading.figures.iter().any(|figure| figure.name.as_str() == "documents");
-        assert_eq!(counted, !["split", "no master"].contains(&what) && !what.starts_with("red"), "{what}");
+        assert_eq!(
+            counted,
+            !["split", "another cluster", "no master"].contains(&what) && !what.starts_with("red"),
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_master_nobody_waits_for_repository_and_disks() {
+    let headless: Prepare = |reach| {
+        let none = json!({"cluster_uuid": "UUID-A", "master_node": null});
+        reach.always("/_cluster/state/master_node", Answer::json(200, none));
+        reach.always("GET http://", Answer::Hang);
+    };
+    for probe in [&Repository as &dyn Probe, &Disk] {
+        let failure = look(probe, End::Source, headless).await.expect_err("no master");
+        assert!(failure.kind == FailureKind::Busy && failure.got.as_str() == NO_MASTER, "{failure}");
     }
 }
 
