@@ -37,6 +37,30 @@ pub struct LocalNode {
     pub version: String,
 }
 
+/// `GET /_nodes`
+#[derive(Debug, Deserialize)]
+pub struct Nodes {
+    /// By node id.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, NodeRoles>,
+}
+
+/// What a node is there for.
+#[derive(Debug, Deserialize)]
+pub struct NodeRoles {
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+impl NodeRoles {
+    /// True when it may become master.
+    #[must_use]
+    pub fn may_lead(&self) -> bool {
+        // OpenSearch has another word for it from version 2 on.
+        self.roles.iter().any(|role| role == "master" || role == "cluster_manager")
+    }
+}
+
 /// `GET /_cluster/state/master_node?local=true`
 #[derive(Debug, Clone, Deserialize)]
 pub struct LocalMaster {

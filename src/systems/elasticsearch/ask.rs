@@ -62,6 +62,12 @@ impl Ask {
         Self::read("/_cluster/state/master_node?local=true")
     }
 
+    /// What every node is there for.
+    #[must_use]
+    pub fn roles() -> Self {
+        Self::read("/_nodes?filter_path=nodes.*.roles")
+    }
+
     /// The health of the cluster.
     #[must_use]
     pub fn health() -> Self {

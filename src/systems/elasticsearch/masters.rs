@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::answers::LocalMaster;
+use super::answers::{LocalMaster, Nodes};
 use super::ask::Ask;
 use super::client::Client;
-use crate::model::{Failure, Span};
+use crate::model::{Counted, Failure, Span};
 
 /// What the nodes of a cluster say of their master.
 pub(super) struct Masters {
@@ -136,6 +136,36 @@ pub(super) fn judge_masters(uuid: &str, master: Option<&str>, seen: &[(String, L
     Ok(())
 }
 
+/// The nodes that may become master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Eligible(pub(super) u64);
+
+impl Eligible {
+    /// Asks how many there are; nothing when the cluster does not say so within `patience`.
+    pub(super) async fn ask(client: &Client, patience: Duration) -> Option<Self> {
+        let ask = Ask { timeout: patience, ..Ask::roles() };
+        let asked = client.fetch::<Nodes>(&ask, "count the master-eligible nodes");
+        let nodes = tokio::time::timeout(patience, asked).await.ok()?.ok()?;
+        let eligible = nodes.nodes.values().filter(|node| node.may_lead()).count() as u64;
+        (eligible > 0).then_some(Self(eligible))
+    }
+
+    /// How many of them may fail at once: more than half of them elect a master. Not more than this, and fewer while the
+    /// servers still count votes of nodes that have left.
+    pub(super) fn to_spare(self) -> u64 {
+        self.0.saturating_sub(1) / 2
+    }
+
+    /// For people: `3 master-eligible nodes of which at most 1 may fail`.
+    pub(super) fn in_words(self) -> String {
+        let nodes = Counted(self.0, "master-eligible node", "master-eligible nodes");
+        match self.to_spare() {
+            0 => format!("{nodes} of which none may fail"),
+            spare => format!("{nodes} of which at most {spare} may fail"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +211,19 @@ mod tests {
         }
         let headless = Masters { seen: vec![node("u1", "A", None), node("u2", "_na_", None)], silent: Vec::new() };
         assert_eq!((headless.accord(), headless.awake()), (Accord::Headless, vec!["u1".to_owned(), "u2".to_owned()]));
+    }
+
+    #[test]
+    fn more_than_half_elect_a_master() {
+        for (eligible, spare, words) in [
+            (1, 0, "1 master-eligible node of which none may fail"),
+            (2, 0, "2 master-eligible nodes of which none may fail"),
+            (3, 1, "3 master-eligible nodes of which at most 1 may fail"),
+            (4, 1, "4 master-eligible nodes of which at most 1 may fail"),
+            (5, 2, "5 master-eligible nodes of which at most 2 may fail"),
+        ] {
+            let eligible = Eligible(eligible);
+            assert_eq!((eligible.to_spare(), eligible.in_words().as_str()), (spare, words));
+        }
     }
 }

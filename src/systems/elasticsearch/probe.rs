@@ -11,7 +11,7 @@ use super::answers::{Count, Health, Running};
 use super::ask::Ask;
 use super::check::{self, judge_health};
 use super::client::Client;
-use super::masters::{Accord, Masters};
+use super::masters::{Accord, Eligible, Masters};
 use super::repository::{self, Role, Wanted};
 use super::rules;
 use super::settings::Settings;
@@ -108,7 +108,7 @@ impl Probe for Cluster {
         let running: Running = client.fetch(&Ask::running_snapshots(None), &tried).await?;
         let mut words = vec![health.status.clone(), nodes_in_words(&health)];
         // A count is a search: a cluster that is not well may refuse it.
-        let documents = documents(&client).await;
+        let (documents, eligible) = tokio::join!(documents(&client), Eligible::ask(&client, NODE));
         if let Some(documents) = documents {
             words.push(Counted(documents, "document", "documents").to_string());
             reading = reading.figure(Figure::whole("documents", documents, Unit::Count));
@@ -117,11 +117,17 @@ impl Probe for Cluster {
             let (done, all, what) = snapshot.progress();
             words.push(format!("snapshot {} runs ({done} of {all} {what})", snapshot.snapshot));
         }
-        Ok(reading
+        reading = reading
             .figure(Figure::whole("data nodes", u64::from(health.number_of_data_nodes), Unit::Count))
             .figure(Figure::whole("unassigned shards", health.unassigned_shards, Unit::Count))
-            .figure(Figure::whole("running snapshots", running.snapshots.len() as u64, Unit::Count))
-            .summed_up(words.join(", ")))
+            .figure(Figure::whole("running snapshots", running.snapshots.len() as u64, Unit::Count));
+        if let Some(eligible) = eligible {
+            words.push(eligible.in_words());
+            reading = reading
+                .figure(Figure::whole("master-eligible nodes", eligible.0, Unit::Count))
+                .figure(Figure::whole("masters to spare", eligible.to_spare(), Unit::Count));
+        }
+        Ok(reading.summed_up(words.join(", ")))
     }
 }
 

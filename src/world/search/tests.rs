@@ -81,6 +81,16 @@ impl World {
 }
 
 #[test]
+fn every_node_that_is_there_says_what_it_is_there_for() {
+    let mut world = World::new([3, 1]);
+    world.0.sites.get_mut(&World::site(0)).expect("a site").search.set_node(2, false);
+    let answer = world.good(0, "GET /_nodes?filter_path=nodes.*.roles", Value::Null);
+    let nodes: Vec<&Value> = answer["nodes"].as_object().expect("nodes").values().collect();
+    let is_eligible = |node: &&Value| node["roles"].as_array().is_some_and(|r| r.contains(&json!("cluster_manager")));
+    assert_eq!((nodes.len(), nodes.iter().filter(|node| is_eligible(node)).count()), (2, 2), "{answer}");
+}
+
+#[test]
 fn answers_have_the_shape_of_the_real_ones() {
     let mut world = World::new([1, 1]);
     // Recorded from a server; only what is asked for by name anywhere, and what differs from site to site left out.

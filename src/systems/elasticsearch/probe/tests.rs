@@ -23,6 +23,8 @@ async fn look(probe: &dyn Probe, end: End, prepare: impl FnOnce(&FakeReach)) -> 
     let second = json!({"cluster_uuid": "UUID-A", "master_node": "m1"});
     bench.reach.always("GET http://prod2:9200/_cluster/state/master_node", Answer::json(200, second));
     bench.reach.always("/*,-.*/_count", Answer::json(200, super::super::fake::count(5, 2)));
+    let roles = json!({"nodes": {"n1": {"roles": ["data", "cluster_manager"]}}});
+    bench.reach.always("/_nodes?filter_path=nodes.*.roles", Answer::json(200, roles));
     usual(&bench.reach);
     let result = probe.look(&bench.cx).await;
     assert_eq!(changes(&bench.reach), [""; 0], "a look changes nothing");
@@ -108,6 +110,35 @@ async fn without_a_master_nobody_waits_for_repository_and_disks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_many_may_become_master_is_only_shown() {
+    let figures = |reading: &Reading| {
+        let named = |name| reading.figures.iter().find(|figure| figure.name.as_str() == name).map(|found| found.value);
+        (named("master-eligible nodes"), named("masters to spare"))
+    };
+    let roles = |roles: Value| {
+        move |reach: &FakeReach| {
+            reach.always("prod:9200/_nodes", Answer::json(200, roles));
+        }
+    };
+    let (old, new) = (json!({"roles": ["data", "master"]}), json!({"roles": ["cluster_manager"]}));
+    let three = json!({"nodes": {"a": old, "b": new, "c": old, "d": {"roles": ["data"]}}});
+    let reading = look(&Cluster, End::Source, roles(three)).await.expect("a reading");
+    assert_eq!((reading.condition, figures(&reading)), (Condition::Up, (Some(3.0), Some(1.0))));
+    assert!(
+        reading.summary.as_str().ends_with("3 master-eligible nodes of which at most 1 may fail"),
+        "{}",
+        reading.summary
+    );
+    let one = look(&Cluster, End::Source, roles(json!({"nodes": {"a": new}}))).await.expect("a reading");
+    assert_eq!((one.condition, figures(&one)), (Condition::Up, (Some(1.0), Some(0.0))));
+    let hangs: Prepare = |reach| {
+        reach.always("prod:9200/_nodes", Answer::Hang);
+    };
+    let silent = look(&Cluster, End::Source, hangs).await.expect("a reading");
+    assert_eq!((silent.condition, figures(&silent)), (Condition::Up, (None, None)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cluster_of_which_no_node_answers_is_silent() {
     let hanging: Prepare = |reach| {
         reach.always("GET http://prod", Answer::error(ReachErrorKind::Lost, "no answer within 3s"));
@@ -151,7 +182,7 @@ async fn a_snapshot_that_runs_is_told() {
     };
     let reading = look(&Cluster, End::Source, running).await.expect("a reading");
     assert_eq!(reading.condition, Condition::Up);
-    assert!(reading.summary.as_str().ends_with("snapshot p-1 runs (1 of 4 shards)"), "{}", reading.summary);
+    assert!(reading.summary.as_str().contains(", snapshot p-1 runs (1 of 4 shards)"), "{}", reading.summary);
 }
 
 #[tokio::test(start_paused = true)]
