@@ -92,8 +92,8 @@ async fn look(cx: &StepContext) -> Result<StepDone, Failure> {
         }
     }
     let bytes = indices::store_bytes(&client, &open).await?;
-    let Disks { free, warnings: disk_warnings, .. } = disks(&client).await?;
-    warnings.extend(disk_warnings);
+    let Disks { free, full, crowded, .. } = disks(&client).await?;
+    warnings.extend(full.into_iter().chain(crowded));
     if let (End::Target, Peer::Known(source)) = (cx.end.unwrap_or(End::Source), &peer) {
         warnings.extend(room(source, bytes, free).await?);
     }
@@ -172,8 +172,10 @@ pub(super) struct Disks {
     pub(super) free: u64,
     /// Bytes in all and free bytes of the fullest.
     pub(super) fullest: Option<(u64, u64)>,
-    /// Which of them are too full.
-    pub(super) warnings: Vec<String>,
+    /// Which of them are so full that their indices cannot be written.
+    pub(super) full: Vec<String>,
+    /// Which of them take no new shards.
+    pub(super) crowded: Vec<String>,
 }
 
 /// Looks at the disks of all data nodes.
@@ -182,7 +184,7 @@ pub(super) async fn disks(client: &Client) -> Result<Disks, Failure> {
     let disks: Vec<Disk> = client.fetch(&Ask::disks(), tried).await?;
     let settings: Value = client.fetch(&Ask::watermarks(), tried).await?;
     let marks = Watermarks::read(&settings);
-    let mut seen = Disks { free: 0, fullest: None, warnings: Vec::new() };
+    let mut seen = Disks { free: 0, fullest: None, full: Vec::new(), crowded: Vec::new() };
     for disk in &disks {
         let Some((avail, total)) = disk.bytes() else { continue };
         seen.free += avail;
@@ -191,7 +193,19 @@ pub(super) async fn disks(client: &Client) -> Result<Disks, Failure> {
         if seen.fullest.is_none_or(fuller) {
             seen.fullest = Some((total, avail));
         }
-        seen.warnings.extend(marks.judge(&disk.node, avail, total));
+        match marks.judge(avail, total) {
+            Room::Enough => {}
+            Room::Low => seen.crowded.push(format!(
+                "node {} has {} left, past the low watermark: it takes no new shards",
+                disk.node,
+                ByteSize(avail)
+            )),
+            Room::Flooded => seen.full.push(format!(
+                "node {} has {} left, past the flood stage: its indices cannot be written",
+                disk.node,
+                ByteSize(avail)
+            )),
+        }
     }
     Ok(seen)
 }
@@ -207,6 +221,17 @@ async fn room(source: &Client, present: u64, free: u64) -> Result<Option<String>
     Ok((more > free).then(|| {
         format!("the source's indices need {} more than is there, and {} are free", ByteSize(more), ByteSize(free))
     }))
+}
+
+/// What there is left on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Below every watermark.
+    Enough,
+    /// Past the low watermark.
+    Low,
+    /// Past the flood stage.
+    Flooded,
 }
 
 /// Where the servers begin to refuse shards and writes for want of room.
@@ -260,15 +285,14 @@ impl Watermarks {
         Self { enabled: setting("threshold_enabled") != Some("false"), low: mark("low"), flood: mark("flood_stage") }
     }
 
-    fn judge(&self, node: &str, avail: u64, total: u64) -> Option<String> {
+    fn judge(&self, avail: u64, total: u64) -> Room {
         let passed = |mark: Option<Mark>| self.enabled && mark.is_some_and(|mark| mark.passed(avail, total));
-        let free = ByteSize(avail);
         if passed(self.flood) {
-            Some(format!("node {node} has {free} left, past the flood stage: its indices cannot be written"))
+            Room::Flooded
         } else if passed(self.low) {
-            Some(format!("node {node} has {free} left, past the low watermark: it takes no new shards"))
+            Room::Low
         } else {
-            None
+            Room::Enough
         }
     }
 }

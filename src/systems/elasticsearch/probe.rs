@@ -184,8 +184,15 @@ impl Probe for Disk {
         let client = led(cx, &tried).await?;
         let disks = check::disks(&client).await?;
         let mut reading = Reading::up(client.url());
-        for warning in &disks.warnings {
-            reading.find(Condition::Degraded, warning);
+        for full in &disks.full {
+            // What cannot be written at the source keeps users from their work; the standby only waits for a restore.
+            match cx.end {
+                Some(End::Source) => reading.find(Condition::Down, full),
+                _ => reading.find(Condition::Degraded, format!("{full}, and a restore finds no room there")),
+            }
+        }
+        for crowded in &disks.crowded {
+            reading.find(Condition::Degraded, crowded);
         }
         let Some((size, free)) = disks.fullest else {
             return Ok(reading.summed_up("no node says anything of its disk"));

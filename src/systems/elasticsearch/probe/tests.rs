@@ -215,20 +215,31 @@ async fn only_one_end_may_write_to_the_repository() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_fullest_node_is_shown() {
-    let disks: Prepare = |reach| {
-        let disks = json!([
-            {"node": "n1", "disk.avail": "900000", "disk.total": "1000000"},
-            {"node": "n2", "disk.avail": "20000", "disk.total": "1000000"},
-            {"node": "UNASSIGNED", "disk.avail": null, "disk.total": null}]);
-        reach.always("/_cat/allocation", Answer::json(200, disks));
-        let marks = json!({"defaults": {"cluster": {"routing": {"allocation": {"disk": {
-            "threshold_enabled": "true", "watermark": {"low": "85%", "flood_stage": "95%"}}}}}}});
-        reach.always("/_cluster/settings", Answer::json(200, marks));
+async fn the_fullest_node_is_shown_and_keeps_the_source_from_writing() {
+    let disks = |free: u64| {
+        move |reach: &FakeReach| {
+            let disks = json!([
+                {"node": "n1", "disk.avail": "900000", "disk.total": "1000000"},
+                {"node": "n2", "disk.avail": free.to_string(), "disk.total": "1000000"},
+                {"node": "UNASSIGNED", "disk.avail": null, "disk.total": null}]);
+            reach.always("/_cat/allocation", Answer::json(200, disks));
+            let marks = json!({"defaults": {"cluster": {"routing": {"allocation": {"disk": {
+                "threshold_enabled": "true", "watermark": {"low": "85%", "flood_stage": "95%"}}}}}}});
+            reach.always("/_cluster/settings", Answer::json(200, marks));
+        }
     };
-    let reading = look(&Disk, End::Source, disks).await.expect("a reading");
-    assert_eq!((reading.condition, reading.figures[0].value), (Condition::Degraded, 98.0));
-    assert!(reading.findings[0].as_str().contains("node n2"), "{}", reading.findings[0]);
+    for (end, free, condition, used, said) in [
+        (End::Source, 200_000, Condition::Up, 80.0, ""),
+        (End::Source, 100_000, Condition::Degraded, 90.0, "it takes no new shards"),
+        (End::Source, 20_000, Condition::Down, 98.0, "its indices cannot be written"),
+        (End::Target, 20_000, Condition::Degraded, 98.0, "cannot be written, and a restore finds no room there"),
+    ] {
+        let reading = look(&Disk, end, disks(free)).await.expect("a reading");
+        assert_eq!((reading.condition, reading.figures[0].value), (condition, used), "{end} {free}");
+        let found = reading.findings.first().map_or("", SafeText::as_str);
+        assert!(found.ends_with(said) && found.is_empty() == said.is_empty(), "{end} {free}: {found}");
+        assert!(found.is_empty() || found.starts_with("node n2 has "), "{found}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
