@@ -135,12 +135,15 @@ fn nodes_in_words(health: &Health) -> String {
     Counted(health.number_of_data_nodes.into(), "data node", "data nodes").to_string()
 }
 
-/// The documents of all indices that are copied; nothing when not all of their shards answer.
+/// The documents of all indices that are copied; nothing when not all of their shards answer in time: one on a node that
+/// hangs must not make the cluster look silent.
 async fn documents(client: &Client) -> Option<u64> {
     // Those that begin with a dot belong to the server itself.
     let names = format!("{},-.*", client.settings.indices);
     let names = super::ask::encode(&names).replace("%2C", ",").replace("%2A", "*");
-    let count: Count = client.fetch(&Ask::count_of(&names), "count the documents").await.ok()?;
+    let ask = Ask { timeout: NODE, ..Ask::count_of(&names) };
+    let asked = client.fetch::<Count>(&ask, "count the documents");
+    let count = tokio::time::timeout(NODE, asked).await.ok()?.ok()?;
     (count.shards.successful == count.shards.total).then_some(count.count)
 }
 

@@ -175,6 +175,17 @@ async fn a_first_node_that_hangs_hides_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn documents_that_nobody_counts_in_time_are_left_out() {
+    let hanging: Prepare = |reach| {
+        reach.always("/_count", Answer::Hang);
+    };
+    let entry = probes(&Map::new()).into_iter().find(|probe| probe.question == "cluster").expect("a probe");
+    let looked = tokio::time::timeout(entry.deadline, look(&Cluster, End::Source, hanging)).await;
+    let reading = looked.expect("in time").expect("a reading");
+    assert_eq!((reading.condition, reading.figures[0].name.as_str()), (Condition::Up, "data nodes"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_snapshot_that_runs_is_told() {
     let running: Prepare = |reach| {
         let running = json!({"snapshots": [{"snapshot": "p-1", "repository": "r", "shards_stats": {"done": 1, "total": 4, "initializing": 1}}]});
