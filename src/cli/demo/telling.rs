@@ -76,20 +76,22 @@ impl Telling {
 
     /// When something is to happen next.
     pub(super) fn due(&self) -> Option<Instant> {
-        let Phase::Plays(end) = self.phase else { return None };
-        let next = self.chronicle.next().map_or(end, |next| next.min(end));
+        let end = match self.phase {
+            Phase::Plays(end) => Some(end),
+            _ => None,
+        };
+        let next = [self.chronicle.next(), end].into_iter().flatten().min()?;
         Some(Instant::now() + next.saturating_sub(self.chronicle.now()))
     }
 
-    /// What was due happens.
+    /// What was due happens: in the world also when the story is over, for whoever goes on working in it.
     pub(super) fn happen(&mut self) {
-        let Phase::Plays(end) = self.phase else { return };
-        if self.chronicle.now() < end {
-            self.chronicle.strike();
-        } else {
-            self.chronicle.closes();
-            self.phase = Phase::Closes;
-            self.backstage.command(RunCommand::Cancel { reason: CancelReason::OperatorNow, by: None });
+        match self.phase {
+            Phase::Plays(end) if self.chronicle.now() >= end => {
+                self.phase = Phase::Closes;
+                self.backstage.command(RunCommand::Cancel { reason: CancelReason::OperatorNow, by: None });
+            }
+            _ => drop(self.chronicle.strike()),
         }
         self.see_whether_over();
     }
@@ -170,7 +172,6 @@ impl Telling {
         if card.done.is_none() && self.plays() {
             return;
         }
-        self.chronicle.closes();
         let help = self.scenario.help.trim().replace('\n', " ");
         let text = format!("{}\nHow it can be won\n\n{}", card.text(), help);
         self.send(StoryNews::Over { card: SafeText::block(&text), won: card.done.is_some() });
@@ -180,5 +181,102 @@ impl Telling {
     fn send(&self, news: StoryNews) {
         // The screen has gone: soon this is gone too.
         drop(self.tell.send(Msg::Story(news)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{RunId, SourceText};
+    use crate::port::Clock as _;
+    use crate::scenario::{RunFact, examine};
+    use crate::world::{Spec, Zone};
+
+    /// The way to the active site is gone for two minutes.
+    const CUT: &str = r#"
+name = "cut"
+title = "The way to the active site is cut"
+runs = "replicate"
+ends_after = "10m"
+
+[[happens]]
+at = "1s"
+strikes = { fault = "cut", from = "console", to = { site = "prod" } }
+
+[[happens]]
+at = "2m"
+strikes = { fault = "mend", a = "console", b = { site = "prod" } }
+
+[counts]
+noticed = { says = "does not answer" }
+decided = { says = "asking again" }
+done = "copied"
+"#;
+
+    /// The story in its world, begun.
+    fn begun() -> (Telling, SimulatedWorld, mpsc::UnboundedReceiver<Msg>) {
+        let source = SourceText { name: "cut.toml".to_owned(), text: CUT.to_owned() };
+        let (scenario, _) = examine(&source, &["replicate"]).into_result().expect("a good scenario");
+        let world = SimulatedWorld::new(&scenario.spec(7));
+        let (tell, tells) = mpsc::unbounded_channel();
+        let (backstage, _) = Backstage::new();
+        let mut telling = Telling::new(scenario, world.clone(), Rc::new(backstage), tell);
+        telling.begin().expect("it begins");
+        (telling, world, tells)
+    }
+
+    /// What is due within a time happens.
+    async fn pass(telling: &mut Telling, seconds: u64) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while let Some(due) = telling.due().filter(|due| *due <= end) {
+            tokio::time::sleep_until(due).await;
+            telling.happen();
+        }
+        tokio::time::sleep_until(end).await;
+    }
+
+    /// The run has ended, and put a whole copy into the standby when it is done.
+    fn ends(telling: &mut Telling, world: &SimulatedWorld, done: bool) {
+        let [_, target] = Spec::sites();
+        let fact = RunFact {
+            run: RunId::new("r-1").expect("an id"),
+            runbook: "replicate".to_owned(),
+            began: Duration::ZERO,
+            ended: world.clock().monotonic(),
+            outcome: if done { "done" } else { "failed" }.to_owned(),
+            done,
+            restores: true,
+            well: true,
+        };
+        let held = world.with(|world| world.truth(&target));
+        telling.hear(&Happened::Ended { fact: Box::new(fact), held, changed: done });
+    }
+
+    fn passes(world: &SimulatedWorld) -> bool {
+        let [source, _] = Spec::sites();
+        world.with(|world| world.network.passes(&Zone::Console, &Zone::Site(source)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_to_be_mended_is_mended_after_the_card_too() {
+        let (mut telling, world, _tells) = begun();
+        pass(&mut telling, 60).await;
+        ends(&mut telling, &world, true);
+        assert!(matches!(telling.phase, Phase::Over(_)) && !passes(&world));
+        pass(&mut telling, 61).await;
+        assert!(passes(&world), "the operator goes on in a world that stays broken");
+        assert_eq!(telling.due(), None);
+        let card = telling.left();
+        assert!(card.done.is_some() && !card.left, "{}", card.text());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_time_is_up_the_story_is_over_once_nothing_runs() {
+        let (mut telling, world, mut tells) = begun();
+        pass(&mut telling, 601).await;
+        assert!(matches!(telling.phase, Phase::Closes), "it still runs");
+        ends(&mut telling, &world, false);
+        let over = tells.try_recv().expect("the card");
+        assert!(matches!(over, Msg::Story(StoryNews::Over { won: false, .. })), "{over:?}");
     }
 }
