@@ -15,13 +15,14 @@ use super::pace::{self, Speed};
 use super::theatre::{Opening, live};
 use super::{DemoArgs, crew, story};
 use crate::cli::console::{self, Ground, Rows, settings};
+use crate::cli::direction::{SiteSays, ask_sites};
 use crate::cli::preview::Looker;
 use crate::cli::{App, CliError, Exit, Io, load};
 use crate::console::dialog::StartRequest;
 use crate::console::facts::PlanShown;
 use crate::console::{Badge, Msg, State};
 use crate::estate::Estate;
-use crate::model::{Direction, RunId, SafeText};
+use crate::model::{Direction, RunId, SafeText, SiteName};
 use crate::points::point_id;
 use crate::port::Clock;
 use crate::runbook::{Plan, PlanRequest};
@@ -126,12 +127,17 @@ pub(super) struct Desk {
     rows: Rows,
     world: SimulatedWorld,
     tell: mpsc::UnboundedSender<Msg>,
+    /// Which way the sites said last that the estate goes; nothing when they contradict each other.
+    direction: Option<Direction>,
     /// Both sites are being asked which of them is active.
     asking: Option<JoinHandle<()>>,
 }
 
+/// What both sites say of the direction, as it comes in.
+pub(super) type Says = Vec<(SiteName, SiteSays)>;
+
 impl Desk {
-    /// A desk that has read nothing yet.
+    /// A desk that has read nothing yet: it takes the direction to be the one that the estate begins with.
     pub(super) fn new(
         app: App,
         estate: Arc<Estate>,
@@ -139,7 +145,8 @@ impl Desk {
         world: SimulatedWorld,
         tell: mpsc::UnboundedSender<Msg>,
     ) -> Self {
-        Self { app, estate, rows, world, tell, asking: None }
+        let direction = estate.direction_from(&estate.active);
+        Self { app, estate, rows, world, tell, direction, asking: None }
     }
 
     pub(super) fn tell(&self, msg: Msg) {
@@ -152,7 +159,8 @@ impl Desk {
     }
 
     /// Reads the record, and has both sites asked which of them is active, beside everything else: a dead one takes long.
-    pub(super) fn look(&mut self) {
+    /// What they say comes in through `said`.
+    pub(super) fn look(&mut self, said: &mpsc::UnboundedSender<Says>) {
         match self.rows.read() {
             Ok(runs) => self.tell(Msg::Runs(runs)),
             Err(error) => self.tell(Msg::Told { text: SafeText::line(&error.to_string()), bad: true }),
@@ -160,15 +168,23 @@ impl Desk {
         if self.asking.as_ref().is_some_and(|asking| !asking.is_finished()) {
             return;
         }
-        let (world, estate, tell) = (self.world.clone(), Arc::clone(&self.estate), self.tell.clone());
+        let (world, estate, said) = (self.world.clone(), Arc::clone(&self.estate), said.clone());
         self.asking = Some(tokio::spawn(async move {
-            let says = crate::cli::direction::ask_sites(&world, &estate).await;
-            drop(tell.send(Msg::Direction(Box::new(console::direction_facts(&estate, &says)))));
+            let says = ask_sites(&world, &estate).await;
+            drop(said.send(says));
         }));
     }
 
+    /// Takes in what both sites say of the direction. Returns the direction, unless they contradict each other.
+    pub(super) fn directed(&mut self, says: &[(SiteName, SiteSays)]) -> Option<&Direction> {
+        let facts = console::direction_facts(&self.estate, says);
+        self.direction.clone_from(&facts.direction);
+        self.tell(Msg::Direction(Box::new(facts)));
+        self.direction.as_ref()
+    }
+
     pub(super) fn planned(&self, request: &StartRequest) -> Result<Plan, SafeText> {
-        let direction = self.direction()?;
+        let direction = self.direction.clone().ok_or_else(|| SafeText::line("the direction is not known"))?;
         let (runbook, ..) =
             load::runbook(&self.app, &self.estate, request.runbook.as_str()).map_err(|error| error.message)?;
         let params: &BTreeMap<String, String> = &request.params;
@@ -184,11 +200,6 @@ impl Desk {
             let said: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
             SafeText::line(&format!("it cannot be planned: {}", said.join("; ")))
         })
-    }
-
-    pub(super) fn direction(&self) -> Result<Direction, SafeText> {
-        let [source, _] = Spec::sites();
-        self.estate.direction_from(&source).ok_or_else(|| SafeText::line("the demo's estate has no direction"))
     }
 
     /// Says what a runbook would do, beside everything else.

@@ -15,7 +15,7 @@ use super::backstage::{Backstage, Happened};
 use super::crew::{Crew, Prepared};
 use super::director::until;
 use super::pace::Tempo;
-use super::screen::Desk;
+use super::screen::{Desk, Says};
 use super::telling::Telling;
 use crate::cli::console::{Order, Rows, RunBooks};
 use crate::cli::run::exit_of;
@@ -71,9 +71,11 @@ pub(super) async fn live(opening: Opening) -> Result<Option<Card>, CliError> {
     let first_looks = before(&mut crew, scenario.as_ref()).await?;
     let telling = scenario.map(|scenario| Telling::new(scenario, world.clone(), backstage, tell));
     let watched = (Arc::new(world.clone()), world.clock(), Arc::clone(&desk.estate));
-    let (_watch, mut looks) = Watch::start(watched.0, watched.1, watched.2, &desk.app.catalogue, desk.direction().ok());
+    let (watch, mut looks) = Watch::start(watched.0, watched.1, watched.2, &desk.app.catalogue, None);
+    let (said, mut says) = mpsc::unbounded_channel();
+    let tour = !args.no_tour;
     let mut theatre =
-        Theatre { desk, crew: Some(crew), carrying: None, taken_up: None, telling, tempo, times, tour: !args.no_tour };
+        Theatre { desk, said, crew: Some(crew), carrying: None, taken_up: None, telling, tempo, times, tour };
     let mut ready = Some(Instant::now() + first_looks);
     let mut tick = tokio::time::interval(TICK.mul_f64(times));
     let mut look = tokio::time::interval(LOOK.mul_f64(times));
@@ -94,9 +96,12 @@ pub(super) async fn live(opening: Opening) -> Result<Option<Card>, CliError> {
                 ready = None;
                 theatre.ready();
             }
+            Some(says) = says.recv() => if let Some(direction) = theatre.desk.directed(&says) {
+                watch.turn(direction);
+            },
             Some(look) = looks.recv() => theatre.desk.tell(Msg::Health(Box::new(look))),
             _ = tick.tick() => theatre.desk.tick(),
-            _ = look.tick() => theatre.desk.look(),
+            _ = look.tick() => theatre.look(),
         }
     }
 }
@@ -144,6 +149,8 @@ async fn carried<'a>(carrying: &mut Option<Carrying<'a>>) -> (Crew<'a>, Result<R
 /// Whoever does in the world what the screen orders.
 struct Theatre<'a> {
     desk: Desk,
+    /// Where what the sites say of the direction goes.
+    said: mpsc::UnboundedSender<Says>,
     /// Nobody while a run is carried out.
     crew: Option<Crew<'a>>,
     carrying: Option<Carrying<'a>>,
@@ -159,7 +166,7 @@ impl<'a> Theatre<'a> {
     /// The world is as it is to be when somebody first looks at it.
     fn ready(&mut self) {
         self.tempo.hurry(false);
-        self.desk.look();
+        self.look();
         self.desk.tick();
         match &self.telling {
             // No time passes while somebody reads.
@@ -170,6 +177,11 @@ impl<'a> Theatre<'a> {
             None if self.tour => self.desk.tell(Msg::Tour),
             None => {}
         }
+    }
+
+    /// Has the record read, and both sites asked for the direction.
+    fn look(&mut self) {
+        self.desk.look(&self.said);
     }
 
     fn hear(&mut self, happened: &Happened) {
@@ -189,7 +201,7 @@ impl<'a> Theatre<'a> {
 
     fn order(&mut self, order: Order) {
         match order {
-            Order::Refresh => self.desk.look(),
+            Order::Refresh => self.look(),
             Order::Plan(request) => self.desk.plan(request),
             Order::Start(request) => self.by_operator(&request),
             Order::Resume(run) => self.resume(run),
@@ -264,7 +276,7 @@ impl<'a> Theatre<'a> {
         if let Err(error) = ended {
             self.not_begun(error.message);
         }
-        self.desk.look();
+        self.look();
     }
 
     fn not_begun(&mut self, why: SafeText) {
@@ -272,5 +284,90 @@ impl<'a> Theatre<'a> {
             telling.not_begun(why.as_str());
         }
         self.desk.tell(Msg::Started(Err(why)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Args, Command};
+    use crate::cli::demo::crew::prepare;
+    use crate::cli::demo::pace::{self, Speed};
+    use crate::cli::load::Places;
+    use crate::console::story::StoryNews;
+    use crate::health::Subject;
+    use crate::model::SourceText;
+    use crate::scenario::examine;
+
+    /// Somebody else turns the direction.
+    const TURNS: &str = r#"
+name = "turns"
+title = "Somebody else turns the direction"
+before = ["replicate"]
+runs = "backup"
+ends_after = "30m"
+
+[[happens]]
+at = "1m"
+strikes = { fault = "direction_turns" }
+
+[counts]
+noticed = "told"
+decided = "acted"
+done = "copied"
+"#;
+
+    /// Sits at the screen until it has seen a plan and a look of the new direction.
+    async fn sit(mut tells: mpsc::UnboundedReceiver<Msg>, orders: mpsc::UnboundedSender<Order>) {
+        let (mut turned, mut planned, mut looked) = (false, false, false);
+        while !(planned && looked) {
+            match tells.recv().await.expect("the world goes on") {
+                Msg::Story(StoryNews::Briefed(_)) => orders.send(Order::Story(StoryOrder::Begin)).expect("it listens"),
+                Msg::Direction(facts) if !turned => {
+                    turned = facts.direction.is_some_and(|direction| direction.source.as_str() == "bcp");
+                    if turned {
+                        let (runbook, params) = (SafeText::line("replicate"), std::collections::BTreeMap::new());
+                        orders.send(Order::Plan(StartRequest { runbook, params, plan: None })).expect("it listens");
+                    }
+                }
+                Msg::Planned(plan) => {
+                    assert!(plan.text.as_str().contains("bcp -> prod"), "{}", plan.text);
+                    planned = true;
+                }
+                Msg::Health(look) if turned && look.key.subject == Subject::Exchange => {
+                    looked |= look.transcript.as_str().contains("bcp-to-prod");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn probes_and_plans_turn_with_the_direction() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let words = ["changeover", "--state-dir", folder.path().to_str().expect("a path"), "demo"];
+        let Args { global, command: Some(Command::Demo(args)) } = Args::try_parse_from(words).expect("good words")
+        else {
+            panic!("another command");
+        };
+        let mut app = App { global, places: Places::default(), io: Io::silent(), catalogue: catalogue() };
+        let source = SourceText { name: "turns.toml".to_owned(), text: TURNS.to_owned() };
+        let (scenario, _) = examine(&source, &["replicate", "backup"]).into_result().expect("a good scenario");
+        let spec = scenario.spec(args.seed);
+        let runbooks = ["replicate", "backup"].map(str::to_owned);
+        let prepared = prepare(&mut app, &args, &spec, &runbooks).expect("it can be played");
+        let ((tell, tells), (orders, ordered)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let seen = pace::block_on(Speed::Unlimited, |tempo| async move {
+            let (scenario, times) = (Some(scenario), 1.0);
+            let world = live(Opening { app, args, spec, prepared, scenario, times, tempo, tell, ordered });
+            tokio::select! {
+                biased;
+                ended = world => panic!("the world has ended: {ended:?}"),
+                seen = tokio::time::timeout(Duration::from_mins(10), sit(tells, orders)) => Ok(seen.is_ok()),
+            }
+        });
+        assert!(seen.expect("it is played"), "after ten minutes nobody has looked the other way");
     }
 }
