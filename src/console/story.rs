@@ -40,6 +40,8 @@ pub enum StoryOrder {
     Begin,
     /// The operator has noticed this.
     Note(SafeText),
+    /// The operator has pressed a key or clicked, whatever came of it.
+    Key,
 }
 
 /// A story on the screen.

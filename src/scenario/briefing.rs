@@ -1,7 +1,7 @@
 //! What an operator is told before a story begins: what the site is, what to watch, what counts, and how it ends. It does
 //! not give away what breaks.
 
-use super::{DecidedBy, DoneBy, NoticedBy, Scenario};
+use super::{DecidedBy, DoneBy, Scenario};
 use crate::model::Span;
 use crate::world::Spec;
 
@@ -15,17 +15,10 @@ pub fn briefing(scenario: &Scenario, times: f64) -> String {
         |every| format!("Its users place an order every {}.", Span(every)),
     );
     let told = scenario.briefing.trim().replace('\n', " ");
-    let noticed = match &scenario.counts.noticed {
-        NoticedBy::Told => "when a run says that something went wrong",
-        NoticedBy::Asked => "when a run asks you",
-        NoticedBy::Ended => "when a run has ended otherwise than well",
-        NoticedBy::Acted => "when you do something",
-        NoticedBy::Says(_) => "when a step says what is wrong",
-    };
     let decided = match &scenario.counts.decided {
-        DecidedBy::Acted => "when you do something that has an effect",
-        DecidedBy::Started => "when you start a runbook or resume a run",
-        DecidedBy::Retried | DecidedBy::Says(_) => "when you do something, or the program goes on trying by itself",
+        DecidedBy::Acted => "when you then ask for a plan, or do something that has an effect",
+        DecidedBy::Started => "when you then ask for a plan, start a runbook or resume a run",
+        DecidedBy::Retried | DecidedBy::Says(_) => "when you then plan or act, or see the program go on trying",
     };
     let done = match scenario.counts.done {
         DoneBy::Copied => format!("when a run has put a whole copy into {target}"),
@@ -41,7 +34,7 @@ pub fn briefing(scenario: &Scenario, times: f64) -> String {
         "You are on call. {source} serves a shop, {target} is its standby. {users} {told}\n\n\
          `{}` is about to begin. Something will break: find out what, and act.\n\n\
          watch    both sites in pane 1, the run in 3, its log in 4\n\
-         noticed  {noticed}; before that when you\n         open the detail of what is not well, or say it: `:note`\n\
+         noticed  when you press a key once a pane shows it, or say it: `:note`\n\
          decided  {decided}\n\
          done     {done}\n\
          ends     when it is done, or after {}; q leaves before\n\n\

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::words::{act_words, after, fault_words};
-use super::{Act, Action, DecidedBy, DoneBy, Facts, Got, News, NewsKind, NoticedBy, Scenario};
+use super::{Act, Action, DecidedBy, DoneBy, Facts, Got, News, NewsKind, NoticedBy, Scenario, Stir, StirKind};
 use crate::model::{SiteName, Span};
 use crate::world::Truth;
 
@@ -93,14 +93,21 @@ impl Card {
             after: Span(Duration::from_secs(at.saturating_sub(from).as_secs())),
             what,
         };
+        let counts = &scenario.counts;
+        let noticed = noticed(&counts.noticed, facts, from);
+        let decided = match (&facts.person, &noticed) {
+            (None, _) => decided(&counts.decided, facts, from),
+            // A person decides nothing about what they have not noticed.
+            (Some(_), seen) => seen.as_ref().and_then(|(at, _)| decided(&counts.decided, facts, *at)),
+        };
         Self {
             scenario: scenario.name.to_string(),
             title: scenario.title.clone(),
             broke: broke.map(|(at, fault)| moment(*at, fault_words(fault))),
-            noticed: noticed(&scenario.counts.noticed, facts, from).map(|(at, what)| moment(at, what)),
-            decided: decided(&scenario.counts.decided, facts, from).map(|(at, what)| moment(at, what)),
+            noticed: noticed.map(|(at, what)| moment(at, what)),
+            decided: decided.map(|(at, what)| moment(at, what)),
             acted: acted(facts, from, |_| true).map(|(at, what)| moment(at, what)),
-            done: done(scenario.counts.done, facts, from).map(|(at, what)| moment(at, what)),
+            done: done(counts.done, facts, from).map(|(at, what)| moment(at, what)),
             green: green(facts, from).map(|(at, what)| moment(at, what)),
             loss: Loss::of(facts),
             wrong_turns: facts.actions.iter().filter_map(|action| wrong_turn(facts, action)).collect(),
@@ -156,11 +163,27 @@ fn wall(facts: &Facts, at: Duration) -> Timestamp {
     facts.epoch.saturating_add(at).unwrap_or(Timestamp::MAX)
 }
 
-/// The first note of the operator, or what the scenario counts, whichever was earlier.
+/// The first note of the operator, or what the scenario counts, whichever was earlier. Of a person it is what they did
+/// that counts, and not what they could have seen.
 fn noticed(by: &NoticedBy, facts: &Facts, from: Duration) -> Option<(Duration, String)> {
     let note = facts.actions.iter().find(|action| action.at >= from && action.act.is_note());
     let noted = note.map(|action| (action.at, format!("the operator {}", act_words(&action.act))));
-    [noticed_by(by, facts, from), noted].into_iter().flatten().min()
+    let counted = match &facts.person {
+        Some(stirs) => first_key(by, facts, stirs, from),
+        None => noticed_by(by, facts, from),
+    };
+    [counted, noted].into_iter().flatten().min()
+}
+
+/// The first key or click of a person once the trouble could be seen: at one of the sites, or in what a run had said.
+fn first_key(by: &NoticedBy, facts: &Facts, stirs: &[Stir], from: Duration) -> Option<(Duration, String)> {
+    let told = [noticed_by(by, facts, from), noticed_by(&NoticedBy::Told, facts, from)].into_iter().flatten().min();
+    stirs.iter().filter(|stir| stir.at >= from).find_map(|stir| {
+        let StirKind::Key(in_sight) = &stir.kind else { return None };
+        let said = || told.as_ref().filter(|(at, _)| *at <= stir.at).map(|(_, words)| words.clone());
+        let what = in_sight.clone().or_else(said)?;
+        Some((stir.at, format!("the operator's first key after this: {what}")))
+    })
 }
 
 fn noticed_by(by: &NoticedBy, facts: &Facts, from: Duration) -> Option<(Duration, String)> {
@@ -201,8 +224,17 @@ fn acted(facts: &Facts, from: Duration, wanted: fn(&Act) -> bool) -> Option<(Dur
     Some((first.at, format!("the operator {}", act_words(&first.act))))
 }
 
+/// The first time that a person asked what a runbook would do.
+fn planned(facts: &Facts, from: Duration) -> Option<(Duration, String)> {
+    facts.person.iter().flatten().filter(|stir| stir.at >= from).find_map(|stir| match &stir.kind {
+        StirKind::Plan(runbook) => Some((stir.at, format!("the operator asks what {runbook} would do"))),
+        StirKind::Key(_) => None,
+    })
+}
+
+/// What the scenario counts as decided. Whoever asks for a plan has begun to decide.
 fn decided(by: &DecidedBy, facts: &Facts, from: Duration) -> Option<(Duration, String)> {
-    let acted = |wanted| acted(facts, from, wanted);
+    let acted = |wanted| [acted(facts, from, wanted), planned(facts, from)].into_iter().flatten().min();
     let retried = || {
         let first: &News = facts.news.iter().find(|news| news.at >= from && news.kind == NewsKind::Retried)?;
         Some((first.at, first.words.clone()))

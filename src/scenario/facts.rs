@@ -22,6 +22,8 @@ pub struct Facts {
     pub news: Vec<News>,
     /// What the operator did, in order.
     pub actions: Vec<Action>,
+    /// What whoever sits at the screen did there, in order; nothing where nobody does.
+    pub person: Option<Vec<Stir>>,
     /// The runs of the story, in order.
     pub runs: Vec<RunFact>,
     /// When nothing ran any more and the story was over, or when it was left.
@@ -78,6 +80,24 @@ impl News {
             _ => None,
         }
     }
+}
+
+/// Something that a person did at the screen, whatever came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stir {
+    /// When.
+    pub at: Duration,
+    /// What.
+    pub kind: StirKind,
+}
+
+/// What a person did at the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StirKind {
+    /// A key or a click, and what was in sight of the sites then that is not well.
+    Key(Option<String>),
+    /// They asked what this runbook would do.
+    Plan(String),
 }
 
 /// Something that the operator did.

@@ -16,7 +16,7 @@ mod words;
 pub use answers::{Act, AnswerEntry, Answers, When, examine_answers};
 pub use briefing::briefing;
 pub use card::{Card, Loss, Moment, WrongTurn};
-pub use facts::{Action, Facts, Got, News, NewsKind, RunFact, TruthFacts};
+pub use facts::{Action, Facts, Got, News, NewsKind, RunFact, Stir, StirKind, TruthFacts};
 pub use file::{Counting, DecidedBy, DoneBy, Happening, NoticedBy, Scenario, WorldShape};
 pub use parse::examine;
 pub use script::Script;

@@ -8,7 +8,7 @@ use super::backstage::Happened;
 use crate::model::StepId;
 use crate::port::Clock;
 use crate::run::{Event, EventKind, PromptId};
-use crate::scenario::{Act, Action, Facts, Got, Happening, RunFact, TruthFacts, fault_words};
+use crate::scenario::{Act, Action, Facts, Got, Happening, RunFact, Stir, StirKind, TruthFacts, fault_words};
 use crate::world::{Fault, SimulatedWorld, Spec, Truth};
 
 /// The word for a run that a rule refused.
@@ -51,6 +51,7 @@ impl Chronicle {
             struck: Vec::new(),
             news: Vec::new(),
             actions: Vec::new(),
+            person: None,
             runs: Vec::new(),
             over: Duration::ZERO,
             left: false,
@@ -67,6 +68,12 @@ impl Chronicle {
             whole: None,
             before: true,
         }
+    }
+
+    /// The same for a story with a person at the screen: what they do there counts.
+    pub(super) fn played(mut self) -> Self {
+        self.facts.person = Some(Vec::new());
+        self
     }
 
     /// The story begins now: from now on what happens is part of it. Returns the age of the world.
@@ -175,6 +182,12 @@ impl Chronicle {
     /// The operator did this, and this came of it, if that is known already.
     pub(super) fn did(&mut self, act: Act, got: Option<Got>) {
         self.facts.actions.push(Action { at: self.now(), act, got });
+    }
+
+    /// The person at the screen did this there.
+    pub(super) fn stirred(&mut self, kind: StirKind) {
+        let at = self.now();
+        self.facts.person.get_or_insert_default().push(Stir { at, kind });
     }
 
     /// The operator began or took up a run: what comes of that is known at its end.

@@ -11,6 +11,7 @@ mod pages;
 mod pictures;
 mod play;
 mod screen;
+mod sight;
 mod story;
 mod telling;
 mod theatre;

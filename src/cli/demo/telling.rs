@@ -9,18 +9,23 @@ use tokio::time::Instant;
 
 use super::backstage::{Backstage, Happened};
 use super::chronicle::Chronicle;
+use super::sight::Sight;
 use crate::console::Msg;
 use crate::console::dialog::StartRequest;
 use crate::console::story::{Briefing, StoryNews};
+use crate::health::Observation;
 use crate::model::{CancelReason, SafeText, StageId};
+use crate::port::Clock as _;
 use crate::run::RunCommand;
-use crate::scenario::{Act, Card, Got, Scenario, briefing};
+use crate::scenario::{Act, Card, Got, Scenario, StirKind, briefing};
 use crate::world::SimulatedWorld;
 
 /// A story that is being told.
 pub(super) struct Telling {
     scenario: Scenario,
     chronicle: Chronicle,
+    sight: Sight,
+    world: SimulatedWorld,
     backstage: Rc<Backstage>,
     tell: mpsc::UnboundedSender<Msg>,
     phase: Phase,
@@ -41,14 +46,16 @@ enum Phase {
 }
 
 impl Telling {
-    /// A story that has not begun, in a world that is as old as it is.
+    /// A story that has not begun, in a world that is as old as it is, and of which so much can be seen.
     pub(super) fn new(
         scenario: Scenario,
         world: SimulatedWorld,
+        sight: Sight,
         backstage: Rc<Backstage>,
         tell: mpsc::UnboundedSender<Msg>,
     ) -> Self {
-        Self { scenario, chronicle: Chronicle::new(world), backstage, tell, phase: Phase::Waits, busy: false }
+        let chronicle = Chronicle::new(world.clone()).played();
+        Self { scenario, chronicle, sight, world, backstage, tell, phase: Phase::Waits, busy: false }
     }
 
     /// Tells the operator what they have to know.
@@ -91,7 +98,10 @@ impl Telling {
                 self.phase = Phase::Closes;
                 self.backstage.command(RunCommand::Cancel { reason: CancelReason::OperatorNow, by: None });
             }
-            _ => drop(self.chronicle.strike()),
+            _ => {
+                self.sight.breaks(self.world.clock().now());
+                self.chronicle.strike();
+            }
         }
         self.see_whether_over();
     }
@@ -144,6 +154,25 @@ impl Telling {
         }
     }
 
+    /// A probe looked, and the screen shows what it saw.
+    pub(super) fn looks(&mut self, look: &Observation) {
+        self.sight.look(look);
+    }
+
+    /// The operator has pressed a key or clicked.
+    pub(super) fn key(&mut self) {
+        if self.plays() {
+            self.chronicle.stirred(StirKind::Key(self.sight.trouble(self.world.clock().now())));
+        }
+    }
+
+    /// The operator asks what a runbook would do.
+    pub(super) fn plans(&mut self, runbook: &SafeText) {
+        if self.plays() {
+            self.chronicle.stirred(StirKind::Plan(runbook.to_string()));
+        }
+    }
+
     /// The card, as far as the story went; the operator has left.
     pub(super) fn left(self) -> Card {
         if let Phase::Over(card) = self.phase {
@@ -187,8 +216,8 @@ impl Telling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::HealthState;
     use crate::model::{RunId, SourceText};
-    use crate::port::Clock as _;
     use crate::scenario::{RunFact, examine};
     use crate::world::{Spec, Zone};
 
@@ -220,7 +249,8 @@ done = "copied"
         let world = SimulatedWorld::new(&scenario.spec(7));
         let (tell, tells) = mpsc::unbounded_channel();
         let (backstage, _) = Backstage::new();
-        let mut telling = Telling::new(scenario, world.clone(), Rc::new(backstage), tell);
+        let sight = Sight::new(HealthState::default());
+        let mut telling = Telling::new(scenario, world.clone(), sight, Rc::new(backstage), tell);
         telling.begin().expect("it begins");
         (telling, world, tells)
     }
@@ -278,5 +308,16 @@ done = "copied"
         ends(&mut telling, &world, false);
         let over = tells.try_recv().expect("the card");
         assert!(matches!(over, Msg::Story(StoryNews::Over { won: false, .. })), "{over:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_presses_nothing_has_noticed_and_decided_nothing() {
+        let (mut telling, world, _tells) = begun();
+        telling.key();
+        pass(&mut telling, 60).await;
+        ends(&mut telling, &world, true);
+        telling.key();
+        let card = telling.left();
+        assert!(card.broke.is_some() && card.noticed.is_none() && card.decided.is_none(), "{}", card.text());
     }
 }

@@ -16,6 +16,7 @@ use super::crew::{Crew, Prepared};
 use super::director::until;
 use super::pace::Tempo;
 use super::screen::{Desk, Says};
+use super::sight::Sight;
 use super::telling::Telling;
 use crate::cli::console::{Order, Rows, RunBooks};
 use crate::cli::run::exit_of;
@@ -23,7 +24,7 @@ use crate::cli::{App, CliError, Exit, Io};
 use crate::console::Msg;
 use crate::console::dialog::StartRequest;
 use crate::console::story::StoryOrder;
-use crate::health::Watch;
+use crate::health::{Observation, Watch};
 use crate::model::{RunId, SafeText};
 use crate::run::{EventKind, RunState};
 use crate::scenario::{Card, Scenario};
@@ -69,7 +70,8 @@ pub(super) async fn live(opening: Opening) -> Result<Option<Card>, CliError> {
     tempo.hurry(true);
     desk.tick();
     let first_looks = before(&mut crew, scenario.as_ref()).await?;
-    let telling = scenario.map(|scenario| Telling::new(scenario, world.clone(), backstage, tell));
+    let sight = Sight::new(crate::health::unseen(&crate::health::plan(&desk.estate, &desk.app.catalogue)));
+    let telling = scenario.map(|scenario| Telling::new(scenario, world.clone(), sight, backstage, tell));
     let watched = (Arc::new(world.clone()), world.clock(), Arc::clone(&desk.estate));
     let (watch, mut looks) = Watch::start(watched.0, watched.1, watched.2, &desk.app.catalogue, None);
     let (said, mut says) = mpsc::unbounded_channel();
@@ -99,7 +101,7 @@ pub(super) async fn live(opening: Opening) -> Result<Option<Card>, CliError> {
             Some(says) = says.recv() => if let Some(direction) = theatre.desk.directed(&says) {
                 watch.turn(direction);
             },
-            Some(look) = looks.recv() => theatre.desk.tell(Msg::Health(Box::new(look))),
+            Some(look) = looks.recv() => theatre.looked(look),
             _ = tick.tick() => theatre.desk.tick(),
             _ = look.tick() => theatre.look(),
         }
@@ -179,6 +181,14 @@ impl<'a> Theatre<'a> {
         }
     }
 
+    /// A probe has looked.
+    fn looked(&mut self, look: Observation) {
+        if let Some(telling) = &mut self.telling {
+            telling.looks(&look);
+        }
+        self.desk.tell(Msg::Health(Box::new(look)));
+    }
+
     /// Has the record read, and both sites asked for the direction.
     fn look(&mut self) {
         self.desk.look(&self.said);
@@ -202,7 +212,12 @@ impl<'a> Theatre<'a> {
     fn order(&mut self, order: Order) {
         match order {
             Order::Refresh => self.look(),
-            Order::Plan(request) => self.desk.plan(request),
+            Order::Plan(request) => {
+                if let Some(telling) = &mut self.telling {
+                    telling.plans(&request.runbook);
+                }
+                self.desk.plan(request);
+            }
             Order::Start(request) => self.by_operator(&request),
             Order::Resume(run) => self.resume(run),
             Order::Story(StoryOrder::Begin) => {
@@ -214,6 +229,11 @@ impl<'a> Theatre<'a> {
             Order::Story(StoryOrder::Note(text)) => {
                 if let Some(telling) = &mut self.telling {
                     telling.note(&text);
+                }
+            }
+            Order::Story(StoryOrder::Key) => {
+                if let Some(telling) = &mut self.telling {
+                    telling.key();
                 }
             }
         }

@@ -78,7 +78,8 @@ fn it_begins_when_the_briefing_is_closed_and_not_before() {
         let effects = press(&mut state, close);
         assert_eq!(effects, [Effect::Story(StoryOrder::Begin)], "{close}");
         let began = state.now;
-        assert_eq!(press(&mut state, "2 j esc"), [], "it begins once");
+        let keys = press(&mut state, "2 j esc");
+        assert_eq!(keys, [const { Effect::Story(StoryOrder::Key) }; 3], "it begins once");
         assert_eq!(state.story.as_ref().map(|story| story.phase.clone()), Some(StoryPhase::Playing(began)));
         later(&mut state, 191_400);
         assert!(text(&state, (80, 24)).contains("network-splits-one-way  3m12s of 1h"), "{}", text(&state, (80, 24)));
@@ -121,6 +122,25 @@ fn looking_closely_at_what_is_not_well_is_noticing_it() {
     trouble(&mut plain);
     plain.at_site = (1, 0);
     assert_eq!(press(&mut plain, "enter"), []);
+}
+
+#[test]
+fn every_key_and_click_is_told_before_what_comes_of_it_and_leaving_is_none() {
+    let told = |effects: &[Effect]| effects.iter().filter(|effect| **effect == Effect::Story(StoryOrder::Key)).count();
+    let mut state = briefed();
+    assert_eq!(told(&press(&mut state, "j k enter")), 0, "it has not begun");
+    assert_eq!(told(&update(&mut state, Msg::Mouse { column: 3, row: 3, wheel: 0 })), 1);
+    trouble(&mut state);
+    assert_eq!(told(&update(&mut state, Msg::Tick(now()))), 0, "time is no person");
+    state.go(Pane::Runbooks);
+    let effects = press(&mut state, "p");
+    assert!(matches!(effects[..], [Effect::Story(StoryOrder::Key), ..]), "{effects:?}");
+    press(&mut state, "esc");
+    assert_eq!(told(&press(&mut state, "q")), 0);
+    over(&mut state);
+    assert_eq!(told(&press(&mut state, "j esc")), 0, "it is over");
+    let mut plain = full();
+    assert_eq!(told(&press(&mut plain, "1 j")), 0, "no story is told");
 }
 
 #[test]

@@ -35,7 +35,7 @@ const ONCE_AROUND: &str = "found beyond the end: the search went once around";
 /// Changes the state by a message. What is to be done outside is returned, in order.
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
-    let seen = story::Seen::by(state);
+    let seen = story::Seen::by(state, &msg);
     match msg {
         Msg::Key(key) => on_key(state, key, &mut effects),
         Msg::Act(action) => actions::act(state, action, "", &mut effects),

@@ -1,10 +1,12 @@
 //! What there is in the simulated world only: the guided tour, and stories. Both look at what has happened to the state,
 //! whatever key or message that came of.
 
+use jiff::Timestamp;
+
 use super::log::fit;
 use crate::console::action::Action;
 use crate::console::dialog::Dialog;
-use crate::console::msg::Effect;
+use crate::console::msg::{Effect, Msg};
 use crate::console::run_view::since;
 use crate::console::state::{Badge, State};
 use crate::console::story::{Story, StoryNews, StoryOrder, StoryPhase};
@@ -12,12 +14,30 @@ use crate::console::tour::Tour;
 use crate::health::{Subject, Verdict};
 use crate::model::{SafeText, SiteName};
 
-/// What was looked at before a message.
-pub(super) struct Seen(Option<(SiteName, Subject)>);
+/// What a message came upon.
+pub(super) struct Seen {
+    /// What was looked at.
+    detail: Option<(SiteName, Subject)>,
+    /// True when a person sends it.
+    by_hand: bool,
+    /// When leaving was asked for the first time.
+    leaving: Option<Timestamp>,
+}
 
 impl Seen {
-    pub(super) fn by(state: &State) -> Self {
-        Self(state.story.as_ref().and_then(|_| state.detail.clone()))
+    pub(super) fn by(state: &State, msg: &Msg) -> Self {
+        Self {
+            detail: state.story.as_ref().and_then(|_| state.detail.clone()),
+            by_hand: matches!(msg, Msg::Key(_) | Msg::Mouse { .. }),
+            leaving: state.leaving,
+        }
+    }
+
+    /// True for a key or a click of somebody who stays.
+    fn is_playing(&self, state: &State, effects: &[Effect]) -> bool {
+        let leaves =
+            state.leaving != self.leaving || effects.iter().any(|effect| matches!(effect, Effect::Quit { .. }));
+        self.by_hand && !leaves
     }
 }
 
@@ -86,14 +106,15 @@ pub(super) fn in_demo(state: &mut State, action: Action, argument: &str, effects
     }
 }
 
-/// Looks at what has become of the state: a briefing that was closed lets the story begin, the detail of something that is
-/// not well was opened, and the tour may be further on.
+/// Looks at what has become of the state: a briefing that was closed lets the story begin, a key was pressed in it, the
+/// detail of something that is not well was opened, and the tour may be further on.
 pub(super) fn after(state: &mut State, before: &Seen, effects: &mut Vec<Effect>) {
     if let Some(mut tour) = state.tour.take() {
         tour.advance(state);
         state.tour = Some(tour);
     }
-    let looked = state.detail.clone().filter(|detail| before.0.as_ref() != Some(detail));
+    let looked = state.detail.clone().filter(|detail| before.detail.as_ref() != Some(detail));
+    let plays = before.is_playing(state, effects);
     let Some(story) = &mut state.story else { return };
     match story.phase {
         StoryPhase::Briefing if state.dialog.is_none() => {
@@ -101,6 +122,10 @@ pub(super) fn after(state: &mut State, before: &Seen, effects: &mut Vec<Effect>)
             effects.push(Effect::Story(StoryOrder::Begin));
         }
         StoryPhase::Playing(_) => {
+            if plays {
+                // Before what came of it: nobody acts before they have pressed the key.
+                effects.insert(0, Effect::Story(StoryOrder::Key));
+            }
             let Some((site, subject)) = looked else { return };
             let verdict = state.health.of(&site, &subject).map(|(_, probe)| probe.verdict(state.now)).max();
             if let Some(verdict) = verdict.filter(|verdict| *verdict != Verdict::Up) {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::RunId;
-use crate::scenario::{RunFact, TruthFacts};
+use crate::scenario::{Counting, RunFact, Stir, StirKind, TruthFacts};
 use crate::world::{Fault, Spec};
 
 fn second(n: u64) -> Duration {
@@ -47,6 +47,7 @@ fn facts() -> Facts {
             action(160, answer("stop"), Some(Got::Effect)),
             action(180, restore, Some(Got::Effect)),
         ],
+        person: None,
         runs: vec![run(100, 170, "replicate", false), run(180, 300, "restore", true)],
         over: second(300),
         left: false,
@@ -146,6 +147,63 @@ fn a_note_is_noticing_and_nothing_else() {
     // What was noted before anything broke is about something else.
     facts.actions[0].at = second(110);
     assert_eq!(Card::of(&scenario(), &facts).noticed.map(|moment| moment.after), Some(Span::seconds(5)));
+}
+
+/// The same story with a person at the screen, who did this there.
+fn played(stirs: &[(u64, StirKind)]) -> Facts {
+    let stir = |(at, kind): &(u64, StirKind)| Stir { at: second(*at), kind: kind.clone() };
+    Facts { person: Some(stirs.iter().map(stir).collect()), ..facts() }
+}
+
+/// When it was noticed and decided, by this way of counting.
+fn counted(decided: DecidedBy, facts: &Facts) -> [Option<u64>; 2] {
+    let counts = Counting { decided, ..scenario().counts };
+    let card = Card::of(&Scenario { counts, ..scenario() }, facts);
+    [card.noticed, card.decided].map(|moment| moment.map(|moment| 120 + moment.after.0.as_secs()))
+}
+
+#[test]
+fn what_the_program_says_is_noticed_by_nobody_who_does_nothing() {
+    let mut facts = played(&[(110, StirKind::Key(Some("app of prod is DOWN".to_owned())))]);
+    facts.actions.clear();
+    for by in [DecidedBy::Says("asking again".to_owned()), DecidedBy::Retried, DecidedBy::Acted, DecidedBy::Started] {
+        assert_eq!(counted(by, &facts), [None, None], "a key before anything broke is about something else");
+    }
+    assert!(Card::of(&scenario(), &facts).text().contains("noticed      never\n  decided      never\n"));
+}
+
+#[test]
+fn a_person_notices_by_the_first_key_after_the_trouble_could_be_seen() {
+    let key = |sees: Option<&str>| StirKind::Key(sees.map(str::to_owned));
+    // Nothing could be seen at 122; at 125 a step said what the scenario waits for.
+    let text = Card::of(&scenario(), &played(&[(122, key(None)), (127, key(None)), (128, key(None))])).text();
+    let words = "after 7s: the operator's first key after this: s/a@prod said: prod does not answer\n";
+    assert!(text.contains(words), "{text}");
+    let text = Card::of(&scenario(), &played(&[(122, key(Some("app of prod is DOWN")))])).text();
+    assert!(text.contains("after 2s: the operator's first key after this: app of prod is DOWN\n"), "{text}");
+    // What a run has told badly is in sight, whatever else the scenario waits for.
+    let counts = Counting { noticed: NoticedBy::Ended, ..scenario().counts };
+    let card = Card::of(&Scenario { counts, ..scenario() }, &played(&[(127, key(None)), (133, key(None))]));
+    assert_eq!(card.noticed.map(|moment| moment.after), Some(Span::seconds(13)));
+}
+
+#[test]
+fn a_person_decides_after_noticing_by_what_they_do_or_let_go_on() {
+    let key = StirKind::Key(None);
+    let plan = StirKind::Plan("restore".to_owned());
+    let asks = || DecidedBy::Says("asking again".to_owned());
+    let by_acting = [(127, key.clone())];
+    assert_eq!(counted(DecidedBy::Acted, &played(&by_acting)), [Some(127), Some(160)]);
+    assert_eq!(counted(DecidedBy::Started, &played(&by_acting)), [Some(127), Some(180)]);
+    // The line came before they noticed, the second try after it.
+    assert_eq!(counted(asks(), &played(&by_acting)), [Some(127), Some(160)]);
+    assert_eq!(counted(DecidedBy::Retried, &played(&by_acting)), [Some(127), Some(130)]);
+    let by_plan = [(122, plan.clone()), (127, key), (140, plan)];
+    for by in [DecidedBy::Acted, DecidedBy::Started, asks()] {
+        assert_eq!(counted(by, &played(&by_plan)), [Some(127), Some(140)]);
+    }
+    let text = Card::of(&scenario(), &played(&by_plan)).text();
+    assert!(text.contains("decided      02:02:20  after 20s: the operator asks what restore would do\n"), "{text}");
 }
 
 #[test]
