@@ -257,7 +257,7 @@ fn the_documents_show_the_screens_as_the_program_draws_them() {
         }
     }
     assert_eq!(names(&kept), names(&drawn));
-    let documents = ["README.md", "docs/console.md", "docs/themes.md"]
+    let documents = ["README.md", "docs/console.md", "docs/scenarios.md", "docs/themes.md"]
         .map(|name| fs::read_to_string(file(name)).expect("a document"));
     for name in names(&drawn) {
         let svg = fs::read_to_string(drawn.join(&name)).expect("an SVG");

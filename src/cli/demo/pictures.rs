@@ -1,5 +1,5 @@
-//! The pictures of the documents: the real console over the simulated world, at given moments of one played run, each
-//! screen written as an SVG file. Same seed, same bytes: `tests/demo.rs` holds the committed ones to it.
+//! The pictures of the documents: the real console over the simulated world, at given moments of one played run and of
+//! one story, each screen written as an SVG file. Same seed, same bytes: `tests/demo.rs` holds the committed ones to it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,15 +11,16 @@ use tokio::sync::mpsc;
 use super::crew::prepare;
 use super::pace::{self, Speed};
 use super::theatre::{Opening, live};
-use super::{DemoArgs, crew};
+use super::{DemoArgs, crew, screen};
 use crate::cli::console::{self, Order, settings};
-use crate::cli::{App, CliError, Exit, Io, theme};
+use crate::cli::{App, CliError, Exit, Io, load, theme};
 use crate::console::dialog::Dialog;
 use crate::console::keys::parse_key;
 use crate::console::{Badge, Effect, Msg, State, update, view};
 use crate::journal::Store;
 use crate::model::RunId;
 use crate::run::EventKind;
+use crate::scenario::Scenario;
 use crate::style::{SHIPPED_THEMES, Theme};
 use crate::systems::catalogue;
 use crate::world::Spec;
@@ -30,6 +31,8 @@ const WHOLE: (u16, u16) = (120, 38);
 const ONE: (u16, u16) = (100, 28);
 /// The screen with a text over it.
 const TEXT: (u16, u16) = (100, 40);
+/// The screen with the card of a story over it.
+const CARD: (u16, u16) = (120, 30);
 /// The least screen with all panes.
 const SMALL: (u16, u16) = (80, 24);
 /// No moment of the played run is further away.
@@ -80,12 +83,45 @@ const SCENES: &[Scene] = &[
     press("3 ?", &[("help", TEXT)]),
 ];
 
-/// Plays the run, and writes its pictures into a folder.
+/// The story that is played, and its moments.
+const STORY: (&str, &[Scene]) = (
+    "standby-disk-full",
+    &[
+        wait("", "the briefing", |state, _| is_text(state)),
+        wait("enter", "the run", |state, _| state.run.as_ref().is_some_and(|run| run.live)),
+        wait("", "its end", |state, _| state.run.as_ref().is_some_and(|run| !run.live)),
+        wait("", "somebody who looks up", |state, from| since(state, from) >= SignedDuration::from_secs(20)),
+        press("1 3", &[("story", WHOLE)]),
+        wait("", "the time when there is room", |state, from| since(state, from) >= SignedDuration::from_mins(9)),
+        wait("R", "the question", |state, _| matches!(state.dialog, Some(Dialog::Confirm(_)))),
+        wait("y enter", "the card", |state, _| state.story.as_ref().is_some_and(|story| !story.goes_on())),
+        press("", &[("card", CARD)]),
+    ],
+);
+
+/// Plays the run and the story, and writes their pictures into a folder.
 ///
 /// # Errors
 /// When the world does not come to a moment that is to be shown, or a file cannot be written.
 pub(super) fn pictures(app: &mut App, args: &DemoArgs, folder: &Path) -> Result<Exit, CliError> {
-    let spec = Spec::small(args.seed);
+    let global = app.global.clone();
+    let mut drawn = played(app, args, None, SCENES)?;
+    // Each has the folder of this demo for itself.
+    app.global = global;
+    let (name, scenes) = STORY;
+    drawn.extend(played(app, args, Some(load::scenario(app, name)?), scenes)?);
+    write(app, folder, drawn)
+}
+
+/// Plays the world with or without a story. Returns names and pictures.
+fn played(
+    app: &mut App,
+    args: &DemoArgs,
+    scenario: Option<Scenario>,
+    scenes: &'static [Scene],
+) -> Result<Vec<(String, String)>, CliError> {
+    let times = if scenario.is_some() { screen::USUAL[0] } else { 1.0 };
+    let spec = scenario.as_ref().map_or_else(|| Spec::small(args.seed), |scenario| scenario.spec(args.seed));
     let prepared = prepare(app, args, &spec, &["replicate".to_owned()])?;
     let mut settings = settings(app, &args.screen)?;
     // A picture has all colours, whatever terminal it is made at, and is read in one time zone.
@@ -98,18 +134,22 @@ pub(super) fn pictures(app: &mut App, args: &DemoArgs, folder: &Path) -> Result<
     state.health = crate::health::unseen(&crate::health::plan(&estate, &app.catalogue));
     let (tell, tells) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
-    let player = Player { state, tells, orders, store: prepared.store(), run: None, keys: 0, drawn: Vec::new() };
+    let store = prepared.store();
+    let player = Player { state, scenes, tells, orders, store, run: None, keys: 0, drawn: Vec::new() };
     let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
     let args = DemoArgs { no_tour: true, ..args.clone() };
-    let drawn = pace::block_on(Speed::Unlimited, |tempo| async move {
-        let (scenario, times) = (None, 1.0);
+    pace::block_on(Speed::Unlimited, |tempo| async move {
         let world = live(Opening { app: own, args, spec, prepared, scenario, times, tempo, tell, ordered });
         tokio::select! {
             biased;
             ended = world => Err(ended.err().unwrap_or_else(|| missed("its end"))),
             drawn = player.play() => drawn,
         }
-    })?;
+    })
+}
+
+/// Writes the pictures into a folder, and says where they are.
+fn write(app: &mut App, folder: &Path, drawn: Vec<(String, String)>) -> Result<Exit, CliError> {
     let failed = |path: &Path, error: std::io::Error| {
         CliError::new(Exit::Failed, format!("cannot write {}: {error}", path.display()))
     };
@@ -130,6 +170,7 @@ fn missed(what: &str) -> CliError {
 /// Whoever sits at the screen.
 struct Player {
     state: State,
+    scenes: &'static [Scene],
     tells: mpsc::UnboundedReceiver<Msg>,
     orders: mpsc::UnboundedSender<Order>,
     store: Store,
@@ -142,7 +183,7 @@ struct Player {
 
 impl Player {
     async fn play(mut self) -> Result<Vec<(String, String)>, CliError> {
-        for Scene { keys, wait, drawn, themes } in SCENES {
+        for Scene { keys, wait, drawn, themes } in self.scenes {
             self.press(keys)?;
             if let Some((what, there)) = wait {
                 self.until(what, there).await?;
@@ -194,6 +235,8 @@ impl Player {
             match effect {
                 Effect::Plan(request) => drop(self.orders.send(Order::Plan(request))),
                 Effect::Start(request) => drop(self.orders.send(Order::Start(request))),
+                Effect::Resume(run) => drop(self.orders.send(Order::Resume(run))),
+                Effect::Story(order) => drop(self.orders.send(Order::Story(order))),
                 Effect::Refresh => drop(self.orders.send(Order::Refresh)),
                 Effect::Open(run) => {
                     let events = self.events(&run)?;

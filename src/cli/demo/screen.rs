@@ -31,7 +31,7 @@ use crate::systems::catalogue;
 use crate::world::{SimulatedWorld, Spec};
 
 /// How many times as fast as real time a story goes on the screen, and the world without one.
-const USUAL: [f64; 2] = [4.0, 1.5];
+pub(super) const USUAL: [f64; 2] = [4.0, 1.5];
 /// How long the world may take to say how far the story has come when the screen has been left.
 const LAST_WORD: Duration = Duration::from_secs(10);
 /// The runbook that the tour leads to: it asks.
