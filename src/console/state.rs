@@ -15,8 +15,8 @@ use super::story::Story;
 use super::tour::Tour;
 use crate::health::{HealthState, Subject};
 use crate::model::{RunId, SafeText, SiteName};
-use crate::run::Operator;
-use crate::style::Theme;
+use crate::run::{Operator, RunPhase};
+use crate::style::{Mark, Theme};
 
 /// What kind of world this is. In every frame, and in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,6 +164,8 @@ pub struct State {
     pub(super) let_go: Option<RunId>,
     /// A run was asked for, and it has not been told yet what came of that.
     pub(super) beginning: bool,
+    /// A run that was asked to be opened for its question: that is put as soon as the run is there.
+    pub(super) to_answer: Option<RunId>,
     /// When leaving was asked for the first time.
     pub(super) leaving: Option<Timestamp>,
     /// The terminal's title as it was set last.
@@ -211,6 +213,7 @@ impl State {
             haste: 1.0,
             let_go: None,
             beginning: false,
+            to_answer: None,
             leaving: None,
             title: SafeText::default(),
         }
@@ -284,6 +287,23 @@ impl State {
     pub fn goes_on(&self) -> Option<&RunId> {
         let in_sight = self.run.as_ref().filter(|run| run.goes_on());
         in_sight.map(|run| &run.id).or_else(|| self.alive().map(|row| &row.run))
+    }
+
+    /// The run that waits for a person and is not in sight, by the list.
+    #[must_use]
+    pub fn waits_elsewhere(&self) -> Option<&RunRow> {
+        let in_sight = self.run.as_ref().filter(|run| run.live).map(|run| &run.id);
+        self.runs.iter().find(|row| row.alive && row.mark == Mark::Ask && in_sight != Some(&row.run))
+    }
+
+    /// The run that leaving would leave behind: one that goes on, in sight or not. The list may lag behind what the run in
+    /// sight has told of its own end.
+    #[must_use]
+    pub fn left_behind(&self) -> Option<&RunId> {
+        let in_sight = self.run.as_ref();
+        let ended = in_sight.filter(|run| matches!(run.state.phase, RunPhase::Ended(_))).map(|run| &run.id);
+        let mut alive = self.runs.iter().filter(|row| row.alive && ended != Some(&row.run)).map(|row| &row.run);
+        in_sight.filter(|run| run.goes_on()).map(|run| &run.id).or_else(|| alive.next())
     }
 
     /// What the nonce of a question stands for besides the plan.

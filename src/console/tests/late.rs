@@ -1,9 +1,11 @@
 //! What comes late, twice or from elsewhere is harmless; what is selected stays selected; keys keep their promise.
 
 use super::made::*;
+use super::picture::text;
 use crate::console::dialog::Dialog;
+use crate::console::facts::RunRow;
 use crate::console::log::{Lines, LogSource};
-use crate::console::{Effect, Msg, Pane, State, update};
+use crate::console::{Badge, Effect, Msg, Pane, State, update};
 use crate::model::{RunId, SafeText};
 use crate::run::{PromptKind, sample};
 use crate::style::Mark;
@@ -277,4 +279,81 @@ fn a_run_of_somebody_else_is_seen_and_calls() {
     assert_eq!(told(&mut state, Msg::Runs(rows.clone())), []);
     rows[0].mark = Mark::Ask;
     assert!(matches!(&told(&mut state, Msg::Runs(rows))[..], [Effect::Call(_)]));
+}
+
+/// The rows of a run that somebody else has begun, and which waits for a person.
+fn one_waits() -> (RunRow, Msg) {
+    let mut waits = row(7, "replicate", 2, 10, Mark::Ask, "waits for you");
+    waits.alive = true;
+    let rows = std::iter::once(waits.clone()).chain(runs()).collect();
+    (waits, Msg::Runs(rows))
+}
+
+/// A run that waits is in the header whatever is in sight, and one key leads to its question.
+#[test]
+fn a_run_that_waits_elsewhere_is_said_and_led_to() {
+    for (mut state, in_sight) in [(with_run(failed(), false), "replicate failed after"), (full(), "")] {
+        let none = text(&state, (120, 40));
+        assert!(!none.contains("WAITS FOR YOU"), "{none}");
+        press(&mut state, "a");
+        assert!(state.notice.as_ref().is_some_and(|notice| notice.text.as_str() == "no run asks anything"));
+        let (waits, told) = one_waits();
+        update(&mut state, told);
+        let shown = text(&state, (120, 40));
+        assert!(shown.contains("replicate WAITS FOR YOU: a shows it") && shown.contains(in_sight), "{shown}");
+        assert_eq!(press(&mut state, "a"), [Effect::Open(waits.run.clone())]);
+        let story = asks(restored(), PromptKind::Confirm, None);
+        update(&mut state, Msg::Opened { run: waits.run, events: events(story), live: true });
+        assert!(matches!(state.dialog, Some(Dialog::Answer(_))), "the question is put, no card before it");
+        let shown = text(&state, (120, 40));
+        assert!(shown.contains("WAITS FOR YOU: a answers") && !shown.contains("a shows it"), "{shown}");
+    }
+    let (_, told) = one_waits();
+    let mut looks = with_run(failed(), false);
+    looks.badge = Badge::ReadOnly;
+    update(&mut looks, told);
+    assert!(text(&looks, (120, 40)).contains("replicate WAITS FOR YOU: 5 lists it"));
+    assert_eq!(press(&mut looks, "a"), []);
+}
+
+/// What was asked to be opened for its question puts none when another run comes, nor over another question.
+#[test]
+fn a_question_is_put_only_for_the_run_that_was_asked_for() {
+    let (waits, told) = one_waits();
+    let mut state = with_run(failed(), false);
+    update(&mut state, told);
+    press(&mut state, "a");
+    update(&mut state, Msg::NotOpened(waits.run.clone(), SafeText::line("it is gone")));
+    let story = || events(asks(restored(), PromptKind::Confirm, None));
+    update(&mut state, Msg::Opened { run: waits.run.clone(), events: story(), live: true });
+    assert!(!matches!(state.dialog, Some(Dialog::Answer(_))));
+    let (_, told) = one_waits();
+    let mut state = with_run(failed(), false);
+    update(&mut state, told);
+    press(&mut state, "a ?");
+    update(&mut state, Msg::Opened { run: waits.run, events: story(), live: true });
+    assert!(matches!(state.dialog, Some(Dialog::Help { .. })));
+}
+
+/// The demo's world ends with the screen: it is not left at once while any run of it lives, in sight or not.
+#[test]
+fn leaving_asks_while_any_run_lives() {
+    for mut state in [with_run(failed(), false), full()] {
+        state.badge = Badge::Simulated;
+        update(&mut state, Msg::Tick(now()));
+        assert_eq!(press(&mut state.clone(), "q"), [Effect::Quit { keep: false }]);
+        let (waits, told) = one_waits();
+        update(&mut state, told);
+        assert_eq!(press(&mut state, "q"), []);
+        let said = state.notice.as_ref().map(|notice| notice.text.to_string()).unwrap_or_default();
+        assert!(said.starts_with(waits.run.as_str()), "{said}");
+        assert_eq!(press(&mut state, "q"), [Effect::Quit { keep: false }]);
+    }
+    // The list may lag behind the end of the run in sight.
+    let mut state = with_run(done(), true);
+    let mut rows = runs();
+    rows[0].run = sample::run_id();
+    rows[0].alive = true;
+    update(&mut state, Msg::Runs(rows));
+    assert_eq!(press(&mut state, "q"), [Effect::Quit { keep: false }]);
 }

@@ -81,15 +81,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
         Action::Privacy => state.settings.privacy = !state.settings.privacy,
         Action::Tour | Action::TourOff | Action::Story | Action::Note => in_demo(state, action, argument, effects),
         Action::Answer if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
-        Action::Answer => {
-            match state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next()) {
-                Some(prompt) => {
-                    state.dialog =
-                        Some(Dialog::Answer(Answering { prompt: prompt.id, typed: Line::default(), note: None }));
-                }
-                None => state.tell("no run asks anything", false),
-            }
-        }
+        Action::Answer => answer(state, effects),
         Action::Copy => copy(state, effects),
         _ if moves(action).is_some() => travel(state, action, effects),
         Action::Left | Action::Right => sideways(state, action),
@@ -110,9 +102,25 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
     }
 }
 
+/// Puts the question of the run in sight; one that waits elsewhere is brought into sight first.
+pub(super) fn answer(state: &mut State, effects: &mut Vec<Effect>) {
+    let in_sight = state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next());
+    let elsewhere = state.waits_elsewhere().map(|row| row.run.clone());
+    match (in_sight.map(|prompt| prompt.id), elsewhere) {
+        (Some(prompt), _) => {
+            state.dialog = Some(Dialog::Answer(Answering { prompt, typed: Line::default(), note: None }));
+        }
+        (None, Some(run)) => {
+            state.go(Pane::Run);
+            state.to_answer = Some(run.clone());
+            effects.push(Effect::Open(run));
+        }
+        (None, None) => state.tell("no run asks anything", false),
+    }
+}
+
 pub(super) fn quit(state: &mut State, keep: bool, effects: &mut Vec<Effect>) {
-    let run = state.run.as_ref().filter(|run| run.live).map(|run| run.id.clone());
-    let why = match (run, &state.story) {
+    let why = match (state.left_behind(), &state.story) {
         (_, Some(story)) if story.goes_on() => {
             Some("the story is not over: q again leaves, and prints how far it went".to_owned())
         }

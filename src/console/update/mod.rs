@@ -24,7 +24,6 @@ use super::run_view::{RunView, since};
 use super::state::{Choice, State};
 use crate::model::{RunId, SafeText};
 use crate::run::{Event, EventKind};
-use crate::style::Mark;
 use dialogs::{on_line, planned, world_may_have_changed};
 use keys::{on_key, on_mouse, on_paste};
 use log::{fit, look_at_output, source};
@@ -79,7 +78,10 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             state.dialog = Some(Dialog::Text { title: SafeText::line("It could not be begun"), text: why, top: 0 });
         }
         Msg::Opened { run, events, live } => opened(state, &run, events, live, &mut effects),
-        Msg::NotOpened(run, why) => state.tell(format!("{run} cannot be looked at: {why}"), true),
+        Msg::NotOpened(run, why) => {
+            state.to_answer = None;
+            state.tell(format!("{run} cannot be looked at: {why}"), true);
+        }
         Msg::Event(run, event) => on_event(state, &run, event, &mut effects),
         Msg::Ended(run, why) => {
             if let Some(view) = state.run.as_mut().filter(|view| view.id == run) {
@@ -125,7 +127,7 @@ fn on_runs(state: &mut State, runs: Vec<RunRow>, effects: &mut Vec<Effect>) {
     let run = ids(state.shown_runs()).into_iter().nth(state.past.selected);
     let point = ids(state.shown_points()).into_iter().nth(state.point.selected);
     let first = !state.runs_read;
-    let asked = who_waits(state);
+    let asked = state.waits_elsewhere().map(|row| row.run.clone());
     state.runs = runs;
     state.runs_read = true;
     let (all, points) = (ids(state.shown_runs()), ids(state.shown_points()));
@@ -136,22 +138,16 @@ fn on_runs(state: &mut State, runs: Vec<RunRow>, effects: &mut Vec<Effect>) {
     // A run that somebody else has begun is looked at as soon as it is there, where nothing else is looked at.
     if first || (state.run.is_none() && state.let_go.as_ref() != Some(&alive)) {
         effects.push(Effect::Open(alive));
-    } else if who_waits(state).is_some_and(|run| asked.as_ref() != Some(&run)) {
+    } else if let Some(run) = state.waits_elsewhere().map(|row| &row.run).filter(|run| asked.as_ref() != Some(*run)) {
         // It is not in sight, so that its own events do not call.
-        effects.push(Effect::Call(SafeText::line(&format!("{alive} waits for a person: open it in pane 5"))));
+        effects.push(Effect::Call(SafeText::line(&format!("{run} waits for a person: open it in pane 5"))));
     }
-}
-
-/// The run that asks something and is not in sight.
-fn who_waits(state: &State) -> Option<RunId> {
-    let in_sight = state.run.as_ref().filter(|run| run.live).map(|run| &run.id);
-    state.alive().filter(|row| row.mark == Mark::Ask && in_sight != Some(&row.run)).map(|row| row.run.clone())
 }
 
 /// The terminal's title says what a person must know without looking.
 fn retitle(state: &mut State, effects: &mut Vec<Effect>) {
     let asks = state.run.as_ref().is_some_and(|run| run.live && run.state.open_prompts().next().is_some())
-        || who_waits(state).is_some();
+        || state.waits_elsewhere().is_some();
     let runs = state.run.as_ref().is_some_and(RunView::goes_on);
     let word = match (asks, runs) {
         (true, _) => " - waits for you",
@@ -190,7 +186,10 @@ fn opened(state: &mut State, run: &RunId, events: Vec<Arc<Event>>, live: bool, e
             state.log.follow = true;
             state.log.look_at(None);
             state.know_usual();
-            if came_back && state.dialog.is_none() {
+            let to_answer = state.to_answer.take().is_some_and(|asked| asked == *run);
+            if to_answer && state.dialog.is_none() {
+                actions::answer(state, effects);
+            } else if came_back && state.dialog.is_none() {
                 state.dialog = Some(Dialog::Card);
             }
             call(state, effects);

@@ -8,7 +8,7 @@ use super::paint::{Canvas, Row, fitting, wrapped};
 use super::{LEAST, safe, span};
 use crate::console::action::{self, Action};
 use crate::console::pane::Pane;
-use crate::console::run_view::since;
+use crate::console::run_view::{RunView, since};
 use crate::console::state::{Badge, State};
 use crate::health::last_point;
 use crate::model::{SafeText, SiteName};
@@ -84,7 +84,7 @@ fn last_copy(state: &State) -> Option<Duration> {
     carried.into_iter().chain(seen.and_then(|seen| seen.age).map(|age| age.0)).min()
 }
 
-/// How old the last good copy is, and what the run does.
+/// How old the last good copy is, and what the runs do.
 fn second_line(state: &State) -> Row {
     let mut line = Row::new().plain(" ");
     line = match last_copy(state) {
@@ -100,8 +100,34 @@ fn second_line(state: &State) -> Row {
             )
         }
     };
-    let Some(run) = &state.run else { return line };
-    line = line.put(Scope::Muted, "  |  ");
+    let waits = state.waits_elsewhere().filter(|_| !asks(state));
+    if let Some(row) = waits {
+        line = waiting(line.put(Scope::Muted, "  |  "), state, &row.runbook);
+    }
+    match &state.run {
+        Some(run) => in_sight(line.put(Scope::Muted, "  |  "), state, run),
+        None => line,
+    }
+}
+
+/// True while the run in sight asks something.
+fn asks(state: &State) -> bool {
+    state.run.as_ref().is_some_and(|run| run.live && run.state.open_prompts().next().is_some())
+}
+
+/// That a run which is not in sight waits for a person, and the way to it.
+fn waiting(line: Row, state: &State, runbook: &SafeText) -> Row {
+    let line = line.put(Scope::Prompt, safe(format!("{runbook} WAITS FOR YOU: ")));
+    // A console that only looks does not answer, but it shows the run.
+    let (key, hint) = match state.badge {
+        Badge::ReadOnly => (Action::Pane5, " lists it"),
+        _ => (Action::Answer, " shows it"),
+    };
+    line.put(Scope::Key, safe(state.settings.keys.hint(key))).put(Scope::Hint, hint)
+}
+
+/// What the run in sight does, asks, or how it ended.
+fn in_sight(line: Row, state: &State, run: &RunView) -> Row {
     let name = safe(run.state.plan.runbook.as_str());
     if let Some(prompt) = run.state.open_prompts().next().filter(|_| run.live) {
         let key = state.settings.keys.hint(Action::Answer);

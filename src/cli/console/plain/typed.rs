@@ -113,7 +113,16 @@ impl Talker<'_> {
 
     fn answer(&mut self, words: &str) {
         let prompt = self.state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next());
-        let Some(prompt) = prompt.cloned() else { return self.say("", "no run asks anything") };
+        let Some(prompt) = prompt.cloned() else {
+            if let Some(run) = self.state.waits_elsewhere().map(|row| row.run.clone()) {
+                self.say(
+                    "ASK",
+                    &format!("{run} waits for you and was not in sight: read what it asks, then answer it"),
+                );
+            }
+            // Brings it into sight, or says that none asks.
+            return self.feed(Msg::Act(Action::Answer));
+        };
         let Some((answer, typed)) = read_answer(&prompt, words) else {
             let choices = crate::run::choices(&prompt);
             return self.say("ASK", &format!("that is no answer: {choices}"));
