@@ -69,8 +69,22 @@ impl UnitPreview {
     pub fn unknown_loss(&self) -> Option<SafeText> {
         let was_seen = self.checked != CANNOT_KNOW && self.problem.is_none();
         let destroys = self.effect == Effect::Destroys.to_string();
-        (destroys && self.losses.is_empty() && !was_seen)
-            .then(|| SafeText::line(&format!("{}: {}", place(&self.unit), self.title)))
+        let (place, title) = (place(&self.unit), &self.title);
+        if self.is_of_your_own() && !was_seen {
+            return Some(SafeText::line(&format!("{place}: {title}; it is not known what it changes or loses")));
+        }
+        (destroys && self.losses.is_empty() && !was_seen).then(|| SafeText::line(&format!("{place}: {title}")))
+    }
+
+    /// True for a command or a request that the operator wrote: what it does is known to nobody else. A request that only
+    /// reads is none.
+    fn is_of_your_own(&self) -> bool {
+        let reads = |command: &SafeText| ["GET ", "HEAD "].iter().any(|method| command.as_str().starts_with(method));
+        match self.uses.as_str() {
+            "basic.command" => true,
+            "basic.http" => !(self.problem.is_none() && self.commands.iter().all(reads)),
+            _ => false,
+        }
     }
 }
 
@@ -212,7 +226,9 @@ pub fn text(plan: &Plan, previews: &[UnitPreview]) -> String {
                     loss.as_str().lines().for_each(|text| line(&format!("        LOSES {text}")));
                 }
                 if preview.unknown_loss().is_some() {
-                    line("        LOSES what cannot be known before it begins");
+                    let own = preview.is_of_your_own();
+                    let lost = if own { "MAY LOSE what nobody knows" } else { "LOSES what cannot be known" };
+                    line(&format!("        {lost} before it begins"));
                 }
                 if let Some(problem) = &preview.problem {
                     problem.as_str().lines().for_each(|text| line(&format!("        ! {text}")));
@@ -250,6 +266,26 @@ mod tests {
             findings: Vec::new(),
             losses: losses.iter().map(|loss| SafeText::line(loss)).collect(),
             problem: problem.map(SafeText::line),
+        }
+    }
+
+    #[test]
+    fn what_the_operator_wrote_loses_nobody_knows_what() {
+        for (uses, command, problem, unknown) in [
+            ("basic.command", "this machine $ true", None, true),
+            ("basic.http", "POST https://10.0.0.9/turn", None, true),
+            ("basic.http", "GET https://10.0.0.9/", None, false),
+            ("basic.http", "GET https://10.0.0.9/", Some("depends on what earlier steps find"), true),
+            ("redis.flush", "FLUSHALL", None, false),
+        ] {
+            let preview = UnitPreview {
+                uses: uses.to_owned(),
+                commands: vec![SafeText::line(command)],
+                ..preview(Effect::Writes, CANNOT_KNOW, &[], problem)
+            };
+            let said = preview.unknown_loss();
+            assert_eq!(said.is_some(), unknown, "{preview:#?}");
+            assert!(said.is_none_or(|said| said.as_str().ends_with("it is not known what it changes or loses")));
         }
     }
 
