@@ -1,6 +1,7 @@
 //! What a plan would do, step by step: the exact commands and requests, what was checked live, and what would be lost.
 //! Changes nothing anywhere.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use futures::future::join_all;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::console::facts::{Extent, PlaceFacts, place_name};
 use crate::estate::Estate;
-use crate::model::{Failure, PointId, RunId, SafeText, UnitKey};
+use crate::model::{Failure, PointId, RunId, SafeText, SiteName, StageId, StepKey, UnitKey};
 use crate::port::{Clock, Reach};
 use crate::runbook::{Plan, PlannedStep, TemplateScope, render_value};
 use crate::systems::{Catalogue, Checked, Circumstances, Effect, StepContext, Voice};
@@ -242,6 +244,73 @@ pub fn text(plan: &Plan, previews: &[UnitPreview]) -> String {
     out
 }
 
+/// Where a plan changes what, and up to where there is a way back, by what the kinds of its steps declare.
+#[must_use]
+pub(super) fn extent(plan: &Plan, previews: &[UnitPreview]) -> Extent {
+    let no_return: Vec<StepKey> =
+        plan.steps().filter(|step| step.point_of_no_return).map(|step| step.key.clone()).collect();
+    let is_unmarked = |step: &&PlannedStep| {
+        let mut units = previews.iter().filter(|preview| preview.unit.step == step.key);
+        !step.point_of_no_return
+            && units.any(|unit| unit.effect == Effect::Destroys.to_string() || unit.unknown_loss().is_some())
+            && !waits_for_one_of(plan, step, &no_return)
+    };
+    let unmarked = plan.steps().filter(is_unmarked).map(|step| step.key.clone()).collect();
+    Extent { places: places(plan, previews), no_return, unmarked }
+}
+
+/// The places of a plan: source, target, and this machine unless it only asks and waits there.
+fn places(plan: &Plan, previews: &[UnitPreview]) -> Vec<PlaceFacts> {
+    let mut names: BTreeMap<(Option<&SiteName>, &str), BTreeSet<String>> = BTreeMap::new();
+    for preview in previews {
+        let Some(step) = plan.step(&preview.unit.step) else { continue };
+        let name = match &preview.unit.site {
+            Some(_) => place_name(step, preview.unit.host.as_ref()),
+            None => step.key.step.to_string(),
+        };
+        names.entry((preview.unit.site.as_ref(), preview.effect.as_str())).or_default().insert(name);
+    }
+    let of = |site: Option<&SiteName>| {
+        let texts = |effect: Effect| {
+            let effect = effect.to_string();
+            let names = names.get(&(site, effect.as_str())).into_iter().flatten();
+            names.map(|name| SafeText::line(name)).collect::<Vec<_>>()
+        };
+        PlaceFacts {
+            site: site.cloned(),
+            written: texts(Effect::Writes),
+            replaced: texts(Effect::Destroys),
+            read: texts(Effect::Reads),
+        }
+    };
+    let is_something =
+        |place: &PlaceFacts| [&place.written, &place.replaced, &place.read].iter().any(|names| !names.is_empty());
+    let changes_something = |place: &PlaceFacts| !place.written.is_empty() || !place.replaced.is_empty();
+    let sites = [&plan.direction.source, &plan.direction.target].map(|site| of(Some(site)));
+    sites.into_iter().filter(is_something).chain(Some(of(None)).filter(changes_something)).collect()
+}
+
+/// True when a step begins only after one of these has ended, in its own stage or in one that its stage waits for.
+fn waits_for_one_of(plan: &Plan, step: &PlannedStep, others: &[StepKey]) -> bool {
+    let mut stages: Vec<&StageId> = Vec::new();
+    let mut next: Vec<&StageId> = plan.stage(&step.key.stage).into_iter().flat_map(|stage| &stage.needs).collect();
+    while let Some(stage) = next.pop() {
+        if !stages.contains(&stage) {
+            stages.push(stage);
+            next.extend(plan.stage(stage).into_iter().flat_map(|stage| &stage.needs));
+        }
+    }
+    let mut steps: Vec<&StepKey> = Vec::new();
+    let mut next: Vec<&StepKey> = step.needs.iter().collect();
+    while let Some(key) = next.pop() {
+        if !steps.contains(&key) {
+            steps.push(key);
+            next.extend(plan.step(key).into_iter().flat_map(|step| &step.needs));
+        }
+    }
+    others.iter().any(|other| stages.contains(&&other.stage) || steps.contains(&other))
+}
+
 /// A step and where it is carried out.
 fn place(UnitKey { step, site, host }: &UnitKey) -> String {
     match (site, host) {
@@ -287,6 +356,39 @@ mod tests {
             assert_eq!(said.is_some(), unknown, "{preview:#?}");
             assert!(said.is_none_or(|said| said.as_str().ends_with("it is not known what it changes or loses")));
         }
+    }
+
+    #[test]
+    fn the_extent_of_a_plan_is_what_its_kinds_declare() {
+        let plan: Plan = crate::run::sample::plan();
+        let unit = |key: &str, effect: Effect| UnitPreview {
+            unit: UnitKey::try_from(key.to_owned()).expect("a unit"),
+            ..preview(effect, "checked live", &[], None)
+        };
+        let previews = [
+            unit("backup/snapshot@prod", Effect::Reads),
+            unit("restore/index@bcp", Effect::Destroys),
+            unit("restore/restart@bcp:app1", Effect::Writes),
+            unit("restore/restart@bcp:app2", Effect::Writes),
+        ];
+        let names = |names: &[&str]| names.iter().map(|name| SafeText::line(name)).collect::<Vec<_>>();
+        let site = |name: &str| Some(SiteName::new(name).expect("a site"));
+        let source = PlaceFacts { site: site("prod"), read: names(&["search"]), ..PlaceFacts::default() };
+        let target = PlaceFacts {
+            site: site("bcp"),
+            written: names(&["app1", "app2"]),
+            replaced: names(&["search"]),
+            ..PlaceFacts::default()
+        };
+        let found = extent(&plan, &previews);
+        assert_eq!(found.places, [source, target]);
+        let keys = |keys: &[StepKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!((keys(&found.no_return), keys(&found.unmarked)), (vec![], vec!["restore/index".to_owned()]));
+        let mut marked = plan.clone();
+        marked.stages[0].steps[0].point_of_no_return = true;
+        let found = extent(&marked, &previews);
+        assert_eq!(keys(&found.no_return), ["backup/snapshot"]);
+        assert_eq!(found.unmarked, [], "it waits for the stage of the one that is marked");
     }
 
     #[test]

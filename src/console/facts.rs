@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{Direction, RunId, SafeText, Span, StageId};
+use crate::model::{Direction, HostName, RunId, SafeText, SiteName, Span, StageId, StepKey};
+use crate::runbook::PlannedStep;
 
 /// The estate, as far as it is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,8 @@ pub struct RunbookFacts {
     pub title: SafeText,
     /// Its mode.
     pub mode: SafeText,
+    /// Who loses what by it, in its own words; empty when it does not say.
+    pub loses: SafeText,
     /// How hard it is to start: 1 wants `y`, 2 a phrase.
     pub level: u8,
     /// Where it came from.
@@ -93,10 +96,45 @@ pub struct PlanShown {
     pub unknown_losses: Vec<SafeText>,
     /// Findings that are no good news.
     pub findings: Vec<SafeText>,
-    /// The hosts that it touches.
-    pub hosts: Vec<SafeText>,
+    /// Where it changes what, and up to where there is a way back.
+    pub extent: Extent,
     /// When the sites were asked.
     pub at: Timestamp,
+}
+
+/// Where a plan changes what, and up to where there is a way back, by what its step kinds declare.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// The places that it works at: source, target, and this machine if something is done there but asking and waiting.
+    pub places: Vec<PlaceFacts>,
+    /// The steps that the runbook marks: after them there is no way back.
+    pub no_return: Vec<StepKey>,
+    /// Steps that replace, remove, or do nobody knows what, without such a mark and without waiting for one that has it.
+    pub unmarked: Vec<StepKey>,
+}
+
+/// What a plan does at one place, in names of hosts, services and the exchange tree.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlaceFacts {
+    /// The site; nothing for this machine.
+    pub site: Option<SiteName>,
+    /// Where something is added or done again.
+    pub written: Vec<SafeText>,
+    /// Where something is replaced or removed.
+    pub replaced: Vec<SafeText>,
+    /// What is only read.
+    pub read: Vec<SafeText>,
+}
+
+/// What a step works on at one of its places: the host, else the service, else the exchange tree.
+#[must_use]
+pub fn place_name(step: &PlannedStep, host: Option<&HostName>) -> String {
+    match (host, &step.service) {
+        (Some(host), _) => host.to_string(),
+        (None, Some(service)) => service.to_string(),
+        (None, None) if step.uses.starts_with("exchange.") => "exchange tree".to_owned(),
+        (None, None) => "exchange host".to_owned(),
+    }
 }
 
 /// A run of the past, or one that goes on.

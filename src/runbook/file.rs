@@ -21,6 +21,9 @@ pub struct Runbook {
     /// What it does, for whom, and what it leaves behind.
     #[serde(default)]
     pub help: String,
+    /// Who loses what by it, and for how long, in one line: shown in the question before a start.
+    #[serde(default)]
+    pub loses: String,
     /// What may be given at the start.
     #[serde(default)]
     pub params: BTreeMap<String, Param>,

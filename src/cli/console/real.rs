@@ -13,11 +13,11 @@ use super::{Ground, Order};
 use crate::cli::args::Global;
 use crate::cli::direction::{SiteSays, ask_sites, choose};
 use crate::cli::live::Live;
-use crate::cli::preview::{Looker, UnitPreview, text};
+use crate::cli::preview::{Looker, UnitPreview, extent, text};
 use crate::cli::{App, CliError, Io, load};
 use crate::console::Msg;
 use crate::console::dialog::StartRequest;
-use crate::console::facts::{DirectionFacts, PlanShown};
+use crate::console::facts::{DirectionFacts, Extent, PlanShown};
 use crate::health::Watch;
 use crate::model::{Direction, RunId, SafeText, SiteName};
 use crate::port::Clock as _;
@@ -142,7 +142,7 @@ impl Real {
             losses: Vec::new(),
             unknown_losses: Vec::new(),
             findings: Vec::new(),
-            hosts: Vec::new(),
+            extent: Extent::default(),
             at: self.live.clock.now(),
         };
         let Some(direction) = self.direction.clone() else {
@@ -232,16 +232,6 @@ pub(in crate::cli) fn shown(
     previews: &[UnitPreview],
     at: jiff::Timestamp,
 ) -> PlanShown {
-    let mut hosts: Vec<String> = previews
-        .iter()
-        .filter_map(|preview| match (&preview.unit.site, &preview.unit.host) {
-            (Some(site), Some(host)) => Some(format!("{site}:{host}")),
-            (Some(site), None) => Some(site.to_string()),
-            _ => None,
-        })
-        .collect();
-    hosts.sort();
-    hosts.dedup();
     let bad = previews
         .iter()
         .flat_map(|preview| preview.findings.iter().filter(|finding| finding.bad).map(|finding| finding.text.clone()));
@@ -253,7 +243,7 @@ pub(in crate::cli) fn shown(
         losses: previews.iter().flat_map(|preview| preview.losses.clone()).collect(),
         unknown_losses: previews.iter().filter_map(UnitPreview::unknown_loss).collect(),
         findings: bad.collect(),
-        hosts: hosts.iter().map(|host| SafeText::line(host)).collect(),
+        extent: extent(plan, previews),
         at,
     }
 }

@@ -196,6 +196,7 @@ fn book(file: &load::RunbookFile, runbook: Option<&Runbook>, trouble: Option<Saf
         name: SafeText::line(&file.name),
         title: runbook.map_or_else(SafeText::default, |runbook| SafeText::line(&runbook.title)),
         mode: runbook.map_or_else(SafeText::default, |runbook| mode(runbook.mode)),
+        loses: runbook.map_or_else(SafeText::default, |runbook| SafeText::line(&runbook.loses)),
         level: runbook.map_or(2, |runbook| level(runbook.mode)),
         origin: SafeText::line(origin),
         text: SafeText::block(&file.source.text),

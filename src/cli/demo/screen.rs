@@ -19,7 +19,7 @@ use crate::cli::direction::{SiteSays, ask_sites};
 use crate::cli::preview::Looker;
 use crate::cli::{App, CliError, Exit, Io, load};
 use crate::console::dialog::StartRequest;
-use crate::console::facts::PlanShown;
+use crate::console::facts::{Extent, PlanShown};
 use crate::console::{Badge, Msg, State};
 use crate::estate::Estate;
 use crate::model::{Direction, RunId, SafeText, SiteName};
@@ -217,7 +217,7 @@ impl Desk {
                     losses: Vec::new(),
                     unknown_losses: Vec::new(),
                     findings: Vec::new(),
-                    hosts: Vec::new(),
+                    extent: Extent::default(),
                     at,
                 };
                 self.tell(Msg::Planned(Box::new(refused)));

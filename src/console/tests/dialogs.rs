@@ -3,6 +3,7 @@
 use super::made::*;
 use super::picture::text;
 use crate::console::action::Action;
+use crate::console::facts::{Extent, PlaceFacts};
 use crate::console::{Badge, Msg, Pane, State, update};
 use crate::model::SafeText;
 use crate::run::PromptKind;
@@ -101,6 +102,60 @@ fn what_is_lost_and_cannot_be_known_is_not_told_as_nothing() {
     assert!(nothing.contains("nothing, as seen 0s ago"), "{nothing}");
 }
 
+/// What a question says of a plan is what the plan does, and nothing of it is cut on a small screen.
+#[test]
+fn where_who_loses_and_the_way_back_follow_from_the_plan() {
+    let named = |names: &[&str]| names.iter().map(|name| SafeText::line(name)).collect::<Vec<_>>();
+    let place = |name: &str| PlaceFacts { site: Some(site(name)), ..PlaceFacts::default() };
+    let step = |key: &str| crate::model::StepKey::try_from(key.to_owned()).expect("a step");
+    let source = PlaceFacts { written: named(&["db", "search"]), ..place("prod") };
+    let read = PlaceFacts { read: named(&["search"]), ..place("bcp") };
+    let here = PlaceFacts { written: named(&["tell"]), ..PlaceFacts::default() };
+    let (no_return, unmarked) = (vec![step("sql/restore")], vec![step("files/restore")]);
+    for (extent, says) in [
+        (
+            Extent { places: vec![source, read.clone()], ..Extent::default() },
+            vec![
+                "PROD is written to: db, search",
+                "BCP is only read: search",
+                "whoever uses db, search at PROD",
+                "no step replaces or removes",
+            ],
+        ),
+        (Extent { places: vec![here], ..Extent::default() }, vec!["this machine is written to: tell"]),
+        (Extent::default(), vec!["at no site", "nobody: nothing is changed"]),
+        (
+            Extent { places: vec![read.clone()], no_return: no_return.clone(), unmarked: Vec::new() },
+            vec!["nobody: nothing is changed", "until sql/restore begins, x in pane 3 stops it and nothing is lost"],
+        ),
+        (
+            Extent { places: vec![read], no_return: Vec::new(), unmarked },
+            vec!["what files/restore changed by then stays changed"],
+        ),
+    ] {
+        let mut state = start_dialog("backup");
+        let Some(crate::console::dialog::Dialog::Start(start)) = &mut state.dialog else { panic!("no question") };
+        start.plan.extent = extent;
+        let wide = text(&state, (160, 60));
+        for words in &says {
+            assert!(wide.contains(words), "{words}\n{wide}");
+        }
+        // Line by line on the smallest screen, every word of what is wide there comes by.
+        let mut seen = String::new();
+        for _ in 0..40 {
+            seen.push_str(&text(&state, (60, 15)));
+            press(&mut state, "down");
+        }
+        let words = says.iter().flat_map(|words| words.split(' '));
+        words.for_each(|word| assert!(seen.contains(word), "{word}\n{seen}"));
+    }
+    let mut told = start_dialog("backup");
+    if let Some(crate::console::dialog::Dialog::Start(start)) = &mut told.dialog {
+        start.runbook.loses = SafeText::line("nobody: it is copied");
+    }
+    assert!(text(&told, (160, 60)).contains("who loses  nobody: it is copied"));
+}
+
 #[test]
 fn questions_about_a_run() {
     for (name, keys, story, live) in [
@@ -165,7 +220,7 @@ fn the_field_and_the_phrase_are_always_in_sight() {
     let mut state = start_dialog("restore");
     let mut plan = plan(&state, "restore");
     plan.losses = (0..40).map(|n| SafeText::line(&format!("index number {n} is replaced"))).collect();
-    plan.hosts = (0..60).map(|n| SafeText::line(&format!("bcp:app{n}"))).collect();
+    plan.extent.places[1].replaced = (0..60).map(|n| SafeText::line(&format!("app{n}"))).collect();
     if let Some(crate::console::dialog::Dialog::Start(start)) = &mut state.dialog {
         start.plan = plan;
     }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::console::facts::{
-    DirectionFacts, EstateFacts, ParamFacts, PlanShown, PointRow, RunRow, RunbookFacts, SiteFacts,
+    DirectionFacts, EstateFacts, Extent, ParamFacts, PlaceFacts, PlanShown, PointRow, RunRow, RunbookFacts, SiteFacts,
 };
 use crate::console::keys::{Keymap, parse_key};
 use crate::console::{Badge, Effect, Msg, Pane, Settings, State, update};
@@ -162,6 +162,7 @@ pub fn runbook(name: &str, title: &str, mode: &str, level: u8) -> RunbookFacts {
         name: SafeText::line(name),
         title: SafeText::line(title),
         mode: SafeText::line(mode),
+        loses: SafeText::default(),
         level,
         origin: SafeText::line("built in"),
         text: SafeText::block(&format!("runbook = \"{name}\"\ntitle = \"{title}\"\nmode = \"{mode}\"")),
@@ -337,6 +338,25 @@ pub fn with_run(story: Story, live: bool) -> State {
     state
 }
 
+/// The source is added to, the target is replaced, and two marked steps take the way back.
+pub fn extent() -> Extent {
+    let names = |names: &[&str]| names.iter().map(|name| SafeText::line(name)).collect();
+    let step = |key: &str| StepKey::try_from(key.to_owned()).expect("a step");
+    Extent {
+        places: vec![
+            PlaceFacts { site: Some(site("prod")), written: names(&["db", "search"]), ..PlaceFacts::default() },
+            PlaceFacts {
+                site: Some(site("bcp")),
+                written: names(&["app1", "app2"]),
+                replaced: names(&["app1", "app2", "db", "search"]),
+                ..PlaceFacts::default()
+            },
+        ],
+        no_return: vec![step("search-restore/restore-search"), step("sql-restore/restore-db")],
+        unmarked: vec![step("files-restore/restore-assets")],
+    }
+}
+
 pub fn plan(state: &State, runbook: &str) -> PlanShown {
     let params = match &state.dialog {
         Some(crate::console::dialog::Dialog::Planning(request, _)) => request.params.clone(),
@@ -355,7 +375,7 @@ pub fn plan(state: &State, runbook: &str) -> PlanShown {
         ],
         unknown_losses: Vec::new(),
         findings: vec![SafeText::line("search at bcp is yellow: 5 shards are unassigned")],
-        hosts: ["bcp:app1", "bcp:app2", "bcp:db1"].map(SafeText::line).to_vec(),
+        extent: extent(),
         at: state.now,
     }
 }

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::frame::site_scope;
+use super::answers;
 use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{safe, span};
 use crate::console::action::{self, ACTIONS};
@@ -267,32 +267,11 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
     let label = |text: &'static str| Row::new().put(Scope::Muted, text);
     let runs: Vec<String> = start.request.params.iter().map(|(name, value)| format!(" {name}={value}")).collect();
     let runs = runs.concat();
-    rows.push(
-        label("what       ").put(Scope::Strong, safe(format!("{} ({}){runs}", start.runbook.name, start.runbook.mode))),
-    );
-    let mut on = label("where      ");
-    if let Some(direction) = &state.direction.direction {
-        on = on
-            .put(site_scope(state, &direction.source), safe(direction.source.as_str().to_uppercase()))
-            .plain(" is read, ")
-            .put(site_scope(state, &direction.target), safe(direction.target.as_str().to_uppercase()))
-            .plain(" is changed: ");
-    }
-    let hosts: Vec<&str> = start.plan.hosts.iter().map(SafeText::as_str).collect();
-    if hosts.is_empty() {
-        on = on.plain("no host by name");
-    }
-    let used = on.width();
-    let mut lines = wrapped(&hosts.join(", "), width.saturating_sub(used).max(20)).into_iter();
-    rows.push(on.plain(lines.next().unwrap_or_default()));
-    rows.extend(lines.map(|line| Row::new().to(used).plain(line)));
-    let loses = match start.runbook.mode.as_str() {
-        "replicate" | "drill" => "nobody: the active site is only read",
-        "reverse" => "everybody, while the direction turns",
-        "failover" => "whoever still writes to the site that is given up",
-        _ => "see the plan below: this runbook does not say",
-    };
-    rows.push(label("who loses  ").plain(loses));
+    let what = format!("{} ({}){runs}", start.runbook.name, start.runbook.mode);
+    rows.extend(answers::answer("what", Scope::Strong, &what, width));
+    rows.extend(answers::places(state, &start.plan.extent, width));
+    let loses = answers::who_loses(&start.runbook.loses, start.runbook.mode.as_str(), &start.plan.extent);
+    rows.extend(answers::answer("who loses", Scope::Plain, &loses, width));
     let usual = crate::console::facts::usual(&state.runs, &start.runbook.name);
     rows.push(label("how long   ").plain(usual.map_or_else(
         || safe("not known: it never ended well here"),
@@ -303,10 +282,10 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
     // What cannot be known is never told as nothing.
     let (scope, losses) = match (known.len(), unknown.is_empty()) {
         (0, true) => (Scope::Plain, format!("nothing, as seen {age} ago")),
-        (0, false) => (Scope::Danger, "what cannot be known before these begin:".to_owned()),
+        (0, false) => (Scope::Danger, "what nobody knows before these begin:".to_owned()),
         (1, true) => (Scope::Danger, format!("this, as seen {age} ago:")),
         (count, true) => (Scope::Danger, format!("{count} things, as seen {age} ago:")),
-        (_, false) => (Scope::Danger, format!("this, as seen {age} ago, and (?) what cannot be known yet:")),
+        (_, false) => (Scope::Danger, format!("this, as seen {age} ago, and (?) what nobody knows yet:")),
     };
     rows.push(label("is lost    ").put(scope, safe(losses)));
     let marked = |mark: &'static str, texts: &[SafeText], rows: &mut Vec<Row>| {
@@ -319,9 +298,10 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
     };
     marked("-", known, &mut rows);
     marked("?", unknown, &mut rows);
-    rows.push(label("way back   ").plain("x in pane 3 stops it; the point before it is kept"));
+    let back = answers::way_back(state, &start.plan.extent);
+    rows.extend(answers::answer("way back", Scope::Plain, &back, width));
     for finding in &start.plan.findings {
-        rows.push(label("to know    ").put(Scope::Warn, finding.clone()));
+        rows.extend(answers::answer("to know", Scope::Warn, finding.as_str(), width));
     }
     rows.push(Row::new());
     rows.push(Row::new().put(Scope::Hint, "the plan, arrows scroll:"));

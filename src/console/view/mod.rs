@@ -1,5 +1,6 @@
 //! The picture of a state. Pure: a state in, cells out; nothing is remembered between two pictures.
 
+mod answers;
 mod dialogs;
 mod frame;
 mod log;
