@@ -166,6 +166,8 @@ pub struct Answering {
     pub typed: Line,
     /// Why that was no answer.
     pub note: Option<SafeText>,
+    /// The first line in sight of what is said of it.
+    pub top: u16,
 }
 
 /// What is to be done to a run.
@@ -194,6 +196,8 @@ pub struct Confirm {
     pub consequences: Vec<SafeText>,
     /// The gate.
     pub gate: Gate,
+    /// The first line in sight of what follows.
+    pub top: u16,
 }
 
 impl Confirm {
@@ -201,7 +205,13 @@ impl Confirm {
     #[must_use]
     pub fn easy(deed: Deed, question: &str, consequences: &[&str]) -> Dialog {
         let consequences = consequences.iter().map(|text| SafeText::line(text)).collect();
-        Dialog::Confirm(Self { deed, question: SafeText::line(question), consequences, gate: Gate::of(1, "", "", "") })
+        Dialog::Confirm(Self {
+            deed,
+            question: SafeText::line(question),
+            consequences,
+            gate: Gate::of(1, "", "", ""),
+            top: 0,
+        })
     }
 }
 

@@ -74,7 +74,9 @@ fn type_into(typed: &mut Line, burst: u8, key: Key) -> Option<SafeText> {
 }
 
 fn on_confirm_key(state: &mut State, mut confirm: Confirm, key: Key, effects: &mut Vec<Effect>) {
-    if state.burst > 0 || key.code != KeyCode::Enter {
+    if moves(key) {
+        confirm.top = moved(confirm.top, key);
+    } else if state.burst > 0 || key.code != KeyCode::Enter {
         confirm.gate.note = type_into(&mut confirm.gate.typed, state.burst, key);
     } else if confirm.gate.is_met() {
         let by = state.by.clone();
@@ -108,6 +110,21 @@ fn scrolled(top: u16, key: Key) -> u16 {
         KeyCode::PageUp => top.saturating_sub(10),
         KeyCode::PageDown | KeyCode::Char(' ') => top.saturating_add(10),
         KeyCode::Home | KeyCode::Char('g') => 0,
+        _ => top,
+    }
+}
+
+/// True for a key that scrolls what is above a field, and types nothing.
+fn moves(key: Key) -> bool {
+    matches!(key.code, KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown)
+}
+
+fn moved(top: u16, key: Key) -> u16 {
+    match key.code {
+        KeyCode::Up => top.saturating_sub(1),
+        KeyCode::Down => top.saturating_add(1),
+        KeyCode::PageUp => top.saturating_sub(10),
+        KeyCode::PageDown => top.saturating_add(10),
         _ => top,
     }
 }
@@ -170,10 +187,7 @@ pub(super) fn planned(state: &mut State, plan: PlanShown) {
 
 fn on_start_key(state: &mut State, mut start: Box<Start>, key: Key, effects: &mut Vec<Effect>) {
     match key.code {
-        KeyCode::Up => start.top = start.top.saturating_sub(1),
-        KeyCode::Down => start.top = start.top.saturating_add(1),
-        KeyCode::PageUp => start.top = start.top.saturating_sub(10),
-        KeyCode::PageDown => start.top = start.top.saturating_add(10),
+        _ if moves(key) => start.top = moved(start.top, key),
         KeyCode::Enter if state.burst > 0 => start.gate.note = type_into(&mut start.gate.typed, state.burst, key),
         KeyCode::Enter if start.gate.is_met() => {
             if let Some(why) = may_not_start(state, &start.runbook) {
@@ -205,6 +219,7 @@ fn on_answer_key(state: &mut State, mut answering: Answering, key: Key, effects:
         .and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.prompt).cloned());
     let Some(prompt) = prompt else { return };
     match key.code {
+        _ if moves(key) => answering.top = moved(answering.top, key),
         KeyCode::Enter if state.burst > 0 => {
             answering.note = type_into(&mut answering.typed, state.burst, key);
         }

@@ -98,5 +98,6 @@ fn ending(run: &RunView, step: &StepKey) -> Option<Outcome> {
 }
 
 fn answer(state: &mut State, prompt: &Prompt, typed: Line, note: &str) {
-    state.dialog = Some(Dialog::Answer(Answering { prompt: prompt.id, typed, note: Some(SafeText::line(note)) }));
+    state.dialog =
+        Some(Dialog::Answer(Answering { prompt: prompt.id, typed, note: Some(SafeText::line(note)), top: 0 }));
 }

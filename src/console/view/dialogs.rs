@@ -58,7 +58,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             let width = area.width.saturating_sub(4).min(100);
             let (rows, foot) = answer_rows(state, answering, usize::from(width).saturating_sub(4));
             let title = format!(" {}: the run asks ", state.badge.word());
-            footed(canvas, area, &title, Scope::Prompt, &rows, &foot, 0, width);
+            footed(canvas, area, &title, Scope::Prompt, &rows, &foot, answering.top, width);
         }
         Some(Dialog::Confirm(confirm)) => {
             let foot = gate_rows(&confirm.gate, None, 72);
@@ -67,9 +67,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
                 area,
                 &format!(" {} ", state.badge.word()),
                 Scope::Prompt,
-                &confirm_rows(confirm),
+                &confirm_rows(state, confirm, 72),
                 &foot,
-                0,
+                confirm.top,
                 76,
             );
         }
@@ -315,19 +315,15 @@ fn answer_rows(state: &State, answering: &Answering, width: usize) -> (Vec<Row>,
     let (Some(prompt), Some(run)) = (prompt, &state.run) else {
         return (vec![Row::new().plain("it has been answered")], Vec::new());
     };
-    let mut rows =
-        vec![Row::new().put(Scope::Muted, safe(format!("{} at {}", run.state.plan.runbook, prompt.unit))), Row::new()];
-    for line in wrapped(prompt.message.as_str(), width) {
-        rows.push(Row::new().put(Scope::Strong, line));
-    }
+    let about = format!("{} at {}", run.state.plan.runbook, prompt.unit);
+    let mut rows = vec![Row::new().put(Scope::Muted, safe(about))];
+    rows.extend(answers::answer("what", Scope::Strong, prompt.message.as_str(), width));
     let failure =
         run.state.units.get(&prompt.unit).and_then(|unit| unit.outcome()).and_then(|outcome| outcome.failure());
     if let Some(failure) = failure {
-        rows.push(Row::new());
-        for line in wrapped(&failure.to_string(), width).into_iter().take(8) {
-            rows.push(Row::new().put(Scope::Warn, line));
-        }
+        rows.extend(answers::answer("failed", Scope::Warn, &failure.to_string(), width).into_iter().take(8));
     }
+    rows.extend(answers::of_prompt(state, run, prompt, width));
     let mut foot = vec![Row::new()];
     for line in wrapped(&choices(prompt), width) {
         foot.push(Row::new().put(Scope::Hint, line));
@@ -345,9 +341,12 @@ fn answer_rows(state: &State, answering: &Answering, width: usize) -> (Vec<Row>,
     (rows, foot)
 }
 
-fn confirm_rows(confirm: &Confirm) -> Vec<Row> {
+fn confirm_rows(state: &State, confirm: &Confirm, width: usize) -> Vec<Row> {
     let mut rows = vec![Row::new().put(Scope::Strong, confirm.question.clone()), Row::new()];
-    rows.extend(confirm.consequences.iter().map(|text| Row::new().plain(text.clone())));
+    for (number, text) in confirm.consequences.iter().enumerate() {
+        rows.extend(answers::answer(if number == 0 { "what" } else { "" }, Scope::Plain, text.as_str(), width));
+    }
+    rows.extend(answers::of_deed(state, &confirm.deed, width));
     rows
 }
 
