@@ -196,8 +196,33 @@ pub struct Confirm {
     pub consequences: Vec<SafeText>,
     /// The gate.
     pub gate: Gate,
+    /// What its phrase stands for, where it wants one.
+    pub stands: Option<Stands>,
     /// The first line in sight of what follows.
     pub top: u16,
+}
+
+/// What the phrase of a question about a run stands for: the run's plan, and what is known of both sites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stands {
+    /// The first word of the phrase.
+    pub verb: &'static str,
+    /// The second, a site.
+    pub object: String,
+    /// The digest of the plan.
+    pub digest: String,
+    /// What was known of both sites.
+    pub observed: String,
+    /// What of that has changed since the question was put.
+    pub changed: Option<SafeText>,
+}
+
+impl Stands {
+    /// The gate that wants its phrase.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        Gate::of(2, self.verb, &self.object, &nonce(&self.digest, &self.observed))
+    }
 }
 
 impl Confirm {
@@ -210,6 +235,7 @@ impl Confirm {
             question: SafeText::line(question),
             consequences,
             gate: Gate::of(1, "", "", ""),
+            stands: None,
             top: 0,
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{Direction, HostName, RunId, SafeText, SiteName, Span, StageId, StepKey};
-use crate::runbook::PlannedStep;
+use crate::runbook::{Mode, PlannedStep};
 
 /// The estate, as far as it is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +58,8 @@ pub struct RunbookFacts {
     pub origin: SafeText,
     /// Its text.
     pub text: SafeText,
+    /// The digest of its text as it stands in the file, as plans name their origin by.
+    pub digest: String,
     /// Its parameters.
     pub params: Vec<ParamFacts>,
     /// What is wrong with it; it cannot be started then.
@@ -182,6 +184,16 @@ pub struct PointRow {
     /// True when the run saw it whole at the target: a copy. A run that only makes a point, for another one to carry over,
     /// never says so.
     pub arrived: bool,
+}
+
+/// How hard a runbook is to begin, and its runs to take up again: what makes another site serve, or brings an older
+/// state back, wants a phrase.
+#[must_use]
+pub fn level(mode: Mode) -> u8 {
+    match mode {
+        Mode::Replicate | Mode::Maintenance | Mode::Drill => 1,
+        Mode::Reverse | Mode::Failover | Mode::Restore => 2,
+    }
 }
 
 /// The usual duration of a runbook: the middle one of its latest good runs.

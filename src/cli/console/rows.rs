@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::cli::runs::word;
 use crate::cli::{App, load};
-use crate::console::facts::{ParamFacts, PointRow, RunRow, RunbookFacts};
+use crate::console::facts::{ParamFacts, PointRow, RunRow, RunbookFacts, level};
 use crate::document::has_errors;
 use crate::estate::Estate;
 use crate::journal::{RunListing, Store};
 use crate::model::{Outcome, RunId, SafeText};
 use crate::port::SinkError;
 use crate::run::{RunPhase, RunState, RunSummary};
-use crate::runbook::{Mode, PlannedStep, Runbook};
+use crate::runbook::{Mode, Origin, PlannedStep, Runbook};
 use crate::style::Mark;
 
 /// The runs of an estate as rows. Each journal is read once: the row of a run is made anew when it has more events, or
@@ -154,14 +154,6 @@ fn mode(mode: Mode) -> SafeText {
     })
 }
 
-/// How hard a runbook is to begin: what makes another site serve, or brings an older state back, wants a phrase.
-fn level(mode: Mode) -> u8 {
-    match mode {
-        Mode::Replicate | Mode::Maintenance | Mode::Drill => 1,
-        Mode::Reverse | Mode::Failover | Mode::Restore => 2,
-    }
-}
-
 /// Reads the runbooks.
 pub(in crate::cli) struct RunBooks;
 
@@ -200,6 +192,7 @@ fn book(file: &load::RunbookFile, runbook: Option<&Runbook>, trouble: Option<Saf
         level: runbook.map_or(2, |runbook| level(runbook.mode)),
         origin: SafeText::line(origin),
         text: SafeText::block(&file.source.text),
+        digest: Origin::of(&file.source.text, None).digest,
         params: params
             .map(|(name, param)| ParamFacts {
                 name: name.clone(),

@@ -13,6 +13,7 @@ use crate::console::keys::parse_key;
 use crate::console::{Badge, Effect, Key, KeyCode, Msg, Pane, State, update};
 use crate::health::Condition;
 use crate::run::{PromptKind, RunCommand};
+use crate::runbook::Mode;
 
 fn enter(state: &mut State) -> Vec<Effect> {
     press(state, "enter")
@@ -368,4 +369,42 @@ fn without_a_form_and_without_keys_the_gates_are_the_same() {
     state.runs.iter_mut().for_each(|row| row.alive = false);
     assert_eq!(ask(&mut state, "backup", &[], Purpose::Start), []);
     assert!(told(&mut state).contains("one run at a time"));
+}
+
+/// Taking a run up again wants what beginning it wants, says what has changed since, and another phrase when the sites do.
+#[test]
+fn a_run_is_as_hard_to_take_up_again_as_to_begin() {
+    let with_mode = |mode: Mode| {
+        let mut story = failed();
+        if let crate::run::EventKind::RunCreated { plan, .. } = &mut story.events[0].kind {
+            plan.mode = mode;
+        }
+        let mut state = with_run(story, false);
+        press(&mut state, "R");
+        state
+    };
+    let mut easy = with_mode(Mode::Replicate);
+    assert_eq!(phrase(&easy), "y");
+    assert!(text(&easy, (120, 40)).contains("not seen to have changed since"));
+    assert_eq!(press(&mut easy, "y enter"), [Effect::Resume(crate::run::sample::run_id())]);
+
+    let mut hard = with_mode(Mode::Restore);
+    let first = phrase(&hard);
+    assert!(first.starts_with("resume bcp "), "{first}");
+    assert_eq!(press(&mut hard, "y enter"), []);
+    press(&mut hard, "ctrl-u");
+    typed(&mut hard, &first, 100);
+    trouble(&mut hard);
+    let second = phrase(&hard);
+    assert_ne!(first, second);
+    assert!(text(&hard, (120, 40)).contains("CHANGED, type anew"), "{}", text(&hard, (120, 40)));
+    typed(&mut hard, &second, 100);
+    assert_eq!(enter(&mut hard).len(), 1);
+
+    let mut turned = with_run(failed(), false);
+    turned.direction.direction =
+        turned.direction.direction.map(|now| crate::model::Direction { source: now.target, target: now.source });
+    press(&mut turned, "R");
+    let shown = text(&turned, (120, 40));
+    assert!(shown.contains("CHANGED since: the run goes prod -> bcp"), "{shown}");
 }

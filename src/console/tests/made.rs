@@ -166,6 +166,7 @@ pub fn runbook(name: &str, title: &str, mode: &str, level: u8) -> RunbookFacts {
         level,
         origin: SafeText::line("built in"),
         text: SafeText::block(&format!("runbook = \"{name}\"\ntitle = \"{title}\"\nmode = \"{mode}\"")),
+        digest: String::new(),
         params: Vec::new(),
         trouble: None,
     }

@@ -17,7 +17,12 @@ pub fn level(state: &State, effect: &Effect) -> u8 {
             let asked = state.run.as_ref().and_then(|run| run.state.open_prompts().find(|open| open.id == *prompt));
             if asked.is_none_or(|asked| asked.phrase.is_some()) { 2 } else { 1 }
         }
-        Effect::Command(_) | Effect::Resume(_) => 1,
+        Effect::Resume(run) => state
+            .run
+            .as_ref()
+            .filter(|view| view.id == *run)
+            .map_or(4, |view| crate::console::facts::level(view.state.plan.mode)),
+        Effect::Command(_) => 1,
         _ => 0,
     }
 }

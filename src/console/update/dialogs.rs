@@ -251,5 +251,11 @@ pub(super) fn world_may_have_changed(state: &mut State) {
         start.gate = Gate::of(start.runbook.level, start.runbook.mode.as_str(), &target, &nonce(&digest, &observed));
         start.changed = Some(SafeText::line(&format!("it was {}; now it is {observed}", start.observed)));
         start.observed = observed;
+    } else if let Some(Dialog::Confirm(Confirm { gate, stands: Some(stands), .. })) = &mut state.dialog
+        && stands.observed != observed
+    {
+        stands.changed = Some(SafeText::line(&format!("it was {}; now it is {observed}", stands.observed)));
+        stands.observed = observed;
+        *gate = stands.gate();
     }
 }

@@ -2,7 +2,8 @@
 
 use super::step;
 use crate::console::action::Action;
-use crate::console::dialog::{Confirm, Deed, Dialog};
+use crate::console::dialog::{Confirm, Deed, Dialog, Stands};
+use crate::console::facts::{DirectionFacts, RunbookFacts, level};
 use crate::console::msg::Effect;
 use crate::console::run_view::{Row, RunView};
 use crate::console::state::{Badge, State};
@@ -10,6 +11,7 @@ use crate::model::{CancelReason, SafeText};
 use crate::run::{RunPhase, explain};
 
 pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+    let observed = state.observed();
     let Some(run) = &mut state.run else {
         state.tell("no run is looked at: choose one in pane 5", false);
         return;
@@ -33,23 +35,14 @@ pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect
         Action::ReplayOn => run.jump(1),
         _ if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
         Action::ResumeRun => {
-            let id = run.id.clone();
             let ended_well = matches!(&run.state.phase, RunPhase::Ended(outcome) if outcome.exit_code() == 0);
             if run.live {
                 state.tell("it is going on", false);
             } else if ended_well {
                 state.tell("it has ended well: nothing is left to do", false);
             } else {
-                let question = format!("Take {id} up again?");
-                state.dialog = Some(Confirm::easy(
-                    Deed::Resume(id),
-                    &question,
-                    &[
-                        "What ended well is not done again.",
-                        "What nobody knows the ending of is looked at first, and asked about.",
-                        "The direction and the safety rules are read anew first.",
-                    ],
-                ));
+                let question = take_up(run, &changed_since(&state.direction, &state.runbooks, run), observed);
+                state.dialog = Some(question);
             }
         }
         Action::RetryStep if !run.live => on_run(state, Action::ResumeRun, effects),
@@ -63,6 +56,57 @@ pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect
         }
         _ => {}
     }
+}
+
+/// The question whether to take a run up again: as hard as to begin it.
+fn take_up(run: &RunView, changed: &[String], observed: String) -> Dialog {
+    let question = format!("Take {} up again?", run.id);
+    let follows = [
+        "What ended well is not done again.",
+        "What nobody knows the ending of is looked at first, and asked about.",
+        "The direction and the safety rules are read anew first.",
+    ];
+    let follows: Vec<&str> = follows.into_iter().chain(changed.iter().map(String::as_str)).collect();
+    let mut dialog = Confirm::easy(Deed::Resume(run.id.clone()), &question, &follows);
+    if let Dialog::Confirm(confirm) = &mut dialog
+        && level(run.state.plan.mode) >= 2
+    {
+        let object = run.state.plan.direction.target.to_string();
+        let digest = run.state.digest.clone();
+        let stands = Stands { verb: "resume", object, digest, observed, changed: None };
+        confirm.gate = stands.gate();
+        confirm.stands = Some(stands);
+    }
+    dialog
+}
+
+/// What differs from when the run began, as far as this console knows; the run itself looks anew.
+fn changed_since(direction: &DirectionFacts, books: &[RunbookFacts], run: &RunView) -> Vec<String> {
+    let plan = &run.state.plan;
+    let mut changed = Vec::new();
+    match &direction.direction {
+        Some(now) if *now != plan.direction => {
+            changed.push(format!("CHANGED since: the run goes {}, but the direction is now {now}.", plan.direction));
+        }
+        Some(_) => {}
+        None => changed.push("Which way the estate goes is not known now.".to_owned()),
+    }
+    if let (Some(then), Some(now)) = (run.state.epoch(), direction.epoch)
+        && then != now
+    {
+        changed.push(format!("CHANGED since: the epoch was {then}, and is {now}."));
+    }
+    match (books.iter().find(|book| book.name.as_str() == plan.runbook.as_str()), &plan.origin) {
+        (None, _) => changed.push("Its runbook is not among those here; the run keeps its own plan.".to_owned()),
+        (Some(book), Some(origin)) if book.digest != origin.digest => {
+            changed.push("CHANGED since: its runbook; the run keeps its own plan.".to_owned());
+        }
+        _ => {}
+    }
+    if changed.is_empty() {
+        changed.push("Direction and runbook are not seen to have changed since.".to_owned());
+    }
+    changed
 }
 
 /// What steers a run that goes on, its question, and what follows from it. `again`: it was asked to stop before.

@@ -247,7 +247,7 @@ pub(super) fn of_deed(state: &State, deed: &Deed, width: usize) -> Vec<Row> {
     let Some(run) = &state.run else { return Vec::new() };
     let units = &run.state.units;
     let done = units.values().filter(|unit| unit.outcome().is_some_and(Outcome::is_good)).count();
-    let left = format!("{done} of {} units are done and stay so", units.len());
+    let left = format!("nothing that is done is taken back: {done} of {} units", units.len());
     let hint = |action| state.settings.keys.hint(action);
     let (resume, go_on, stop) = (hint(Action::ResumeRun), hint(Action::ContinueRun), hint(Action::CancelRun));
     let half = "; what runs now may be left half done on its hosts";
@@ -259,7 +259,7 @@ pub(super) fn of_deed(state: &State, deed: &Deed, width: usize) -> Vec<Row> {
         Deed::Pause => (left, format!("{go_on} goes on; {stop} stops it")),
         Deed::Continue => (left, way_back_now(&run.state, &format!("{stop} stops it"))),
         Deed::Resume(id) if *id == run.id => (
-            format!("{left}; what the rest replaces is as its plan said"),
+            format!("{left}; what the rest replaces, {} in pane 2 tells", hint(Action::PlanRunbook)),
             way_back_now(&run.state, &format!("{stop} stops it")),
         ),
         Deed::Resume(_) | Deed::RetryNow(_) => return Vec::new(),

@@ -61,12 +61,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             footed(canvas, area, &title, Scope::Prompt, &rows, &foot, answering.top, width);
         }
         Some(Dialog::Confirm(confirm)) => {
-            let foot = gate_rows(&confirm.gate, None, 72);
+            let stands = confirm.stands.as_ref();
+            let foot = gate_rows(&confirm.gate, stands.and_then(|stands| stands.changed.as_ref()), 72);
             footed(
                 canvas,
                 area,
                 &format!(" {} ", state.badge.word()),
-                Scope::Prompt,
+                if stands.is_some() { Scope::Danger } else { Scope::Prompt },
                 &confirm_rows(state, confirm, 72),
                 &foot,
                 confirm.top,
