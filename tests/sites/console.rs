@@ -35,7 +35,7 @@ fn a_replicate_run_is_begun_and_watched_there_and_outlives_a_console_that_is_kil
         shown.contains("enter makes the plan") && shown.contains("restart  bool")
     });
     screen.press_until(&["\r"], "the plan", |shown| shown.contains("start replicate?"));
-    assert!(screen.shown().contains("is read"), "{}", screen.shown());
+    assert!(screen.shown().contains("PROD is written to"), "{}", screen.shown());
     screen.press_until(&["\u{15}", "y", "\r"], "the run", |shown| shown.contains("[3 Run]"));
     screen.wait("the dump", |shown| shown.contains("dumping shop"));
     screen.signal(Signal::SIGKILL);
