@@ -149,7 +149,7 @@ fn examine(source: &SourceText, estate: &Estate, catalogue: &Catalogue) -> (Vec<
         let text = shown(&parsed);
         (parsed.problems, text)
     } else if source.name.starts_with("theme-") {
-        let parsed = Themes::default().judge(source);
+        let parsed = Themes::default().judge("theme-extends-itself", source);
         let text = shown(&parsed);
         (parsed.problems, text)
     } else if source.name.starts_with("config-") {

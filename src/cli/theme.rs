@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::output::{env, is_ascii, wish};
 use super::{App, CliError, Excerpts, Exit, config, load};
-use crate::document::{Parsed, has_errors, locate};
+use crate::document::{Node, Parsed, has_errors, locate};
 use crate::model::{Counted, Diagnostic, SafeText, Severity, SourceText, did_you_mean};
 use crate::style::{Depth, Ink, Mark, Scope, Theme, Themes};
 
@@ -94,8 +94,8 @@ pub(super) fn find_theme(app: &App, themes: &Themes, wanted: &str) -> Result<(St
 /// With every problem rendered, when there is none or it cannot be used.
 pub(super) fn theme(app: &App, wanted: &str) -> Result<Theme, CliError> {
     let themes = themes(app)?;
-    let (_, source) = find_theme(app, &themes, wanted)?;
-    load::usable(app, themes.examine(&source)).map(|(theme, _)| theme)
+    let (name, source) = find_theme(app, &themes, wanted)?;
+    load::usable(app, themes.examine(&name, &source)).map(|(theme, _)| theme)
 }
 
 /// A theme of the list.
@@ -117,7 +117,7 @@ fn list(app: &App, as_json: bool) -> Result<String, CliError> {
             let source = themes.source(name)?;
             Some(Listed {
                 name: name.to_owned(),
-                title: themes.examine(&source).into_result().ok().map(|(theme, _)| theme.title().clone()),
+                title: themes.examine(name, &source).into_result().ok().map(|(theme, _)| theme.title().clone()),
                 file: (!themes.is_shipped(name)).then_some(source.name),
                 is_chosen: chosen.as_ref().is_some_and(|chosen| chosen.as_str() == name),
             })
@@ -224,7 +224,7 @@ fn check(app: &App, files: Vec<String>) -> Result<(String, Exit), CliError> {
     let mut problems = Vec::new();
     for wanted in &files {
         let (name, source) = find_theme(app, &themes, wanted)?;
-        let mut parsed = themes.judge(&source);
+        let mut parsed = themes.judge(&name, &source);
         parsed.problems.extend(named_otherwise(&parsed, &name));
         excerpts.add(&parsed);
         problems.append(&mut parsed.problems);
@@ -243,11 +243,8 @@ fn check(app: &App, files: Vec<String>) -> Result<(String, Exit), CliError> {
 
 /// A theme that is chosen by another name than it gives itself.
 fn named_otherwise(parsed: &Parsed<Theme>, name: &str) -> Option<Diagnostic> {
-    let theme = parsed.value.as_ref().filter(|theme| theme.name() != name)?;
-    let message = format!("the theme calls itself `{}`, but it is chosen as `{name}`", theme.name());
-    Some(
-        Diagnostic::warning(&parsed.source.name, "name", message)
-            .at(locate(&parsed.root, "name"))
-            .hint("give file and theme the same name"),
-    )
+    let own = parsed.root.get("name").and_then(Node::text).filter(|own| *own != name)?;
+    let message = format!("the theme calls itself `{}`, but it is chosen as `{name}`", own.escape_debug());
+    let problem = Diagnostic::warning(&parsed.source.name, "name", message).at(locate(&parsed.root, "name"));
+    parsed.value.is_some().then(|| problem.hint("give file and theme the same name"))
 }

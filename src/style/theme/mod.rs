@@ -42,7 +42,7 @@ impl Theme {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let source = shipped::shipped(name)?;
-        Themes::default().examine(&source).into_result().ok().map(|(theme, _)| theme)
+        Themes::default().examine(name, &source).into_result().ok().map(|(theme, _)| theme)
     }
 
     /// The name it is chosen by.

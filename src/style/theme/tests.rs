@@ -22,7 +22,7 @@ fn messages<T>(parsed: &Parsed<T>) -> Vec<String> {
 }
 
 fn examine(themes: &Themes, name: &str) -> Parsed<Theme> {
-    themes.examine(&themes.source(name).expect(name))
+    themes.examine(name, &themes.source(name).expect(name))
 }
 
 const LOUD: [Scope; 4] = [Scope::Good, Scope::Warn, Scope::Bad, Scope::Unknown];
@@ -32,7 +32,7 @@ fn shipped_themes_name_every_scope_and_nothing_is_said_against_them() {
     let themes = Themes::default();
     for (name, text) in SHIPPED_THEMES {
         let source = source(name, text);
-        let parsed = themes.judge(&source);
+        let parsed = themes.judge(name, &source);
         assert_eq!(messages(&parsed), Vec::<String>::new(), "{name}");
         let theme = parsed.value.expect("a theme");
         assert_eq!((theme.name(), Theme::named(name).as_ref()), (*name, Some(&theme)));
@@ -95,7 +95,7 @@ fn the_theme_for_the_colour_blind_keeps_its_promise() {
     // The check bites: the same promise made by red and green.
     let file = "name = \"x\"\ntitle = \"x\"\nextends = \"colour-blind\"\n[scopes]\n\
                 good = { fg = \"#5a9e3a\" }\nbad = { fg = \"#c8743a\" }\nwarn = { fg = \"yellow\" }\n";
-    let found = messages(&themes(&[]).judge(&source("x", file)));
+    let found = messages(&themes(&[]).judge("x", &source("x", file)));
     assert!(found.iter().any(|text| text.contains("`good` and `bad` are too alike with deuteranopia")), "{found:#?}");
     assert!(found.iter().any(|text| text.contains("nobody knows what colour `warn` has")), "{found:#?}");
 }
@@ -104,7 +104,7 @@ fn the_theme_for_the_colour_blind_keeps_its_promise() {
 fn letters_that_are_hard_to_read_are_named_with_their_figure() {
     let file = "name = \"x\"\ntitle = \"x\"\n[scopes]\nplain = { fg = \"#ffffff\", bg = \"#000000\" }\n\
                 muted = { fg = \"#404040\" }\nborder = { fg = \"#707070\" }\ngood = { fg = \"green\" }\n";
-    let parsed = themes(&[]).judge(&source("x", file));
+    let parsed = themes(&[]).judge("x", &source("x", file));
     let found: Vec<&str> = parsed.problems.iter().map(|problem| problem.path.as_str()).collect();
     assert_eq!(found, ["scopes.muted"], "{:#?}", messages(&parsed));
     assert!(parsed.problems[0].message.contains("its contrast is 2.0, below 4.5"), "{}", parsed.problems[0].message);
@@ -129,15 +129,46 @@ fn a_theme_stands_on_another_and_a_replacement_on_what_it_replaces() {
     assert!(themes.is_shipped("dark") && !themes.is_shipped("light"));
 }
 
+/// A file that extends, with this name of its own and nothing else.
+fn upon(own: &str, base: &str) -> String {
+    format!("name = \"{own}\"\ntitle = \"x\"\nextends = \"{base}\"\n")
+}
+
+#[test]
+fn a_file_of_a_shipped_name_that_extends_it_stands_on_the_shipped_one_whatever_it_calls_itself() {
+    let bad = "[scopes]\nbad = { fg = \"blue\" }\n";
+    for own in ["dark", "my-dark"] {
+        let themes = themes(&[("dark", &(upon(own, "dark") + bad)), ("mine", &upon("mine", "dark"))]);
+        for name in ["dark", "mine"] {
+            let theme = examine(&themes, name).into_result().expect("valid").0;
+            assert_eq!(theme.name(), name, "{own}: it is chosen by the name of its file");
+            assert_eq!(theme.ink(Scope::Bad), Ink { fg: Some(Color::Named(Named::Blue)), ..Ink::default() }, "{own}");
+            assert_eq!(theme.ink(Scope::Warn), Theme::default().ink(Scope::Warn), "{own}");
+        }
+    }
+}
+
 #[test]
 fn themes_that_stand_on_each_other_or_on_nothing_are_refused() {
-    let file = |name: &str, base: &str| format!("name = \"{name}\"\ntitle = \"x\"\nextends = \"{base}\"\n");
-    let (a, b, own, lost) = (file("a", "b"), file("b", "a"), file("own", "own"), file("lost", "solarised"));
-    let themes = themes(&[("a", &a), ("b", &b), ("own", &own), ("lost", &lost)]);
+    let files = [
+        ("a", upon("a", "b")),
+        ("b", upon("b", "a")),
+        ("own", upon("own", "own")),
+        ("other", upon("dark", "other")),
+        ("lost", upon("lost", "solarised")),
+        ("dark", upon("my-dark", "light")),
+        ("light", upon("my-light", "mine")),
+        ("mine", upon("b", "dark")),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let themes = themes(&files);
     for (name, expected) in [
-        ("a", "`b` cannot be used: `a` extends this theme itself"),
-        ("own", "the theme extends itself"),
+        ("a", "`b` cannot be used: themes that extend each other have no end: a -> b -> a"),
+        ("own", "the theme extends itself, and there is no shipped theme of its name"),
+        ("other", "the theme extends itself, and there is no shipped theme of its name"),
         ("lost", "there is no theme `solarised`; did you mean `solarized`?"),
+        ("dark", "themes that extend each other have no end: dark -> light -> mine -> dark"),
+        ("mine", "themes that extend each other have no end: mine -> dark -> light -> mine"),
     ] {
         let parsed = examine(&themes, name);
         let found = messages(&parsed);
@@ -147,10 +178,23 @@ fn themes_that_stand_on_each_other_or_on_nothing_are_refused() {
 }
 
 #[test]
+fn themes_stand_on_each_other_so_deep_and_no_deeper() {
+    let files: Vec<(String, String)> =
+        (0..40).map(|number| (format!("t{number}"), upon("t", &format!("t{}", number + 1)))).collect();
+    let mut files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    files.push(("t40", "name = \"t40\"\ntitle = \"x\"\n"));
+    let themes = themes(&files);
+    assert!(!examine(&themes, "t25").is_broken());
+    let found = messages(&examine(&themes, "t24"));
+    assert!(found[0].contains("more than 16 themes extend each other: t24 -> t25"), "{found:#?}");
+    assert!(examine(&themes, "t0").is_broken());
+}
+
+#[test]
 fn a_broken_theme_says_all_that_is_wrong_at_once() {
     let text = "name = \"x y\"\ntitel = \"x\"\n[scopes]\ngod = { fg = \"green\" }\nwarn = { fg = \"yelow\", blink = true }\n\
                 bad = { fg = 300 }\nunknown = \"red\"\n";
-    let parsed = themes(&[]).examine(&source("x", text));
+    let parsed = themes(&[]).examine("x", &source("x", text));
     let found = messages(&parsed);
     assert!(parsed.is_broken());
     assert!(parsed.problems.iter().all(|problem| problem.span.is_some()), "{found:#?}");
