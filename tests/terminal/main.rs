@@ -167,22 +167,15 @@ fn a_storm_of_sizes_leaves_a_whole_picture() {
 
 #[test]
 fn a_signal_ends_it_in_order() {
-    let mut demo = opened(100, 30);
-    let screen = &mut demo.screen;
-    screen.signal(Signal::SIGTERM);
-    assert_eq!(screen.ended(), 0);
-    screen.wait("why it ended", |shown| shown.contains("the console was ended by SIGTERM"));
-    assert!(!screen.is_full());
-    assert!(is_given_back(&screen.raw()));
-}
-
-#[test]
-fn a_terminal_that_hangs_up_ends_it() {
-    let mut demo = opened(100, 30);
-    demo.screen.signal(Signal::SIGHUP);
-    assert_eq!(demo.screen.ended(), 0);
-    demo.screen.wait("why it ended", |shown| shown.contains("the console was ended by SIGHUP"));
-    assert!(is_given_back(&demo.screen.raw()));
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        let mut demo = opened(100, 30);
+        let screen = &mut demo.screen;
+        screen.signal(signal);
+        assert_eq!(screen.ended(), 0, "{signal}");
+        screen.wait("why it ended", |shown| shown.contains(&format!("the console was ended by {signal}")));
+        assert!(!screen.is_full(), "{signal}");
+        assert!(is_given_back(&screen.raw()), "{signal}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod real;
 mod rows;
 mod screen;
 mod settings;
+mod signals;
 mod terminal;
 
 pub(super) use ground::{Ground, Order};

@@ -15,6 +15,7 @@ use super::clipboard;
 use super::files::{self, Copied};
 use super::ground::{Ground, Order, Themes};
 use super::open::Looking;
+use super::signals::Ends;
 use super::terminal::Taken;
 use crate::cli::lines::LineStore;
 use crate::cli::{App, CliError, Exit};
@@ -106,6 +107,9 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
     let (lines, mut read) = LineStore::start(move |source| {
         outputs.open_run(&source.run).ok().map(|reader| reader.output_path(&source.unit, source.attempt))
     });
+    // Heard before the terminal is taken: from then on each of them gives it back.
+    let mut ends = Ends::hear().map_err(broken)?;
+    let mut continued = signal(SignalKind::from_raw(nix::libc::SIGCONT)).map_err(broken)?;
     let terminal = Taken::take(mouse).map_err(broken)?;
     let mut stage = Stage {
         terminal,
@@ -125,17 +129,13 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
     stage.terminal.draw(&state).map_err(broken)?;
     let mut inputs = EventStream::new();
     let mut second = tokio::time::interval(SECOND);
-    let hear = |kind| signal(kind).map_err(broken);
-    let (mut terminate, mut hang_up, mut continued) =
-        (hear(SignalKind::terminate())?, hear(SignalKind::hangup())?, hear(SignalKind::from_raw(nix::libc::SIGCONT))?);
     let mut due: Option<Instant> = None;
     let mut drawn = Instant::now();
     loop {
         let mut at_once = false;
         let msg = tokio::select! {
             biased;
-            _ = terminate.recv() => return Ok(gone(&state, "SIGTERM")),
-            _ = hang_up.recv() => return Ok(gone(&state, "SIGHUP")),
+            name = ends.next() => return Ok(gone(&state, name)),
             _ = continued.recv() => {
                 stage.terminal.retake(&state).map_err(broken)?;
                 continue;
