@@ -47,6 +47,12 @@ impl Store {
         folder::on_network(&self.estate)
     }
 
+    /// The folder of the estate, below which everything is kept; only its owner can write to it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.estate
+    }
+
     /// The folder of a run, whether it exists or not.
     #[must_use]
     pub fn folder_of(&self, run: &RunId) -> PathBuf {

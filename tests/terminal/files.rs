@@ -64,3 +64,24 @@ fn what_was_printed_is_saved_as_it_is_on_disk() {
     screen.send("q");
     assert_eq!(screen.ended(), 0);
 }
+
+#[test]
+fn what_is_copied_is_kept_in_the_state_folder_and_nowhere_else() {
+    let mut demo = opened(160, 40);
+    let (screen, folder) = (&mut demo.screen, demo.folder.path());
+    let precious = folder.join("copied.txt");
+    std::fs::write(&precious, "precious").expect("written");
+    screen.send("2");
+    screen.sees("[2 Runbooks]");
+    screen.send("y");
+    screen.sees("sent to the terminal's clipboard, and in ");
+    assert_eq!(std::fs::read_to_string(&precious).expect("a file"), "precious");
+    let kept = folder.join("state/demo/shop/copied.txt");
+    let text = std::fs::read_to_string(&kept).expect("a file");
+    assert_eq!(std::fs::metadata(&kept).expect("a file").permissions().mode() & 0o777, 0o600);
+    assert!(screen.shown().contains(text.trim_end()), "{text}");
+    let raw = String::from_utf8_lossy(&screen.raw()).into_owned();
+    assert!(raw.contains("\u{1b}]52;c;") && !raw.contains("\u{1b}Ptmux;"), "it is sent as it is");
+    screen.send("q");
+    assert_eq!(screen.ended(), 0);
+}

@@ -244,7 +244,7 @@ impl Stage {
                 None => self.tell("no run is attached", true),
             },
             Effect::Lines(request) => self.lines.ask(request),
-            Effect::Copy(text) => self.copy(state, &text)?,
+            Effect::Copy(text) => self.copy(&text)?,
             Effect::SaveLog(name, text) => self.save(&name, text.as_str()),
             Effect::Picture(name, svg) => self.save(&name, svg.trim_end()),
             Effect::SaveOutput(name, source) => self.copy_output(source.run.clone(), name, Some(source)),
@@ -316,20 +316,21 @@ impl Stage {
     }
 
     /// To the terminal's clipboard where that is possible, and always to a file.
-    fn copy(&mut self, state: &State, text: &SafeText) -> io::Result<()> {
-        let inside_tmux = std::env::var_os("TMUX").is_some();
-        let sent = match clipboard::sequence(text, inside_tmux) {
-            Some(sequence) => {
-                self.terminal.write(&sequence)?;
-                true
+    fn copy(&mut self, text: &SafeText) -> io::Result<()> {
+        let sequence = clipboard::sequence(text);
+        let sent = sequence.is_some();
+        if let Some(sequence) = sequence {
+            self.terminal.write(&sequence)?;
+        }
+        match clipboard::keep(self.store.folder(), text.as_str()) {
+            Ok(path) if sent => {
+                self.tell(&format!("sent to the terminal's clipboard, and in {}", path.display()), false);
             }
-            None => false,
-        };
-        let folder = state.run.as_ref().map_or_else(folder, |run| self.store.folder_of(&run.id));
-        match clipboard::write(&folder, Path::new("copied.txt"), text.as_str()) {
-            Ok(path) if sent => self.tell(&format!("copied, and in {}", path.display()), false),
             Ok(path) => self.tell(&format!("too long for the clipboard: it is in {}", path.display()), false),
-            Err(error) => self.tell(&format!("no file of it could be written: {error}"), !sent),
+            Err(error) if sent => {
+                self.tell(&format!("sent to the terminal's clipboard; no file of it could be written: {error}"), true);
+            }
+            Err(error) => self.tell(&format!("no file of it could be written: {error}"), true),
         }
         Ok(())
     }
