@@ -128,6 +128,8 @@ pub enum Effect {
     },
     /// Give the terminal back for a moment.
     Suspend,
+    /// Draw everything anew, whatever the terminal is thought to show.
+    Redraw,
     /// Read everything anew.
     Refresh,
     /// Say what a runbook would do.

@@ -165,6 +165,41 @@ fn a_storm_of_sizes_leaves_a_whole_picture() {
     assert!(is_given_back(&screen.raw()));
 }
 
+/// The lines of what is shown, without the clock and what has an age.
+fn frame(shown: &str) -> Vec<String> {
+    shown.lines().filter(|line| line.starts_with(['┌', '└'])).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_held_picture_is_drawn_anew_at_every_size() {
+    let mut demo = opened(120, 40);
+    let screen = &mut demo.screen;
+    let whole = frame(&screen.shown());
+    assert!(whole.len() >= 4, "{whole:#?}");
+    screen.send("F");
+    screen.sees("HELD STILL");
+    screen.resize(90, 26);
+    screen.wait("the held picture at the new size", |shown| {
+        shown.contains("HELD STILL") && frame(shown).iter().all(|line| line.chars().count() == 90)
+    });
+    screen.resize(120, 40);
+    screen.wait("the held picture as it was", |shown| shown.contains("HELD STILL") && frame(shown) == whole);
+    // Garbage from elsewhere goes with ctrl-l, and the picture is still held.
+    screen.scribble("garbage on the screen");
+    screen.sees("garbage on the screen");
+    screen.send("\u{c}");
+    screen.wait("a clean picture", |shown| shown.contains("HELD STILL") && !shown.contains("garbage"));
+    screen.send("j");
+    screen.wait("what is", |shown| !shown.contains("HELD STILL") && frame(shown) == whole);
+    // There and back at once: the terminal has cut its lines, and the program may have seen one size only.
+    screen.resize(70, 20);
+    screen.resize(120, 40);
+    screen.wait("a whole picture", |shown| frame(shown) == whole);
+    screen.send("q");
+    assert_eq!(screen.ended(), 0);
+    assert!(is_given_back(&screen.raw()));
+}
+
 #[test]
 fn a_signal_ends_it_in_order() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {

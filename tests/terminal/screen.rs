@@ -169,6 +169,11 @@ impl Screen {
         self.master.resize(size(width, height)).expect("a new size");
     }
 
+    /// Shows what somebody else writes to the terminal.
+    pub fn scribble(&self, text: &str) {
+        lock(&self.seen.0).parser.process(format!("\u{1b}[5;5H{text}").as_bytes());
+    }
+
     /// The process.
     pub fn pid(&self) -> i32 {
         self.child.process_id().and_then(|pid| i32::try_from(pid).ok()).expect("a process")

@@ -169,6 +169,7 @@ impl Talker<'_> {
             Effect::Call(_) => self.say("ASK", "it is answered with `answer` and the words of the answer"),
             // Of a screen: there is none.
             Effect::Suspend
+            | Effect::Redraw
             | Effect::Lines(_)
             | Effect::Copy(_)
             | Effect::SaveLog(..)

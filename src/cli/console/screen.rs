@@ -93,6 +93,8 @@ struct Stage {
     /// The time of the world, when it has one of its own.
     own_time: bool,
     leave: Option<Leave>,
+    /// What was shown when the picture was held still; it is drawn anew at another size.
+    held: Option<Box<State>>,
 }
 
 /// Shows the screen until it is left.
@@ -122,11 +124,11 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
         themes,
         own_time,
         leave: None,
+        held: None,
     };
     state.size = Taken::size();
     let (width, height) = state.size;
     stage.feed(&mut state, Msg::Resize(width, height)).map_err(broken)?;
-    stage.terminal.draw(&state).map_err(broken)?;
     let mut inputs = EventStream::new();
     let mut second = tokio::time::interval(SECOND);
     let mut due: Option<Instant> = None;
@@ -137,7 +139,7 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
             biased;
             name = ends.next() => return Ok(gone(&state, name)),
             _ = continued.recv() => {
-                stage.terminal.retake(&state).map_err(broken)?;
+                stage.retake(&state).map_err(broken)?;
                 continue;
             }
             input = inputs.next() => match input {
@@ -219,10 +221,37 @@ fn goes_on(state: &State) -> Option<RunId> {
 impl Stage {
     /// Changes the state and does what follows from it.
     fn feed(&mut self, state: &mut State, msg: Msg) -> io::Result<()> {
-        for effect in update(state, msg) {
+        if let (Some(held), Msg::Resize(..)) = (&mut self.held, &msg) {
+            // Lines that it has not got are not asked for: they would come to the state as it is.
+            drop(update(held, msg.clone()));
+        }
+        let effects = update(state, msg);
+        if !state.frozen {
+            self.held = None;
+        } else if self.held.is_none() {
+            self.held = Some(Box::new(state.clone()));
+        }
+        for effect in effects {
             self.act(state, effect)?;
         }
         Ok(())
+    }
+
+    /// Draws everything anew: what is, or what is held still.
+    fn redraw(&mut self, state: &State) -> io::Result<()> {
+        self.terminal.redraw(self.held.as_deref().unwrap_or(state))
+    }
+
+    /// Takes the terminal again after somebody else has continued the program.
+    fn retake(&mut self, state: &State) -> io::Result<()> {
+        self.terminal.enter()?;
+        self.redraw(state)
+    }
+
+    /// Gives the terminal away until the program is continued.
+    fn suspend(&mut self, state: &State) -> io::Result<()> {
+        self.terminal.suspend()?;
+        self.redraw(state)
     }
 
     fn act(&mut self, state: &mut State, effect: Effect) -> io::Result<()> {
@@ -231,7 +260,8 @@ impl Stage {
                 let picture = keep.then(|| Taken::picture(state));
                 self.leave = Some(Leave { picture, goes_on: goes_on(state), signal: None });
             }
-            Effect::Suspend => self.terminal.suspend(state)?,
+            Effect::Suspend => self.suspend(state)?,
+            Effect::Redraw => self.redraw(state)?,
             Effect::Refresh => drop(self.orders.send(Order::Refresh)),
             Effect::Plan(request) => drop(self.orders.send(Order::Plan(request))),
             Effect::Start(request) => drop(self.orders.send(Order::Start(request))),

@@ -48,7 +48,11 @@ impl Taken {
         Ok(taken)
     }
 
-    fn enter(&mut self) -> io::Result<()> {
+    /// Takes what there is to be taken; shown is nothing then.
+    ///
+    /// # Errors
+    /// When it cannot be taken.
+    pub(super) fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
         let out = &mut self.backend;
@@ -131,23 +135,13 @@ impl Taken {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub(super) fn suspend(&mut self, state: &State) -> io::Result<()> {
+    pub(super) fn suspend(&mut self) -> io::Result<()> {
         self.leave()?;
         // The whole group: what the shell has started as one job stops and goes on as one. Not SIGTSTP, which a run
         // in this process (that of the demo) ignores.
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGSTOP)
             .map_err(io::Error::from)?;
-        self.enter()?;
-        self.redraw(state)
-    }
-
-    /// Takes the terminal again after somebody else has continued the program.
-    ///
-    /// # Errors
-    /// When the terminal is gone.
-    pub(super) fn retake(&mut self, state: &State) -> io::Result<()> {
-        self.enter()?;
-        self.redraw(state)
+        self.enter()
     }
 
     /// The picture as it is, as lines of text.

@@ -200,6 +200,30 @@ fn a_held_picture_keeps_data_and_takes_no_keys() {
     assert!(!state.frozen && state.dialog.is_none(), "a key lets the picture go and does nothing else");
 }
 
+/// What a terminal shows after another size is not known, also when it is the old one again, and while nothing moves.
+#[test]
+fn every_size_and_ctrl_l_draw_everything_anew() {
+    for keys in ["2", "F", "?", ":", "/"] {
+        let mut state = with_run(running(), true);
+        press(&mut state, keys);
+        let held = state.frozen;
+        let size = state.size;
+        for (width, height) in [(90, 26), (40, 12), size, size] {
+            let effects = update(&mut state, Msg::Resize(width, height));
+            assert!(effects.contains(&Effect::Redraw), "{keys} {width}x{height}: {effects:?}");
+            assert_eq!(press(&mut state, "ctrl-l"), [Effect::Redraw], "{keys} {width}x{height}");
+            assert_eq!(state.frozen, held, "it lets nothing go");
+        }
+    }
+    // A key that is typed is typed, whatever it means elsewhere.
+    let mut state = full();
+    state.settings.keys =
+        crate::console::keys::Keymap::with(&[("redraw".to_owned(), vec!["L".to_owned()])].into()).expect("keys");
+    press(&mut state, "2 / L");
+    assert_eq!(state.runbook.filter.as_deref(), Some("L"));
+    assert_eq!(press(&mut state, "esc L"), [Effect::Redraw]);
+}
+
 #[test]
 fn keys_do_nothing_where_nobody_sees_what_they_do() {
     let mut state = start_dialog("replicate");

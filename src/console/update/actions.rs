@@ -32,6 +32,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
         Action::Palette => state.palette = Some(Palette::new(state.badge)),
         Action::Quit | Action::QuitKeep => quit(state, action == Action::QuitKeep, effects),
         Action::Suspend => effects.push(Effect::Suspend),
+        Action::Redraw => effects.push(Effect::Redraw),
         Action::NextPane | Action::PreviousPane => {
             let pane = state.focus.step(if action == Action::NextPane { 1 } else { -1 });
             state.go(pane);

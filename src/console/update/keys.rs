@@ -29,6 +29,12 @@ pub(super) fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         state.tell("q leaves the screen; a run is stopped with x in pane 3", false);
         return;
     }
+    if key.ctrl && state.settings.keys.find(&[key], |action| action == Action::Redraw) == Found::Action(Action::Redraw)
+    {
+        // Whatever is typed into, and also while the picture is held.
+        effects.push(Effect::Redraw);
+        return;
+    }
     if !crate::console::view::shows(state.size.0, state.size.1) {
         // Nobody sees what a key would do: only the way out is open.
         if key.code == KeyCode::Char('q') {

@@ -45,6 +45,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Resize(width, height) => {
             state.size = (width, height);
             fit(state, &mut effects);
+            // What a terminal makes of its lines at another size, or on the way there and back, nobody knows.
+            effects.push(Effect::Redraw);
         }
         Msg::Tick(now) => {
             state.wall = now;
