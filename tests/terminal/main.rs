@@ -213,6 +213,38 @@ fn a_signal_ends_it_in_order() {
     }
 }
 
+/// Option over configuration over what is usual; and the first `:mouse` turns round what is so.
+#[test]
+fn the_mouse_is_taken_as_it_was_chosen() {
+    let (on, off) = ("\u{1b}[?1000h", "\u{1b}[?1000l");
+    for (config, options, taken) in [
+        ("", &[][..], false),
+        ("", &["--mouse"], true),
+        ("[screen]\nmouse = true\n", &[], true),
+        ("[screen]\nmouse = true\n", &["--mouse=false"], false),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = folder.path().join("changeover");
+        std::fs::create_dir(&own).expect("a folder");
+        std::fs::write(own.join("config.toml"), config).expect("written");
+        let state = folder.path().join("state");
+        let (config_home, state) = (folder.path().to_str().expect("a path"), state.to_str().expect("a path"));
+        let names = [("TERM", "xterm-256color"), ("XDG_CONFIG_HOME", config_home)];
+        let args = [&["--state-dir", state, "demo", "--speed", "20"], options].concat();
+        let mut screen = Screen::start_in(&names, Path::new(PROGRAM), &args, folder.path(), 100, 30);
+        screen.sees("last copy 4m");
+        let count = |screen: &Screen, text: &str| String::from_utf8_lossy(&screen.raw()).matches(text).count();
+        assert_eq!((count(&screen, on), count(&screen, off)), (usize::from(taken), 0), "{config:?} {options:?}");
+        screen.send(":");
+        screen.sees(" Palette");
+        screen.send("mouse");
+        screen.press_until(&["\r"], "the panes", |shown| !shown.contains(" Palette"));
+        assert_eq!((count(&screen, on), count(&screen, off)), (1, usize::from(taken)), "{config:?} {options:?}");
+        screen.send("q");
+        assert_eq!(screen.ended(), 0);
+    }
+}
+
 #[test]
 fn ctrl_z_gives_the_shell_back_and_fg_the_screen() {
     let folder = tempfile::tempdir().expect("a folder");

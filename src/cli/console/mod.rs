@@ -38,9 +38,9 @@ pub struct ConsoleArgs {
     /// Only look: nothing can be begun, stopped or answered
     #[arg(long)]
     pub(super) read_only: bool,
-    /// Take the mouse: select, scroll and focus with it
-    #[arg(long)]
-    pub(super) mouse: bool,
+    /// Take the mouse: select, scroll and focus with it (`--mouse=false` leaves it, whatever config.toml says)
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) mouse: Option<bool>,
     /// Nothing moves by itself but figures
     #[arg(long)]
     pub(super) reduced_motion: bool,
@@ -63,7 +63,7 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
     let program = super::output::program(app);
     super::block_on(async {
         let ground = real::ground(app, live);
-        let left = show(app, args, in_lines, state, ground).await?;
+        let left = show(app, in_lines, state, ground).await?;
         left.farewell(app, &program)
     })
 }
@@ -80,12 +80,11 @@ pub(super) fn is_plain(app: &mut App, args: &ConsoleArgs) -> Result<bool, CliErr
 /// Shows the state on a screen, or tells it in lines.
 pub(super) async fn show(
     app: &mut App,
-    args: &ConsoleArgs,
     in_lines: bool,
     state: State,
     ground: Ground,
 ) -> Result<screen::Leave, CliError> {
-    if in_lines { plain::talk(app, state, ground).await } else { screen::show(state, ground, args.mouse).await }
+    if in_lines { plain::talk(app, state, ground).await } else { screen::show(state, ground).await }
 }
 
 /// The screen needs a terminal; without one it says what does not.

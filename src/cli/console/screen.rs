@@ -101,7 +101,7 @@ struct Stage {
 ///
 /// # Errors
 /// When the terminal cannot be taken.
-pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) -> Result<Leave, CliError> {
+pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Leave, CliError> {
     let broken = |error: io::Error| CliError::new(Exit::Failed, format!("the terminal cannot be used: {error}"));
     let Ground { mut tells, orders, store, own_time, themes } = ground;
     let (told, mut news) = mpsc::unbounded_channel();
@@ -112,7 +112,7 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground, mouse: bool) 
     // Heard before the terminal is taken: from then on each of them gives it back.
     let mut ends = Ends::hear().map_err(broken)?;
     let mut continued = signal(SignalKind::from_raw(nix::libc::SIGCONT)).map_err(broken)?;
-    let terminal = Taken::take(mouse).map_err(broken)?;
+    let terminal = Taken::take(state.settings.mouse).map_err(broken)?;
     let mut stage = Stage {
         terminal,
         store,

@@ -33,7 +33,7 @@ pub(in crate::cli) fn settings(app: &mut App, args: &ConsoleArgs) -> Result<Sett
         theme,
         ascii: args.ascii || screen.ascii || !is_utf8,
         reduced_motion: args.reduced_motion || screen.reduced_motion,
-        mouse: args.mouse || screen.mouse,
+        mouse: args.mouse.unwrap_or(screen.mouse),
         bell: screen.bell,
         notify: screen.notify,
         privacy: false,

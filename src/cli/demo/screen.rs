@@ -85,7 +85,7 @@ pub(super) fn open(app: &mut App, args: &DemoArgs, in_lines: bool) -> Result<Exi
         drop(last_word.send(ended));
     }));
     crate::cli::block_on(async {
-        let gone = console::show(app, &args.screen, in_lines, state, ground).await?;
+        let gone = console::show(app, in_lines, state, ground).await?;
         let exit = gone.farewell_of_demo(app)?;
         if args.scenario.is_none() {
             return Ok(exit);
