@@ -27,8 +27,6 @@ pub enum Badge {
     Drill,
     /// The simulated world of the demo.
     Simulated,
-    /// Real sites, and nothing can be begun from here.
-    ReadOnly,
 }
 
 impl Badge {
@@ -39,7 +37,6 @@ impl Badge {
             Self::Live => "LIVE",
             Self::Drill => "DRILL",
             Self::Simulated => "SIMULATED",
-            Self::ReadOnly => "READ-ONLY",
         }
     }
 }
@@ -96,6 +93,8 @@ pub struct State {
     pub estate: EstateFacts,
     /// What kind of world.
     pub badge: Badge,
+    /// This console only looks: nothing can be begun, stopped or answered from here, in whatever world.
+    pub read_only: bool,
     /// Who sits here.
     pub by: Operator,
     /// What was chosen.
@@ -179,6 +178,7 @@ impl State {
         Self {
             estate,
             badge,
+            read_only: false,
             by,
             settings,
             size: (80, 24),
@@ -242,6 +242,13 @@ impl State {
             self.tab = pane;
         }
         self.detail = None;
+    }
+
+    /// What kind of world this is, and whether it is only looked at, in words.
+    #[must_use]
+    pub fn world(&self) -> String {
+        let permission = if self.read_only { " READ-ONLY" } else { "" };
+        format!("{}{permission}", self.badge.word())
     }
 
     /// The lines of a site: its services, its hosts, its exchange tree.

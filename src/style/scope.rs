@@ -49,7 +49,7 @@ scopes! {
     Badge "badge" "The badge LIVE.",
     BadgeDrill "badge_drill" "The badge DRILL.",
     BadgeSimulated "badge_simulated" "The badge SIMULATED.",
-    BadgeReadOnly "badge_read_only" "The badge READ-ONLY.",
+    BadgeReadOnly "badge_read_only" "The word READ-ONLY beside the badge.",
     Stale "stale" "A figure that is out of date.",
     Key "key" "A key that can be pressed.",
     Hint "hint" "What a key does, and advice.",

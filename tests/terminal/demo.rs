@@ -125,6 +125,20 @@ fn whoever_follows_the_tour_comes_to_its_end() {
 }
 
 #[test]
+fn a_simulated_world_can_be_only_looked_at() {
+    let (mut screen, _folder) = demo(&["--speed", "20", "--read-only"], 120, 40);
+    screen.sees("last copy 4m");
+    screen.sees("epoch 1");
+    screen.send("2");
+    screen.sees("[2 Runbooks]");
+    screen.press_until(&["s"], "that nothing can be begun", |shown| shown.contains("this console only looks"));
+    let shown = screen.shown();
+    assert!(shown.contains(" SIMULATED  READ-ONLY ") && !shown.contains("Tour "), "{shown}");
+    screen.send("q");
+    assert_eq!(screen.ended(), 0);
+}
+
+#[test]
 fn without_the_tour_there_is_none() {
     let (mut screen, _folder) = demo(&["--speed", "20", "--no-tour"], 80, 24);
     screen.sees("last copy 4m");

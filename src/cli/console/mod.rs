@@ -55,10 +55,10 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
         refuse_without_terminal(app)?;
     }
     let live = Live::open(app, "console")?;
-    let badge = if args.read_only { Badge::ReadOnly } else { Badge::Live };
     let settings = settings(app, args)?;
     let estate = facts(&live.record.estate, &app.catalogue);
-    let mut state = State::new(estate, badge, operator("console"), settings, live.clock.now());
+    let mut state = State::new(estate, Badge::Live, operator("console"), settings, live.clock.now());
+    state.read_only = args.read_only;
     state.health = crate::health::unseen(&crate::health::plan(&live.record.estate, &app.catalogue));
     let program = super::output::program(app);
     super::block_on(async {

@@ -21,7 +21,7 @@ use crate::cli::output::{Flushed, program};
 use crate::cli::status::changed;
 use crate::cli::{App, CliError};
 use crate::console::dialog::Dialog;
-use crate::console::{Badge, Effect, Msg, State, update};
+use crate::console::{Effect, Msg, State, update};
 use crate::health::{ProbeKey, Verdict};
 use crate::journal::Store;
 use crate::model::{RunId, SafeText};
@@ -36,8 +36,8 @@ pub(in crate::cli) async fn talk(app: &mut App, state: State, ground: Ground) ->
     let Ground { mut tells, orders, store, own_time, .. } = ground;
     let (told, mut news) = mpsc::unbounded_channel();
     let mut lines = Some(terminal_lines());
-    let (program, may_change) = (program(app), app.io.is_interactive && state.badge != Badge::ReadOnly);
-    let head = format!("{} {}: `help` lists what can be typed", state.badge.word(), state.estate.name);
+    let (program, may_change) = (program(app), app.io.is_interactive && !state.read_only);
+    let head = format!("{} {}: `help` lists what can be typed", state.world(), state.estate.name);
     let mut talker = Talker {
         state,
         orders,

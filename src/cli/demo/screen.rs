@@ -64,6 +64,7 @@ pub(super) fn open(app: &mut App, args: &DemoArgs, in_lines: bool) -> Result<Exi
     let facts = console::facts(&estate, &app.catalogue);
     let mut state = State::new(facts, Badge::Simulated, crew::operator(), settings, spec.epoch);
     state.health = crate::health::unseen(&crate::health::plan(&estate, &app.catalogue));
+    state.read_only = args.screen.read_only;
     state.hurry(times);
     let (tell, tells) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();

@@ -153,9 +153,10 @@ fn nothing_begins_beside_a_run_nor_from_a_console_that_only_looks() {
     assert_eq!(enter(&mut state), []);
     assert!(gate(&state).1.is_some_and(|note| note.contains("one run at a time")));
 
-    for story in [running(), failed(), asks(restored(), PromptKind::Confirm, None)] {
+    let badges = [Badge::Live, Badge::Drill, Badge::Simulated].into_iter().cycle();
+    for (story, badge) in [running(), failed(), asks(restored(), PromptKind::Confirm, None)].into_iter().zip(badges) {
         let mut state = with_run(story, true);
-        state.badge = Badge::ReadOnly;
+        (state.badge, state.read_only) = (badge, true);
         let now = state.now;
         update(&mut state, Msg::Tick(now));
         for pane in Pane::ALL {
@@ -355,9 +356,9 @@ fn without_a_form_and_without_keys_the_gates_are_the_same() {
     assert!(matches!(&effects[..], [Effect::Start(_)]), "{effects:?}");
     assert_eq!(level(&before, &effects[0]), 2);
     // What may not be begun is not planned for a start either, but can be read.
-    for (badge, alive, said) in [(Badge::ReadOnly, false, "only looks"), (Badge::Live, true, "one run at a time")] {
+    for (read_only, alive, said) in [(true, false, "only looks"), (false, true, "one run at a time")] {
         let mut state = full();
-        state.badge = badge;
+        state.read_only = read_only;
         state.runs[0].alive = alive;
         assert_eq!(ask(&mut state, "backup", &[], Purpose::Start), []);
         let told = told(&mut state);

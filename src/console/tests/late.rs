@@ -334,7 +334,7 @@ fn a_run_that_waits_elsewhere_is_said_and_led_to() {
     }
     let (_, told) = one_waits();
     let mut looks = with_run(failed(), false);
-    looks.badge = Badge::ReadOnly;
+    looks.read_only = true;
     update(&mut looks, told);
     assert!(text(&looks, (120, 40)).contains("replicate WAITS FOR YOU: 5 lists it"));
     assert_eq!(press(&mut looks, "a"), []);

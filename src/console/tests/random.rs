@@ -27,13 +27,15 @@ proptest! {
     fn never_panics_and_always_says_what_world_this_is(
         seed in any::<u64>(),
         which in 0_u8..8,
-        badge in 0_usize..4,
+        badge in 0_usize..3,
+        read_only in any::<bool>(),
         ascii in any::<bool>(),
         sizes in prop::collection::vec((1_u16..=300, 1_u16..=100), 3),
     ) {
         let mut chance = fastrand::Rng::with_seed(seed);
         let mut state = begin(which);
-        state.badge = [Badge::Live, Badge::Drill, Badge::Simulated, Badge::ReadOnly][badge];
+        state.badge = [Badge::Live, Badge::Drill, Badge::Simulated][badge];
+        state.read_only = read_only;
         state.settings.ascii = ascii;
         for (width, height) in sizes.into_iter().chain([(20, 3), (60, 15), (1, 1)]) {
             go_on(&mut chance, &mut state, 12, |_, _| {});
@@ -48,7 +50,7 @@ proptest! {
 /// Below what can be shown, one line says so, and it is whole from 40 columns on.
 #[test]
 fn too_small_is_said_in_one_line() {
-    for badge in [Badge::Live, Badge::Drill, Badge::Simulated, Badge::ReadOnly] {
+    for badge in [Badge::Live, Badge::Drill, Badge::Simulated] {
         let mut state = start_dialog("restore");
         state.badge = badge;
         for size in [(40, 12), (59, 100), (300, 14)] {

@@ -45,6 +45,24 @@ fn whole_screen() {
     at_sizes("whole_trouble", &state, &SIZES[1..3]);
 }
 
+/// World and permission are two words: a simulated world can be only looked at, too.
+#[test]
+fn what_is_only_looked_at_says_so_beside_its_world() {
+    for badge in [Badge::Live, Badge::Drill, Badge::Simulated] {
+        let mut state = with_run(running(), true);
+        (state.badge, state.read_only) = (badge, true);
+        for size in [(60, 15), (80, 24), (120, 40)] {
+            let shown = text(&state, size);
+            let header = shown.lines().next().expect("a header");
+            assert!(header.contains(&format!(" {}  READ-ONLY ", badge.word())), "{header}");
+            assert!(header.contains("PROD ══▶ BCP"), "{header}");
+        }
+    }
+    let mut state = with_run(running(), true);
+    state.read_only = true;
+    at_sizes("whole_read_only", &state, &SIZES[1..2]);
+}
+
 #[test]
 fn every_pane_alone() {
     for (name, state) in panes() {

@@ -191,7 +191,7 @@ fn leaving_in_mid_story_is_asked_twice() {
 
 #[test]
 fn no_story_is_told_in_the_real_world() {
-    for badge in [Badge::Live, Badge::Drill, Badge::ReadOnly] {
+    for badge in [Badge::Live, Badge::Drill] {
         let mut state = full();
         state.badge = badge;
         update(&mut state, Msg::Tick(now()));

@@ -181,7 +181,7 @@ fn the_keys_are_those_of_the_user() {
 
 #[test]
 fn it_is_never_in_a_real_console() {
-    for badge in [Badge::Live, Badge::Drill, Badge::ReadOnly] {
+    for badge in [Badge::Live, Badge::Drill] {
         let mut state = full();
         state.badge = badge;
         update(&mut state, Msg::Tour);

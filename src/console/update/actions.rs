@@ -81,7 +81,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
         }
         Action::Privacy => state.settings.privacy = !state.settings.privacy,
         Action::Tour | Action::TourOff | Action::Story | Action::Note => in_demo(state, action, argument, effects),
-        Action::Answer if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
+        Action::Answer if state.read_only => state.tell("this console only looks", true),
         Action::Answer => answer(state, effects),
         Action::Copy => copy(state, effects),
         _ if moves(action).is_some() => travel(state, action, effects),
@@ -272,7 +272,7 @@ fn may_not_ask(state: &State, book: &RunbookFacts, purpose: Purpose) -> Option<S
 
 /// Why nothing can be begun now.
 pub(super) fn may_not_start(state: &State, book: &RunbookFacts) -> Option<String> {
-    if state.badge == Badge::ReadOnly {
+    if state.read_only {
         return Some("nothing can be begun from here: this console only looks".to_owned());
     }
     if let Some(run) = state.goes_on() {

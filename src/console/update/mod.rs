@@ -156,7 +156,7 @@ fn retitle(state: &mut State, effects: &mut Vec<Effect>) {
         (false, true) => " - running",
         _ => "",
     };
-    let title = SafeText::line(&format!("{} {}{word}", state.badge.word(), state.estate.name));
+    let title = SafeText::line(&format!("{} {}{word}", state.world(), state.estate.name));
     if title != state.title {
         state.title = title.clone();
         effects.push(Effect::Title(title));

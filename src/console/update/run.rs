@@ -6,7 +6,7 @@ use crate::console::dialog::{Confirm, Deed, Dialog, Stands};
 use crate::console::facts::{DirectionFacts, RunbookFacts, level};
 use crate::console::msg::Effect;
 use crate::console::run_view::{Row, RunView};
-use crate::console::state::{Badge, State};
+use crate::console::state::State;
 use crate::model::{CancelReason, SafeText};
 use crate::run::{RunPhase, explain};
 
@@ -33,7 +33,7 @@ pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect
         Action::ReplaySlower => run.speed(false),
         Action::ReplayBack => run.jump(-1),
         Action::ReplayOn => run.jump(1),
-        _ if state.badge == Badge::ReadOnly => state.tell("this console only looks", true),
+        _ if state.read_only => state.tell("this console only looks", true),
         Action::ResumeRun => {
             let ended_well = matches!(&run.state.phase, RunPhase::Ended(outcome) if outcome.exit_code() == 0);
             if run.live {

@@ -42,7 +42,8 @@ impl Seen {
 }
 
 pub(super) fn begin_tour(state: &mut State, effects: &mut Vec<Effect>) {
-    if state.badge == Badge::Simulated && state.story.is_none() {
+    // It asks to begin a run, which nobody can do who only looks.
+    if state.badge == Badge::Simulated && state.story.is_none() && !state.read_only {
         state.tour = Some(Tour::begin(state.now));
         // Its line takes one from the panes.
         fit(state, effects);
@@ -87,6 +88,9 @@ fn show(state: &mut State) {
 pub(super) fn in_demo(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effect>) {
     let plays = state.story.as_ref().map(|story| matches!(story.phase, StoryPhase::Playing(_)));
     match (action, plays) {
+        (Action::Tour, None) if state.read_only => {
+            state.tell("the tour begins a run, and this console only looks", false);
+        }
         (Action::Tour, None) => begin_tour(state, effects),
         (Action::Tour, Some(_)) => state.tell("there is no tour in a story", false),
         (Action::TourOff, _) if state.tour.take().is_some() => {

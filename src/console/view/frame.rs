@@ -28,7 +28,6 @@ fn badge_scope(badge: Badge) -> Scope {
         Badge::Live => Scope::Badge,
         Badge::Drill => Scope::BadgeDrill,
         Badge::Simulated => Scope::BadgeSimulated,
-        Badge::ReadOnly => Scope::BadgeReadOnly,
     }
 }
 
@@ -37,6 +36,7 @@ pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let arrow = if state.settings.ascii { "==>" } else { "══▶" };
     let mut line = Row::new()
         .put(badge_scope(state.badge), safe(format!(" {} ", state.badge.word())))
+        .put(Scope::BadgeReadOnly, if state.read_only { " READ-ONLY " } else { "" })
         .plain(" ")
         .put(Scope::Strong, safe(fitting(state.estate.name.as_str(), 20)))
         .plain("  ");
@@ -63,7 +63,11 @@ pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 /// What time it is; in a story its name and its clock, and the time where there is room for both.
 fn clock(state: &State, width: u16) -> SafeText {
     let now = super::local(state, state.now);
-    let Some(story) = &state.story else { return safe(now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()) };
+    let Some(story) = &state.story else {
+        // Beside two words for the world the direction needs the room of the date.
+        let format = if state.read_only && width < 80 { "%H:%M:%S %Z" } else { "%Y-%m-%d %H:%M:%S %Z" };
+        return safe(now.strftime(format).to_string());
+    };
     let name = fitting(story.briefing.name.as_str(), 24);
     let time = if width < 100 { String::new() } else { now.strftime("  %H:%M:%S %Z").to_string() };
     safe(format!(" {name}  {}{time}", story.clock(state.now)))
@@ -119,10 +123,7 @@ fn asks(state: &State) -> bool {
 fn waiting(line: Row, state: &State, runbook: &SafeText) -> Row {
     let line = line.put(Scope::Prompt, safe(format!("{runbook} WAITS FOR YOU: ")));
     // A console that only looks does not answer, but it shows the run.
-    let (key, hint) = match state.badge {
-        Badge::ReadOnly => (Action::Pane5, " lists it"),
-        _ => (Action::Answer, " shows it"),
-    };
+    let (key, hint) = if state.read_only { (Action::Pane5, " lists it") } else { (Action::Answer, " shows it") };
     line.put(Scope::Key, safe(state.settings.keys.hint(key))).put(Scope::Hint, hint)
 }
 
