@@ -3,6 +3,7 @@
 use super::made::*;
 use super::picture::text;
 use crate::console::action::Action;
+use crate::console::dialog::Dialog;
 use crate::console::facts::{Extent, PlaceFacts};
 use crate::console::{Badge, Msg, Pane, State, update};
 use crate::model::SafeText;
@@ -167,6 +168,51 @@ fn questions_about_a_run() {
         let mut state = with_run(story, live);
         press(&mut state, keys);
         at(name, &state, &[(80, 24)]);
+    }
+}
+
+/// Nothing is beyond the last page: whatever key led there, the next one back moves what is in sight.
+#[test]
+fn scrolling_ends_where_the_text_does() {
+    let mut help = full();
+    press(&mut help, "?");
+    let mut book = full();
+    book.runbooks[0].text = SafeText::block(&"a line\n".repeat(100));
+    press(&mut book, "2 enter");
+    let mut start = start_dialog("replicate");
+    if let Some(Dialog::Start(start)) = &mut start.dialog {
+        start.plan.text = SafeText::block(&"a command\n".repeat(100));
+    }
+    let mut detail = full();
+    trouble(&mut detail);
+    press(&mut detail, "enter");
+    // The clock and what has an age is left out of it.
+    let seen = |state: &State| text(&State { now: now(), ..state.clone() }, state.size);
+    for (name, mut state, ends) in [
+        ("help", help, &["G", "end"][..]),
+        ("text", book, &["G", "end"]),
+        ("start", start, &[]),
+        ("detail", detail, &["G", "end"]),
+    ] {
+        update(&mut state, Msg::Resize(60, 15));
+        let pages = ["pgdn"; 30].join(" ");
+        for end in ends.iter().chain([&pages.as_str()]) {
+            let mut state = state.clone();
+            let top = seen(&state);
+            press(&mut state, end);
+            let bottom = seen(&state);
+            assert_ne!(top, bottom, "{name}");
+            press(&mut state, "down pgdn down");
+            assert_eq!(seen(&state), bottom, "{name} {end}: nothing is beyond the end");
+            press(&mut state, "up");
+            assert_ne!(seen(&state), bottom, "{name} {end}: the first key back moves it");
+            if !ends.is_empty() {
+                press(&mut state, if name == "detail" { "home" } else { "g" });
+                assert_eq!(seen(&state), top, "{name} {end}");
+                press(&mut state, "G home");
+                assert_eq!(seen(&state), top, "{name} {end}");
+            }
+        }
     }
 }
 

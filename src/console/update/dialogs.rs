@@ -17,6 +17,7 @@ const BURST: u8 = 3;
 const PLAN_HOLDS: i64 = 180;
 
 pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
+    let end = if scrolls(state, key) { crate::console::view::end(state) } else { 0 };
     let Some(dialog) = state.dialog.take() else { return };
     if key.code == KeyCode::Esc {
         if matches!(dialog, Dialog::Answer(_)) {
@@ -27,7 +28,7 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
     match dialog {
         Dialog::Help { top } => {
             if !closes(key) {
-                state.dialog = Some(Dialog::Help { top: scrolled(top, key) });
+                state.dialog = Some(Dialog::Help { top: scrolled(top, key, end) });
             }
         }
         Dialog::Text { title, text, top } => {
@@ -35,7 +36,7 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
                 effects.push(Effect::Copy(text.clone()));
             }
             if !closes(key) {
-                state.dialog = Some(Dialog::Text { title, text, top: scrolled(top, key) });
+                state.dialog = Some(Dialog::Text { title, text, top: scrolled(top, key, end) });
             }
         }
         // The two keys that the card names do what it says.
@@ -43,9 +44,9 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
         Dialog::Card => {}
         Dialog::Form(form) => on_form_key(state, form, key, too_fast, effects),
         Dialog::Planning(request, purpose) => state.dialog = Some(Dialog::Planning(request, purpose)),
-        Dialog::Start(start) => on_start_key(state, start, key, effects),
-        Dialog::Answer(answering) => on_answer_key(state, answering, key, effects),
-        Dialog::Confirm(confirm) => on_confirm_key(state, confirm, key, effects),
+        Dialog::Start(start) => on_start_key(state, start, key, end, effects),
+        Dialog::Answer(answering) => on_answer_key(state, answering, key, end, effects),
+        Dialog::Confirm(confirm) => on_confirm_key(state, confirm, key, end, effects),
     }
 }
 
@@ -73,9 +74,9 @@ fn type_into(typed: &mut Line, burst: u8, key: Key) -> Option<SafeText> {
     None
 }
 
-fn on_confirm_key(state: &mut State, mut confirm: Confirm, key: Key, effects: &mut Vec<Effect>) {
+fn on_confirm_key(state: &mut State, mut confirm: Confirm, key: Key, end: u16, effects: &mut Vec<Effect>) {
     if moves(key) {
-        confirm.top = moved(confirm.top, key);
+        confirm.top = scrolled(confirm.top, key, end);
     } else if state.burst > 0 || key.code != KeyCode::Enter {
         confirm.gate.note = type_into(&mut confirm.gate.typed, state.burst, key);
     } else if confirm.gate.is_met() {
@@ -103,14 +104,15 @@ fn closes(key: Key) -> bool {
     matches!(key.code, KeyCode::Char('q') | KeyCode::Enter)
 }
 
-fn scrolled(top: u16, key: Key) -> u16 {
-    match key.code {
-        KeyCode::Up | KeyCode::Char('k') => top.saturating_sub(1),
-        KeyCode::Down | KeyCode::Char('j') => top.saturating_add(1),
-        KeyCode::PageUp => top.saturating_sub(10),
-        KeyCode::PageDown | KeyCode::Char(' ') => top.saturating_add(10),
-        KeyCode::Home | KeyCode::Char('g') => 0,
-        _ => top,
+/// True when a key moves the text of a dialog; where something is typed into, letters do not.
+fn scrolls(state: &State, key: Key) -> bool {
+    use KeyCode::{Char, End, Home};
+    match &state.dialog {
+        Some(Dialog::Help { .. } | Dialog::Text { .. }) => {
+            moves(key) || matches!(key.code, Home | End | Char('j' | 'k' | ' ' | 'g' | 'G'))
+        }
+        Some(Dialog::Start(_) | Dialog::Answer(_) | Dialog::Confirm(_)) => moves(key),
+        _ => false,
     }
 }
 
@@ -119,14 +121,19 @@ fn moves(key: Key) -> bool {
     matches!(key.code, KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown)
 }
 
-fn moved(top: u16, key: Key) -> u16 {
-    match key.code {
-        KeyCode::Up => top.saturating_sub(1),
-        KeyCode::Down => top.saturating_add(1),
-        KeyCode::PageUp => top.saturating_sub(10),
-        KeyCode::PageDown => top.saturating_add(10),
-        _ => top,
-    }
+/// The first line in sight after a key. `end` is that of the last page: nothing is beyond it.
+fn scrolled(top: u16, key: Key, end: u16) -> u16 {
+    let from = top.min(end);
+    let wanted = match key.code {
+        KeyCode::Up | KeyCode::Char('k') => from.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => from.saturating_add(1),
+        KeyCode::PageUp => from.saturating_sub(10),
+        KeyCode::PageDown | KeyCode::Char(' ') => from.saturating_add(10),
+        KeyCode::Home | KeyCode::Char('g') => 0,
+        KeyCode::End | KeyCode::Char('G') => end,
+        _ => return top,
+    };
+    wanted.min(end)
 }
 
 fn not_met(gate: &Gate) -> SafeText {
@@ -185,9 +192,9 @@ pub(super) fn planned(state: &mut State, plan: PlanShown) {
     });
 }
 
-fn on_start_key(state: &mut State, mut start: Box<Start>, key: Key, effects: &mut Vec<Effect>) {
+fn on_start_key(state: &mut State, mut start: Box<Start>, key: Key, end: u16, effects: &mut Vec<Effect>) {
     match key.code {
-        _ if moves(key) => start.top = moved(start.top, key),
+        _ if moves(key) => start.top = scrolled(start.top, key, end),
         KeyCode::Enter if state.burst > 0 => start.gate.note = type_into(&mut start.gate.typed, state.burst, key),
         KeyCode::Enter if start.gate.is_met() => {
             if let Some(why) = may_not_start(state, &start.runbook) {
@@ -212,14 +219,14 @@ fn on_start_key(state: &mut State, mut start: Box<Start>, key: Key, effects: &mu
     state.dialog = Some(Dialog::Start(start));
 }
 
-fn on_answer_key(state: &mut State, mut answering: Answering, key: Key, effects: &mut Vec<Effect>) {
+fn on_answer_key(state: &mut State, mut answering: Answering, key: Key, end: u16, effects: &mut Vec<Effect>) {
     let prompt = state
         .run
         .as_ref()
         .and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.prompt).cloned());
     let Some(prompt) = prompt else { return };
     match key.code {
-        _ if moves(key) => answering.top = moved(answering.top, key),
+        _ if moves(key) => answering.top = scrolled(answering.top, key, end),
         KeyCode::Enter if state.burst > 0 => {
             answering.note = type_into(&mut answering.typed, state.burst, key);
         }

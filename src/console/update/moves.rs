@@ -31,7 +31,8 @@ pub(super) fn travel(state: &mut State, action: Action, effects: &mut Vec<Effect
     let Some(by) = moves(action).map(|by| by(i64::from(state.log.height.max(2)) - 1)) else { return };
     match state.focus {
         Pane::Sites if state.detail.is_some() => {
-            let top = i64::from(state.detail_top).saturating_add(by).clamp(0, 10_000);
+            let end = i64::from(crate::console::view::end(state));
+            let top = i64::from(state.detail_top).min(end).saturating_add(by).clamp(0, end);
             state.detail_top = u16::try_from(top).unwrap_or(0);
         }
         Pane::Sites => {

@@ -109,6 +109,7 @@ fn footed(
     let inner = Rect { height: inner.height - below, ..inner };
     let last = rows.len().saturating_sub(usize::from(inner.height));
     let first = usize::from(top).min(last);
+    canvas.end = last;
     canvas.rows(inner, &rows[first..]);
     if last > first {
         let more = Row::new().put(Scope::Hint, safe(format!(" {} more lines ", last - first)));

@@ -70,33 +70,52 @@ pub fn shows(width: u16, height: u16) -> bool {
 
 /// Draws the whole screen.
 pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
-    let mut canvas = Canvas { cells, settings: &state.settings };
+    draw_on(&mut Canvas { cells, settings: &state.settings, end: 0 }, state, area);
+}
+
+/// The first line of the text that is scrolled, a dialog or a detail, once its last line is in sight.
+#[must_use]
+pub fn end(state: &State) -> u16 {
+    let area = screen(state);
+    let mut cells = Buffer::empty(area);
+    let mut canvas = Canvas { cells: &mut cells, settings: &state.settings, end: 0 };
+    if state.dialog.is_some() {
+        dialogs::draw(&mut canvas, state, above_tour(area, &layout(state, area)));
+    } else {
+        draw_on(&mut canvas, state, area);
+    }
+    u16::try_from(canvas.end).unwrap_or(u16::MAX)
+}
+
+/// Where dialogs are: a question must not hide what the tour says of it.
+fn above_tour(area: Rect, layout: &Layout) -> Rect {
+    layout.hint.map_or(area, |hint| Rect { height: hint.y.saturating_sub(area.y) + 1, ..area })
+}
+
+fn draw_on(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     canvas.clear(area);
     if !shows(area.width, area.height) {
-        frame::too_small(&mut canvas, state, area);
+        frame::too_small(canvas, state, area);
         return;
     }
     let layout = layout(state, area);
-    frame::header(&mut canvas, state, layout.header);
+    frame::header(canvas, state, layout.header);
     for (pane, area) in &layout.panes {
-        let inner = frame::pane(&mut canvas, state, *pane, *area, layout.single);
+        let inner = frame::pane(canvas, state, *pane, *area, layout.single);
         match pane {
-            Pane::Sites => sites::draw(&mut canvas, state, inner),
-            Pane::Runbooks => runbooks::draw(&mut canvas, state, inner),
-            Pane::Run => run::draw(&mut canvas, state, inner),
-            Pane::Log => log::draw(&mut canvas, state, inner),
-            Pane::Runs => runs::draw(&mut canvas, state, inner),
-            Pane::Points => points::draw(&mut canvas, state, inner),
+            Pane::Sites => sites::draw(canvas, state, inner),
+            Pane::Runbooks => runbooks::draw(canvas, state, inner),
+            Pane::Run => run::draw(canvas, state, inner),
+            Pane::Log => log::draw(canvas, state, inner),
+            Pane::Runs => runs::draw(canvas, state, inner),
+            Pane::Points => points::draw(canvas, state, inner),
         }
     }
-    frame::footer(&mut canvas, state, layout.footer);
-    let mut free = area;
+    frame::footer(canvas, state, layout.footer);
     if let (Some(tour), Some(hint)) = (&state.tour, layout.hint) {
-        tour::draw(&mut canvas, state, tour, hint);
-        // A question must not hide what the tour says of it.
-        free.height = hint.y.saturating_sub(area.y) + 1;
+        tour::draw(canvas, state, tour, hint);
     }
-    dialogs::draw(&mut canvas, state, free);
+    dialogs::draw(canvas, state, above_tour(area, &layout));
 }
 
 /// What is on the screen, as an SVG text.

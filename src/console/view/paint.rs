@@ -80,6 +80,8 @@ pub struct Canvas<'a> {
     pub cells: &'a mut Buffer,
     /// What the user chose.
     pub settings: &'a Settings,
+    /// The first line of what can be scrolled once its last line is in sight.
+    pub end: usize,
 }
 
 impl Canvas<'_> {

@@ -284,7 +284,8 @@ fn detail(canvas: &mut Canvas<'_>, state: &State, site: &SiteName, subject: &Sub
     let body = Rect { y: area.y + 1 + graph_height, height: area.height.saturating_sub(1 + graph_height), ..area };
     let text = detail_text(state, site, subject);
     let lines: Vec<String> = super::paint::wrapped(text.as_str(), usize::from(body.width));
-    let first = usize::from(state.detail_top).min(lines.len().saturating_sub(1));
+    canvas.end = lines.len().saturating_sub(usize::from(body.height));
+    let first = usize::from(state.detail_top).min(canvas.end);
     let rows: Vec<Row> = lines
         .into_iter()
         .skip(first)
