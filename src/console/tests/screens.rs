@@ -116,6 +116,51 @@ fn every_pane_before_anything_is_known() {
     }
 }
 
+/// Whoever comes back to a filtered list sees that it is not the whole one, and how to get that.
+#[test]
+fn a_filter_is_in_sight_with_what_it_leaves() {
+    for (pane, filter, said, empty) in [
+        ("2", "re", "filter: re, ", "no runbook passes the filter"),
+        ("5", "fail", "filter: fail, 1 of 5", "no run passes the filter"),
+        ("6", "prod", "filter: prod, 4 of 4", "no restore point passes the filter"),
+    ] {
+        let mut state = full();
+        press(
+            &mut state,
+            &format!("{pane} / {}", filter.split("").filter(|c| !c.is_empty()).collect::<Vec<_>>().join(" ")),
+        );
+        for keys in ["enter", "1"] {
+            press(&mut state, keys);
+            for size in [(80, 24), (120, 40)] {
+                let shown = text(&state, size);
+                assert!(shown.contains(said) && shown.contains(", esc drops it"), "{keys}\n{shown}");
+            }
+        }
+        press(&mut state, &format!("{pane} / z z z z enter"));
+        let shown = text(&state, (120, 40));
+        assert!(shown.contains("filter: zzzz, 0 of ") && shown.contains(empty), "{shown}");
+        at_sizes(&format!("filtered_{pane}"), &state, &SIZES[1..2]);
+        press(&mut state, "esc");
+        assert!(!text(&state, (120, 40)).contains("filter: "));
+    }
+    // One that was never made is another thing than one that is hidden.
+    let mut state = empty();
+    state.runs_read = true;
+    update(&mut state, crate::console::Msg::Resize(120, 40));
+    press(&mut state, "6 / z enter");
+    assert!(text(&state, (120, 40)).contains("no restore point was made from this machine"));
+    // A click means the line that is under it, below the filter as well.
+    let mut state = full();
+    state.size = (80, 24);
+    press(&mut state, "2 / r enter");
+    let shown = text(&state, (80, 24));
+    let second = state.shown_runbooks()[1].name.clone();
+    let at = shown.lines().position(|line| line.starts_with(&format!("│ {second}"))).expect("a line");
+    let row = u16::try_from(at).expect("a row");
+    update(&mut state, crate::console::Msg::Mouse { column: 3, row, wheel: 0 });
+    assert_eq!(state.runbook.selected, 1);
+}
+
 #[test]
 fn runs_in_every_condition() {
     let asking = asks(restored(), PromptKind::Confirm, Some("restart bcp 7f3a"));

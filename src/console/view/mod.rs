@@ -15,11 +15,12 @@ mod tour;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::action::Action;
 use super::pane::Pane;
-use super::state::State;
+use super::state::{Choice, State};
 use crate::health::Verdict;
 use crate::model::SafeText;
-use crate::style::Mark;
+use crate::style::{Mark, Scope};
 use paint::{Canvas, Row};
 
 pub use log::{log_text, said, whole_log};
@@ -147,11 +148,17 @@ pub fn hit(state: &State, column: u16, row: u16) -> Option<(Pane, Option<usize>)
     let (pane, area) =
         layout.panes.iter().find(|(_, area)| area.contains(ratatui::layout::Position { x: column, y: row }))?;
     let line = usize::from(row.checked_sub(area.y + 1)?);
+    // Above a list are its head, and its filter when there is one.
+    let listed = |choice: &Choice, head: u16| {
+        let above = head + u16::from(choice.filter.is_some());
+        let line = line.checked_sub(usize::from(above))?;
+        Some(first(choice.selected, area.height.saturating_sub(2 + above)) + line)
+    };
     let line = match pane {
-        Pane::Runbooks => first(state.runbook.selected, area.height.saturating_sub(2)) + line,
+        Pane::Runbooks => listed(&state.runbook, 0)?,
         Pane::Run => run::line_at(state, line, area.height)?,
-        Pane::Runs => first(state.past.selected, area.height.saturating_sub(3)) + line.checked_sub(1)?,
-        Pane::Points => first(state.point.selected, area.height.saturating_sub(3)) + line.checked_sub(1)?,
+        Pane::Runs => listed(&state.past, 1)?,
+        Pane::Points => listed(&state.point, 1)?,
         Pane::Sites | Pane::Log => return Some((*pane, None)),
     };
     Some((*pane, Some(line)))
@@ -214,6 +221,18 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, head: Option<&Row>, rows: Vec<Row>,
         });
     let rows: Vec<Row> = rows.take(usize::from(body.height)).collect();
     canvas.rows(body, &rows);
+}
+
+/// Says which filter hides lines of a list, and how many are left. Returns what is below it for the list.
+fn filtered(canvas: &mut Canvas<'_>, state: &State, choice: &Choice, area: Rect, shown: usize, all: usize) -> Rect {
+    let Some(filter) = &choice.filter else { return area };
+    let key = state.settings.keys.hint(Action::Back);
+    let rest = format!(", {shown} of {all}, {key} drops it");
+    // What is typed may be long; how much it leaves is in sight whatever its length.
+    let room = usize::from(area.width).saturating_sub(rest.len());
+    let row = Row::new().put(Scope::Late, " filter: ").put(Scope::Strong, safe(filter)).limited(room);
+    canvas.row(area, &row.put(Scope::Late, safe(rest)));
+    Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
 }
 
 /// What is shown where nothing is yet.

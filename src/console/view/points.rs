@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::paint::{Canvas, Row};
-use super::{list, nothing, safe, size, span};
+use super::{filtered, list, nothing, safe, size, span};
 use crate::console::facts::RunRow;
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
@@ -14,8 +14,14 @@ use crate::style::{Mark, Scope};
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let points = state.shown_points();
+    let all = state.runs.iter().filter(|run| run.point.is_some()).count();
+    let area = filtered(canvas, state, &state.point, area, points.len(), all);
     if points.is_empty() {
-        let text = if state.runs_read { "no restore point was made from this machine" } else { "reading" };
+        let text = match (state.runs_read, all) {
+            (false, _) => "reading",
+            (true, 0) => "no restore point was made from this machine",
+            (true, _) => "no restore point passes the filter",
+        };
         nothing(canvas, area, text);
         return;
     }

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::paint::{Canvas, Row, cells};
-use super::{list, nothing, safe, span};
+use super::{filtered, list, nothing, safe, span};
 use crate::console::facts;
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
@@ -12,8 +12,9 @@ use crate::style::Scope;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let books = state.shown_runbooks();
+    let area = filtered(canvas, state, &state.runbook, area, books.len(), state.runbooks.len());
     if books.is_empty() {
-        let text = if state.runbooks.is_empty() { "no runbooks" } else { "no runbook passes the filter; esc drops it" };
+        let text = if state.runbooks.is_empty() { "no runbooks" } else { "no runbook passes the filter" };
         nothing(canvas, area, text);
         return;
     }

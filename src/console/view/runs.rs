@@ -3,18 +3,19 @@
 use ratatui::layout::Rect;
 
 use super::paint::{Canvas, Row, cells};
-use super::{list, nothing, safe, span};
+use super::{filtered, list, nothing, safe, span};
 use crate::console::pane::Pane;
 use crate::console::state::State;
 use crate::style::{Mark, Scope};
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let runs = state.shown_runs();
+    let area = filtered(canvas, state, &state.past, area, runs.len(), state.runs.len());
     if runs.is_empty() {
         let text = match (state.runs_read, state.runs.is_empty()) {
             (false, _) => "reading",
             (true, true) => "no runs yet on this machine",
-            (true, false) => "no run passes the filter; esc drops it",
+            (true, false) => "no run passes the filter",
         };
         nothing(canvas, area, text);
         return;
