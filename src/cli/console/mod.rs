@@ -21,7 +21,7 @@ pub(super) use rows::{Rows, RunBooks};
 pub(super) use settings::{facts, settings, themes};
 
 use super::live::{Live, operator};
-use super::{App, CliError, Exit};
+use super::{App, CliError, Exit, output};
 use crate::console::{Badge, State};
 use crate::port::Clock as _;
 
@@ -68,13 +68,23 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
     })
 }
 
-/// True when it is to be a console without a screen. A dumb terminal can have no other, which is said.
+/// True when it is to be a console without a screen: by option, or by the environment, which is said.
 pub(super) fn is_plain(app: &mut App, args: &ConsoleArgs) -> Result<bool, CliError> {
-    let dumb = !args.plain && app.io.is_terminal && std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if dumb {
-        writeln!(app.io.err, "TERM=dumb: no screen can be drawn here, so it is told in lines, as with `--plain`")?;
+    let why = if args.plain { None } else { plain_by(app.io.is_terminal, output::env) };
+    if let Some(why) = why {
+        writeln!(app.io.err, "{why}, so it is told in lines, as with `--plain`")?;
     }
-    Ok(args.plain || dumb)
+    Ok(args.plain || why.is_some())
+}
+
+/// What in the environment asks for lines. A dumb terminal can have nothing else; `ACCESSIBLE` is set by people who use a
+/// screen reader, for every program.
+fn plain_by(is_terminal: bool, env: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    if is_terminal && env("TERM").is_some_and(|term| term == "dumb") {
+        return Some("TERM=dumb: no screen can be drawn here");
+    }
+    let wished = env("ACCESSIBLE").is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+    wished.then_some("ACCESSIBLE is set")
 }
 
 /// Shows the state on a screen, or tells it in lines.
@@ -95,4 +105,26 @@ fn refuse_without_terminal(app: &App) -> Result<(), CliError> {
     Err(CliError::invalid("the console needs a terminal for its input and its output").hint(
         "`changeover status` prints what both sites say, `changeover run` carries a runbook out without a screen, `--plain` tells in lines",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_by;
+
+    #[test]
+    fn the_environment_asks_for_lines() {
+        for (env, is_plain) in [
+            (&[][..], false),
+            (&[("TERM", "xterm")], false),
+            (&[("TERM", "dumb")], true),
+            (&[("ACCESSIBLE", "1")], true),
+            (&[("ACCESSIBLE", "yes"), ("TERM", "xterm")], true),
+            (&[("ACCESSIBLE", "")], false),
+            (&[("ACCESSIBLE", "0")], false),
+        ] {
+            let get = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(plain_by(true, get).is_some(), is_plain, "{env:?}");
+        }
+        assert_eq!(plain_by(false, |name| (name == "TERM").then(|| "dumb".to_owned())), None, "no terminal at all");
+    }
 }
