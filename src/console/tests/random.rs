@@ -47,6 +47,32 @@ proptest! {
     }
 }
 
+/// A run that goes on is not hidden by what is said of the size, least of all one that waits.
+#[test]
+fn too_small_still_says_what_the_run_does() {
+    let asking = || with_run(asks(restored(), PromptKind::Confirm, None), true);
+    let mut elsewhere = full();
+    elsewhere.runs[0].alive = true;
+    let mut asks_elsewhere = with_run(done(), false);
+    (asks_elsewhere.runs[0].alive, asks_elsewhere.runs[0].mark) = (true, crate::style::Mark::Ask);
+    let cases: Vec<(State, u16, &str)> = vec![
+        (asking(), 59, "SIMULATED replicate WAITS FOR YOU: needs 60x15; q leaves"),
+        (asking(), 40, "SIMULATED WAITS FOR YOU: needs 60x15"),
+        (asking(), 24, "SIMULATED WAITS FOR YOU"),
+        (asks_elsewhere, 40, "SIMULATED WAITS FOR YOU: needs 60x15"),
+        (with_run(running(), true), 59, "SIMULATED replicate runs index: needs 60x15; q leaves"),
+        (with_run(running(), true), 40, "SIMULATED replicate runs: needs 60x15"),
+        (with_run(running(), true), 20, "SIMULATED RUNS"),
+        (elsewhere, 40, "SIMULATED replicate runs: needs 60x15"),
+        (with_run(done(), false), 40, "SIMULATED 40x12: needs 60x15; q leaves"),
+        (with_run(running(), false), 40, "SIMULATED 40x12: needs 60x15; q leaves"),
+    ];
+    for (state, width, said) in cases {
+        let state = State { badge: Badge::Simulated, ..state };
+        assert_eq!(lines(&drawn(&state, (width, 12)))[0], said, "{width}");
+    }
+}
+
 /// Below what can be shown, one line says so, and it is whole from 40 columns on.
 #[test]
 fn too_small_is_said_in_one_line() {

@@ -1,11 +1,11 @@
-//! What is around the panes: header, frames, footer, and the one honest line of a terminal that is too small.
+//! What is around the panes: header, frames, footer.
 
 use std::time::Duration;
 
 use ratatui::layout::Rect;
 
 use super::paint::{Canvas, Row, fitting, wrapped};
-use super::{LEAST, safe, span};
+use super::{safe, span};
 use crate::console::action::{self, Action};
 use crate::console::pane::Pane;
 use crate::console::run_view::{RunView, since};
@@ -23,7 +23,7 @@ pub(super) fn site_scope(state: &State, site: &SiteName) -> Scope {
     if state.estate.sites.first().is_some_and(|first| first.name == *site) { Scope::SiteA } else { Scope::SiteB }
 }
 
-fn badge_scope(badge: Badge) -> Scope {
+pub(super) fn badge_scope(badge: Badge) -> Scope {
     match badge {
         Badge::Live => Scope::Badge,
         Badge::Drill => Scope::BadgeDrill,
@@ -246,19 +246,5 @@ pub(super) fn footer(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         }
         row = row.plain(" ").put(Scope::Key, safe(key)).plain(" ").put(Scope::Hint, name).plain(" ");
     }
-    canvas.row(area, &row);
-}
-
-/// What a terminal gets that is too small for a pane.
-pub(super) fn too_small(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
-    let word = state.badge.word();
-    let scope = |enough: bool| if enough { Scope::Plain } else { Scope::Bad };
-    let row = Row::new()
-        .put(badge_scope(state.badge), word)
-        .plain(" ")
-        .put(scope(area.width >= LEAST.0), safe(area.width.to_string()))
-        .plain("x")
-        .put(scope(area.height >= LEAST.1), safe(area.height.to_string()))
-        .plain(safe(format!(": needs {}x{}; q leaves", LEAST.0, LEAST.1)));
     canvas.row(area, &row);
 }

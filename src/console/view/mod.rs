@@ -10,6 +10,7 @@ mod run;
 mod runbooks;
 mod runs;
 mod sites;
+mod small;
 mod tour;
 
 use ratatui::buffer::Buffer;
@@ -96,7 +97,7 @@ fn above_tour(area: Rect, layout: &Layout) -> Rect {
 fn draw_on(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     canvas.clear(area);
     if !shows(area.width, area.height) {
-        frame::too_small(canvas, state, area);
+        small::draw(canvas, state, area);
         return;
     }
     let layout = layout(state, area);
