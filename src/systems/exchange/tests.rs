@@ -43,7 +43,12 @@ fn bench(estate: &str) -> Site2 {
 /// What the search and database rooms would leave in the tree; `number` is the snapshot's.
 fn stores(bench: &Site2, point: &str, number: u32) {
     let root = "prod/exchange/prod-to-bcp";
-    bench.write(&format!("{root}/search-search/index.latest"), &format!("{number:08}"));
+    let latest = format!("{root}/search-search/index.latest");
+    bench.write(&latest, &format!("{number:08}"));
+    // Snapshots of a real repository are seconds apart, and rsync takes files of one size and second for the same.
+    let ended = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_772_323_200 + u64::from(number));
+    let file = std::fs::File::options().write(true).open(bench.path(&latest)).expect("the file");
+    file.set_modified(ended).expect("its time");
     bench.write(&format!("{root}/search-search/index-{number}"), &format!("snapshots up to {number}"));
     bench.write(&format!("{root}/search-search/snap-{number}.dat"), "snapshot");
     bench.write(&format!("{root}/search-search/indices/x/__{number}"), "blob");
