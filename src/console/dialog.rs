@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::facts::{PlanShown, RunbookFacts};
 use super::line::Line;
 use crate::model::{CancelReason, RunId, SafeText, UnitKey};
-use crate::run::PromptId;
+use crate::run::{Prompt, PromptAnswer, PromptId, read_answer};
 
 /// A run to be begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,14 +160,66 @@ pub struct Start {
 /// A question of the run, being answered.
 #[derive(Debug, Clone)]
 pub struct Answering {
-    /// Which.
-    pub prompt: PromptId,
+    /// Which, and what it was put before.
+    pub standing: Standing,
     /// What has been typed.
     pub typed: Line,
     /// Why that was no answer.
     pub note: Option<SafeText>,
     /// The first line in sight of what is said of it.
     pub top: u16,
+}
+
+impl Answering {
+    /// The question as it was just opened.
+    #[must_use]
+    pub fn new(prompt: PromptId, observed: String) -> Self {
+        let standing = Standing { prompt, observed, changed: None };
+        Self { standing, typed: Line::default(), note: None, top: 0 }
+    }
+}
+
+/// What a question of the run stands before: both sites as they were known when it came into sight. The run's own phrase
+/// stands for its plan and the question; it cannot know what is seen here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which question.
+    pub prompt: PromptId,
+    /// What is known of both sites.
+    pub observed: String,
+    /// What of that has changed since. From then on another phrase is wanted.
+    pub changed: Option<SafeText>,
+}
+
+impl Standing {
+    /// Takes what is known now. True when it is not what was known before.
+    pub fn look(&mut self, observed: &str) -> bool {
+        if self.observed == observed {
+            return false;
+        }
+        self.changed = Some(SafeText::line(&format!("it was {}; now it is {observed}", self.observed)));
+        observed.clone_into(&mut self.observed);
+        true
+    }
+
+    /// The question with the phrase that it wants now.
+    #[must_use]
+    pub fn asked(&self, prompt: &Prompt) -> Prompt {
+        let mut asked = prompt.clone();
+        if let (Some(own), Some(_)) = (&prompt.phrase, &self.changed) {
+            let words = own.as_str().rsplit_once(' ').map_or("", |(words, _)| words);
+            let renewed = format!("{words} {}", nonce(own.as_str(), &self.observed));
+            asked.phrase = Some(SafeText::line(&renewed));
+        }
+        asked
+    }
+
+    /// The answer that a typed line is, if it is one; with the phrase that the run itself knows, when it wants one.
+    #[must_use]
+    pub fn read(&self, prompt: &Prompt, line: &str) -> Option<(PromptAnswer, Option<String>)> {
+        let (answer, typed) = read_answer(&self.asked(prompt), line)?;
+        Some((answer, typed.and(prompt.phrase.as_ref().map(ToString::to_string))))
+    }
 }
 
 /// What is to be done to a run.

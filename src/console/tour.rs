@@ -148,10 +148,11 @@ impl Tour {
             return start(state, ASKS, "what asks");
         };
         match &state.dialog {
-            Some(Dialog::Answer(_)) => {
+            Some(Dialog::Answer(answering)) => {
+                let asked = answering.standing.asked(prompt);
                 return vec![
                     Piece::Text("type "),
-                    Piece::Key(prompt.phrase.as_ref().map_or_else(|| "y".to_owned(), ToString::to_string)),
+                    Piece::Key(asked.phrase.as_ref().map_or_else(|| "y".to_owned(), ToString::to_string)),
                     Piece::Text(" and then "),
                     Piece::Key("enter".to_owned()),
                     Piece::Text(": the run goes on"),

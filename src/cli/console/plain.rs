@@ -20,13 +20,13 @@ use crate::cli::conduct::{next_line, terminal_lines};
 use crate::cli::output::{Flushed, program};
 use crate::cli::status::changed;
 use crate::cli::{App, CliError};
-use crate::console::dialog::Dialog;
+use crate::console::dialog::{Dialog, Standing};
 use crate::console::{Effect, Msg, State, update};
 use crate::health::{ProbeKey, Verdict};
 use crate::journal::Store;
 use crate::model::{RunId, SafeText};
 use crate::report::{Advice, Listener, Plain};
-use crate::run::{Event, PromptId, RunState};
+use crate::run::{Event, Prompt, RunState, choices};
 
 /// Tells and listens until it is left.
 ///
@@ -91,7 +91,7 @@ struct Talker<'a> {
     /// What the open question wants, and since when it is in sight.
     asked: Option<(SafeText, Instant)>,
     /// The question of the run that `answer` means, and since when it is that one.
-    prompted: Option<(PromptId, Instant)>,
+    prompted: Option<(Standing, Instant)>,
     direction: String,
     typed_at: Instant,
     left: bool,
@@ -146,11 +146,29 @@ impl Talker<'_> {
             self.say(if notice.bad { "WARN" } else { "" }, notice.text.as_str());
         }
         let prompt = self.state.run.as_ref().filter(|run| run.live).and_then(|run| run.state.open_prompts().next());
-        let prompt = prompt.map(|prompt| prompt.id);
-        if prompt != self.prompted.map(|(id, _)| id) {
-            self.prompted = prompt.map(|id| (id, Instant::now()));
-        }
+        self.stand_before(prompt.cloned());
         self.ask();
+    }
+
+    /// Notes what is known of both sites when a question comes; says so when that changes before it is answered, and
+    /// what must be typed from then on.
+    fn stand_before(&mut self, prompt: Option<Prompt>) {
+        let observed = self.state.observed();
+        let Some(prompt) = prompt else {
+            self.prompted = None;
+            return;
+        };
+        let before = self.prompted.take().filter(|(standing, _)| standing.prompt == prompt.id);
+        let (mut standing, mut since) = before.unwrap_or_else(|| {
+            (Standing { prompt: prompt.id, observed: observed.clone(), changed: None }, Instant::now())
+        });
+        if prompt.phrase.is_some() && standing.look(&observed) {
+            since = Instant::now();
+            let changed = standing.changed.clone().unwrap_or_default();
+            let choices = choices(&standing.asked(&prompt));
+            self.say("ASK", &format!("something has changed since the question came: {changed}\n{choices}"));
+        }
+        self.prompted = Some((standing, since));
     }
 
     fn act(&mut self, effect: Effect) {

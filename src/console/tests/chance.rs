@@ -78,7 +78,7 @@ pub fn wanted(state: &State) -> String {
         Some(Dialog::Confirm(confirm)) => confirm.gate.phrase.to_string(),
         Some(Dialog::Answer(answering)) => {
             let prompts = state.run.as_ref().map(|run| run.state.open_prompts().cloned().collect::<Vec<_>>());
-            let prompt = prompts.into_iter().flatten().find(|prompt| prompt.id == answering.prompt);
+            let prompt = prompts.into_iter().flatten().find(|prompt| prompt.id == answering.standing.prompt);
             prompt.and_then(|prompt| prompt.phrase).map_or_else(|| "y".to_owned(), |phrase| phrase.to_string())
         }
         _ => "y".to_owned(),

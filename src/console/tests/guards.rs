@@ -194,6 +194,45 @@ fn answers_are_guarded_as_starts_are() {
     assert_eq!(level(&before, &effects[0]), 2);
 }
 
+/// The run's phrase knows its plan and its question; what is seen of both sites is known here.
+#[test]
+fn a_change_of_health_under_a_question_of_the_run_asks_for_another_phrase() {
+    let own = "restart bcp 7f3a";
+    let mut state = with_run(asks(restored(), PromptKind::Confirm, Some(own)), true);
+    press(&mut state, "a");
+    typed(&mut state, own, 100);
+    let bad = reading(Condition::Degraded, "yellow", Some("5 shards are unassigned"), 1.0);
+    for ago in [1, 0] {
+        update(&mut state, answer("bcp", "search", ago, Ok(bad.clone())));
+    }
+    let shown = text(&state, (120, 40));
+    assert!(shown.contains("CHANGED") && shown.contains("bcp up") && shown.contains("bcp degraded"), "{shown}");
+    assert!(!shown.contains("7f3a"), "neither typed nor wanted any more: {shown}");
+    typed(&mut state, own, 100);
+    assert_eq!(enter(&mut state), [], "the phrase of before is none any more");
+    press(&mut state, "ctrl-u");
+    let Some(Dialog::Answer(answering)) = &state.dialog else { panic!("no question") };
+    let prompt = state.run.as_ref().and_then(|run| run.state.open_prompts().next()).expect("a question");
+    let renewed = answering.standing.asked(prompt).phrase.expect("a phrase");
+    assert!(renewed.as_str().starts_with("restart bcp ") && shown.contains(renewed.as_str()), "{renewed}");
+    typed(&mut state, renewed.as_str(), 100);
+    let effects = enter(&mut state);
+    assert!(
+        matches!(effects.as_slice(), [Effect::Command(RunCommand::Answer(answer))] if answer.typed.as_deref() == Some(own)),
+        "the run is told the phrase that it knows: {effects:?}"
+    );
+
+    // Declining is never made harder, and a question that wants no phrase keeps what is being typed.
+    let mut state = with_run(asks(restored(), PromptKind::Failed, None), true);
+    press(&mut state, "a");
+    typed(&mut state, "skip known", 100);
+    for ago in [1, 0] {
+        update(&mut state, answer("bcp", "search", ago, Ok(bad.clone())));
+    }
+    assert!(!text(&state, (120, 40)).contains("CHANGED"));
+    assert_eq!(enter(&mut state).len(), 1);
+}
+
 #[test]
 fn pause_continue_stop_and_resume_want_a_y() {
     for (keys, story, live) in

@@ -109,7 +109,7 @@ pub(super) fn answer(state: &mut State, effects: &mut Vec<Effect>) {
     let elsewhere = state.waits_elsewhere().map(|row| row.run.clone());
     match (in_sight.map(|prompt| prompt.id), elsewhere) {
         (Some(prompt), _) => {
-            state.dialog = Some(Dialog::Answer(Answering { prompt, typed: Line::default(), note: None, top: 0 }));
+            state.dialog = Some(Dialog::Answer(Answering::new(prompt, state.observed())));
         }
         (None, Some(run)) => {
             state.go(Pane::Run);

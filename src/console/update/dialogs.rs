@@ -9,7 +9,7 @@ use crate::console::line::Line;
 use crate::console::msg::{Effect, Key, KeyCode};
 use crate::console::state::State;
 use crate::model::SafeText;
-use crate::run::{Answer, RunCommand, read_answer};
+use crate::run::{Answer, RunCommand};
 
 /// So many keys in a row faster than fingers are no typing.
 const BURST: u8 = 3;
@@ -223,14 +223,14 @@ fn on_answer_key(state: &mut State, mut answering: Answering, key: Key, end: u16
     let prompt = state
         .run
         .as_ref()
-        .and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.prompt).cloned());
+        .and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.standing.prompt).cloned());
     let Some(prompt) = prompt else { return };
     match key.code {
         _ if moves(key) => answering.top = scrolled(answering.top, key, end),
         KeyCode::Enter if state.burst > 0 => {
             answering.note = type_into(&mut answering.typed, state.burst, key);
         }
-        KeyCode::Enter => match read_answer(&prompt, answering.typed.text()) {
+        KeyCode::Enter => match answering.standing.read(&prompt, answering.typed.text()) {
             Some((answer, typed)) => {
                 let answer = Answer { prompt: prompt.id, answer, typed, by: state.by.clone() };
                 effects.push(Effect::Command(RunCommand::Answer(answer)));
@@ -264,5 +264,15 @@ pub(super) fn world_may_have_changed(state: &mut State) {
         stands.changed = Some(SafeText::line(&format!("it was {}; now it is {observed}", stands.observed)));
         stands.observed = observed;
         *gate = stands.gate();
+    } else if let Some(Dialog::Answer(answering)) = &mut state.dialog
+        && answering.standing.look(&observed)
+    {
+        // Where a `y` or a comment is enough, what was typed still means what it meant.
+        let run = state.run.as_ref();
+        let asks = run.and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.standing.prompt));
+        if asks.is_some_and(|prompt| prompt.phrase.is_some()) {
+            answering.typed.clear();
+            answering.note = None;
+        }
     }
 }

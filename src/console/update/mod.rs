@@ -227,7 +227,7 @@ fn on_event(state: &mut State, run: &RunId, event: Arc<Event>, effects: &mut Vec
         let open = state
             .run
             .as_ref()
-            .is_some_and(|view| view.state.open_prompts().any(|prompt| prompt.id == answering.prompt));
+            .is_some_and(|view| view.state.open_prompts().any(|prompt| prompt.id == answering.standing.prompt));
         if !open {
             state.dialog = None;
             state.tell("the question has been answered", false);

@@ -98,6 +98,6 @@ fn ending(run: &RunView, step: &StepKey) -> Option<Outcome> {
 }
 
 fn answer(state: &mut State, prompt: &Prompt, typed: Line, note: &str) {
-    state.dialog =
-        Some(Dialog::Answer(Answering { prompt: prompt.id, typed, note: Some(SafeText::line(note)), top: 0 }));
+    let asked = Answering::new(prompt.id, state.observed());
+    state.dialog = Some(Dialog::Answer(Answering { typed, note: Some(SafeText::line(note)), ..asked }));
 }

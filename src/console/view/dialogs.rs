@@ -246,12 +246,17 @@ fn form_rows(form: &Form) -> (Vec<Row>, usize) {
     (rows, at)
 }
 
+/// What has changed under a phrase.
+fn anew(changed: &SafeText, width: usize) -> impl Iterator<Item = Row> + use<> {
+    let lines = wrapped(&format!("CHANGED, type anew: {changed}"), width);
+    lines.into_iter().take(3).map(|line| Row::new().put(Scope::Danger, line))
+}
+
 /// The gate at the foot of a question: what must be typed, what has been, and how to leave.
 fn gate_rows(gate: &Gate, changed: Option<&SafeText>, width: usize) -> Vec<Row> {
     let mut rows = vec![Row::new()];
     if let Some(changed) = changed {
-        let lines = wrapped(&format!("CHANGED, type anew: {changed}"), width);
-        rows.extend(lines.into_iter().take(3).map(|line| Row::new().put(Scope::Danger, line)));
+        rows.extend(anew(changed, width));
     }
     rows.push(Row::new().plain("To do it, type ").put(Scope::Strong, gate.phrase.clone()).plain(" and then enter."));
     rows.push(field(&gate.typed, true, width));
@@ -312,8 +317,10 @@ fn start_rows(state: &State, start: &Start, width: usize) -> Vec<Row> {
 }
 
 fn answer_rows(state: &State, answering: &Answering, width: usize) -> (Vec<Row>, Vec<Row>) {
-    let prompt =
-        state.run.as_ref().and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.prompt));
+    let prompt = state
+        .run
+        .as_ref()
+        .and_then(|run| run.state.open_prompts().find(|prompt| prompt.id == answering.standing.prompt));
     let (Some(prompt), Some(run)) = (prompt, &state.run) else {
         return (vec![Row::new().plain("it has been answered")], Vec::new());
     };
@@ -326,8 +333,12 @@ fn answer_rows(state: &State, answering: &Answering, width: usize) -> (Vec<Row>,
         rows.extend(answers::answer("failed", Scope::Warn, &failure.to_string(), width).into_iter().take(8));
     }
     rows.extend(answers::of_prompt(state, run, prompt, width));
+    let asked = answering.standing.asked(prompt);
     let mut foot = vec![Row::new()];
-    for line in wrapped(&choices(prompt), width) {
+    if let Some(changed) = answering.standing.changed.as_ref().filter(|_| asked.phrase.is_some()) {
+        foot.extend(anew(changed, width));
+    }
+    for line in wrapped(&choices(&asked), width) {
         foot.push(Row::new().put(Scope::Hint, line));
     }
     foot.push(field(&answering.typed, true, width));

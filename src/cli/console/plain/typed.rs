@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::Talker;
 use crate::cli::status::changed;
 use crate::console::action::Action;
-use crate::console::dialog::{Dialog, Gate, Purpose};
+use crate::console::dialog::{Dialog, Gate, Purpose, Standing};
 use crate::console::{Effect, Msg};
 use crate::model::SafeText;
-use crate::run::{Answer, RunCommand, explain, read_answer};
+use crate::run::{Answer, RunCommand, choices, explain};
 
 /// A line that comes so soon after the one before, or after the question, was not typed as an answer to it.
 const TOO_FAST: Duration = Duration::from_millis(300);
@@ -64,7 +64,7 @@ impl Talker<'_> {
                 self.say("WARN", "here can only be looked: it was opened so, or nobody can be asked at this input");
             }
             ("run", Some(name)) => self.plan(name, words, Purpose::Start),
-            ("answer", _) if fast || self.prompted.is_some_and(|(_, since)| since.elapsed() < TOO_FAST) => {
+            ("answer", _) if fast || self.prompted.as_ref().is_some_and(|(_, since)| since.elapsed() < TOO_FAST) => {
                 self.say("ASK", TOO_FAST_SAID);
             }
             ("answer", _) => self.answer(line.strip_prefix("answer").unwrap_or_default()),
@@ -123,8 +123,14 @@ impl Talker<'_> {
             // Brings it into sight, or says that none asks.
             return self.feed(Msg::Act(Action::Answer));
         };
-        let Some((answer, typed)) = read_answer(&prompt, words) else {
-            let choices = crate::run::choices(&prompt);
+        let standing = self.prompted.as_ref().map(|(standing, _)| standing).filter(|stands| stands.prompt == prompt.id);
+        let standing = standing.cloned().unwrap_or_else(|| Standing {
+            prompt: prompt.id,
+            observed: self.state.observed(),
+            changed: None,
+        });
+        let Some((answer, typed)) = standing.read(&prompt, words) else {
+            let choices = choices(&standing.asked(&prompt));
             return self.say("ASK", &format!("that is no answer: {choices}"));
         };
         let by = self.state.by.clone();
