@@ -267,6 +267,14 @@ impl Health {
 }
 
 impl Estate {
+    /// The BLAKE3 digest, in hexadecimal, of all that decides what a step does and where. What only watches or promises
+    /// is left out.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let doing = Self { objectives: Objectives::default(), health: Health::default(), ..self.clone() };
+        blake3::hash(&serde_json::to_vec(&doing).unwrap_or_default()).to_hex().to_string()
+    }
+
     /// The direction with `source` as the active site, or nothing when `source` is not one of exactly two sites.
     #[must_use]
     pub fn direction_from(&self, source: &SiteName) -> Option<Direction> {

@@ -21,6 +21,10 @@ pub struct Plan {
     pub mode: Mode,
     /// The estate's name.
     pub estate: SiteName,
+    /// The digest of the estate that it was made with: the same steps at another address are another plan. Nothing in
+    /// the plans of runs that began before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estate_digest: Option<String>,
     /// Who is source and who is target.
     pub direction: Direction,
     /// The parameters, all given a value.

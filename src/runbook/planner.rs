@@ -107,6 +107,7 @@ impl Planner<'_> {
             title,
             mode: runbook.mode,
             estate: estate.name.clone(),
+            estate_digest: Some(estate.digest()),
             direction: direction.clone(),
             params,
             stages,

@@ -30,6 +30,12 @@ fn what_was_changed_since_it_was_confirmed_is_not_begun() {
         assert_eq!(runs(), 0);
     }
     home.write("mine.toml", &harmless);
+    let elsewhere = LOCAL_ESTATE.replace("app1", "app9");
+    assert_ne!(elsewhere, LOCAL_ESTATE);
+    home.write("estate.toml", &elsewhere);
+    let ran = home.run(&["run", "mine.toml", "--plan", digest]);
+    assert_eq!(ran.code, 3, "the same steps at another place: {}{}", ran.out, ran.err);
+    home.write("estate.toml", LOCAL_ESTATE);
     for confirmed in [digest, &digest[..8]] {
         let ran = home.run(&["run", "mine.toml", "--plan", confirmed]);
         assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
