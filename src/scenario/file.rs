@@ -82,13 +82,15 @@ pub struct Happening {
 pub struct Counting {
     /// What counts as noticed.
     pub noticed: NoticedBy,
-    /// What counts as decided.
+    /// What counts as decided. On the screen, asking for a plan counts too, once it was noticed.
     pub decided: DecidedBy,
     /// What counts as done.
     pub done: DoneBy,
 }
 
-/// What counts as noticed. What the operator notes before that counts too, wherever they saw it.
+/// What counts as noticed in a story that is played without a screen. What the operator notes before that counts too,
+/// wherever they saw it. On the screen it is the first key that is pressed once a pane shows
+/// the trouble, or a run has told of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NoticedBy {
