@@ -53,7 +53,8 @@ fn main() {
     long_lines(&mut criterion, full());
     criterion.final_summary();
     growth(&mut state);
-    flood(state);
+    flood(state.clone());
+    large_file(state);
     idle();
 }
 
@@ -292,6 +293,59 @@ fn flood(mut state: State) {
         took.as_secs_f64(),
         keys[keys.len() / 2],
         keys[keys.len() * 99 / 100],
+        as_f64(peak) / 1_048_576.0
+    );
+}
+
+/// A file of 2 GB is opened: when its end is in sight, when its beginning is, and when all its lines are counted.
+fn large_file(mut state: State) {
+    let folder = tempfile::tempdir_in(std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from))
+        .expect("a folder");
+    let path = folder.path().join("output");
+    let block = "a line of a usual length, of which a long restore prints millions: 0123456789\n".repeat(13_000);
+    let mut file = std::fs::File::create(&path).expect("a file");
+    for _ in 0..2_000 {
+        file.write_all(block.as_bytes()).expect("room for 2 GB");
+    }
+    let bytes = as_f64(2_000 * block.len().cast_signed());
+    let before = MEMORY.stats();
+    let (store, mut answers) = LineStore::start(move |_| Some(path.clone()));
+    let (mut at, mut peak) = (0, 0);
+    let mut screen = Screen::default();
+    // Until what comes is as it is wanted; the time includes the frame that shows it.
+    let mut seen = |state: &mut State, effects: Vec<Effect>, wanted: &dyn Fn(&State) -> bool| {
+        let began = Instant::now();
+        let mut asked = effects;
+        loop {
+            for effect in asked.drain(..) {
+                if let Effect::Lines(request) = effect {
+                    store.ask(request);
+                }
+            }
+            let lines = answers.blocking_recv().expect("the reader lives");
+            asked = feed(state, Msg::Lines(Box::new(lines)));
+            screen.frame(state);
+            let now = MEMORY.stats();
+            let held = |stats: &stats_alloc::Stats| {
+                stats.bytes_allocated.cast_signed() - stats.bytes_deallocated.cast_signed()
+            };
+            peak = peak.max(held(&now) - held(&before));
+            if wanted(state) {
+                return began.elapsed();
+            }
+        }
+    };
+    let asked = show_output(&mut state, &mut at);
+    let end = seen(&mut state, asked, &|state| !state.log.lines.lines.is_empty());
+    let asked = press(&mut state, "g g", &mut at);
+    let beginning = seen(&mut state, asked, &|state| state.log.lines.first == 0 && !state.log.follow);
+    let asked = press(&mut state, "G", &mut at);
+    let counted = seen(&mut state, asked, &|state| state.log.lines.counted);
+    println!(
+        "a file of {:.1} GB, in the system's memory: its end is in sight after {end:?}, its beginning after {beginning:?}, \
+         all {} lines are counted after {counted:?}; memory above before: {:.1} MiB at most",
+        bytes / 1e9,
+        state.log.lines.total,
         as_f64(peak) / 1_048_576.0
     );
 }
