@@ -61,7 +61,16 @@ const KNOWN: [(&[&str], &str); 18] = [
 /// Advice for what a program complained of, if it is known.
 #[must_use]
 pub fn advice(complaint: &str) -> Option<&'static str> {
-    KNOWN.iter().find(|(words, _)| words.iter().all(|word| complaint.contains(word))).map(|(_, advice)| *advice)
+    KNOWN.iter().find(|(words, _)| words.iter().all(|word| says(complaint, word))).map(|(_, advice)| *advice)
+}
+
+/// The number of an error must stand by itself: paths, points and checksums hold any four digits some day.
+fn says(complaint: &str, word: &str) -> bool {
+    if word.bytes().all(|byte| byte.is_ascii_digit()) {
+        complaint.split_whitespace().any(|part| part.trim_matches(['(', ')', ':', ',', ';', '.']) == word)
+    } else {
+        complaint.contains(word)
+    }
 }
 
 #[cfg(test)]
@@ -82,5 +91,17 @@ mod tests {
             assert!(advice(complaint).is_some_and(|advice| advice.contains(word)), "{complaint}");
         }
         assert_eq!(advice("something else"), None);
+    }
+
+    #[test]
+    fn digits_of_a_path_or_a_checksum_are_no_error() {
+        let full = "tee: /mnt/points/p-20261122-112055-1db6/db.sql.zst: No space left on device";
+        assert!(advice(full).is_some_and(|advice| advice.contains("the disk is full")), "{full}");
+        for complaint in ["tee: /p-20261122-112055-1205/x: refused", "9e5c1045  -", "127.14.1.31:1142 is busy"] {
+            assert_eq!(advice(complaint), None, "{complaint}");
+        }
+        for complaint in ["mysqldump: Got error: 1045: Access denied", "Couldn't execute 'SHOW': no view (1356)"] {
+            assert!(advice(complaint).is_some(), "{complaint}");
+        }
     }
 }
