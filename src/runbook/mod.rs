@@ -4,6 +4,7 @@
 //! through [`Kinds`], which the catalogue in `systems` implements.
 
 mod file;
+mod param;
 mod parse;
 mod plan;
 mod planner;
@@ -14,6 +15,7 @@ pub use crate::model::{Diagnostic, Severity, SourceText, did_you_mean};
 pub use file::{
     Confirm, Each, GuardLevel, Interrupted, Mode, OnFailure, Param, ParamType, Retry, Runbook, Stage, Step,
 };
+pub use param::as_typed;
 pub use parse::{examine, parse};
 pub use plan::{Origin, Plan, PlanDigest, PlannedStage, PlannedStep, PlannedTarget};
 pub use planner::{KindFacts, Kinds, PlanRequest, plan};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::file::{Param, ParamType, Runbook, Stage, Step};
+use super::file::{Param, Runbook, Stage, Step};
 use super::template::{TemplateScope, check_template, evaluate_when, render};
 use super::{Diagnostic, Interrupted, Plan, PlannedStage, PlannedStep, PlannedTarget, Severity, did_you_mean};
 use crate::estate::Estate;
@@ -132,21 +132,14 @@ impl Planner<'_> {
         }
         for (name, param) in declared {
             let path = format!("params.{name}");
-            let value = match (given.get(name), &param.default) {
-                (Some(text), _) => read_param(param.kind, text),
-                (None, Some(default)) => check_param(param.kind, default),
-                (None, None) => {
-                    self.error(path, "must be given", Some(format!("add `--param {name}=…`: {}", param.help)));
-                    continue;
-                }
+            let value = match given.get(name) {
+                Some(text) => param.read(text).map(Some),
+                None => param.default_value(),
             };
             match value {
-                Ok(value) if param.one_of.is_empty() || param.one_of.contains(&value) => {
-                    values.insert(name.clone(), value);
-                }
-                Ok(value) => {
-                    let allowed: Vec<String> = param.one_of.iter().map(Value::to_string).collect();
-                    self.error(path, format!("{value} is not one of {}", allowed.join(", ")), None);
+                Ok(Some(value)) => drop(values.insert(name.clone(), value)),
+                Ok(None) => {
+                    self.error(path, "must be given", Some(format!("add `--param {name}=…`: {}", param.help)));
                 }
                 Err(message) => self.error(path, message, None),
             }
@@ -512,29 +505,4 @@ fn collect_texts(path: &str, value: &Value, texts: &mut Vec<(String, String)>) {
         }
         _ => {}
     }
-}
-
-fn read_param(kind: ParamType, text: &str) -> Result<Value, String> {
-    match kind {
-        ParamType::Bool => match text {
-            "true" | "yes" => Ok(Value::Bool(true)),
-            "false" | "no" => Ok(Value::Bool(false)),
-            _ => Err(format!("`{}` is not `true` or `false`", text.escape_debug())),
-        },
-        ParamType::Integer => {
-            text.parse::<i64>().map(Value::from).map_err(|_| format!("`{}` is not a whole number", text.escape_debug()))
-        }
-        ParamType::String => Ok(Value::String(text.to_owned())),
-        ParamType::Duration => Span::parse(text).map(|_| Value::String(text.to_owned())),
-    }
-}
-
-fn check_param(kind: ParamType, value: &Value) -> Result<Value, String> {
-    let fits = match (kind, value) {
-        (ParamType::Bool, Value::Bool(_)) | (ParamType::String, Value::String(_)) => true,
-        (ParamType::Integer, Value::Number(number)) => number.is_i64(),
-        (ParamType::Duration, Value::String(text)) => Span::parse(text).is_ok(),
-        _ => false,
-    };
-    if fits { Ok(value.clone()) } else { Err(format!("the default {value} is not of type {kind:?}").to_lowercase()) }
 }
