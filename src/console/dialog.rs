@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::facts::{PlanShown, RunbookFacts};
+use super::facts::{ParamFacts, PlanShown, RunbookFacts};
 use super::line::Line;
 use crate::model::{CancelReason, RunId, SafeText, UnitKey};
 use crate::run::{Prompt, PromptAnswer, PromptId, read_answer};
@@ -73,8 +73,12 @@ pub struct Form {
     pub fields: Vec<Line>,
     /// The field that is typed into.
     pub at: usize,
-    /// What is wrong.
+    /// What is wrong with a field.
     pub trouble: Option<SafeText>,
+    /// Why what was asked for could not be planned; in sight while it is mended.
+    pub failure: Option<SafeText>,
+    /// The first line of that in sight.
+    pub top: u16,
     /// What for.
     pub purpose: Purpose,
 }
@@ -83,30 +87,68 @@ impl Form {
     /// A form with the values that hold when nothing is said.
     #[must_use]
     pub fn of(runbook: RunbookFacts, purpose: Purpose) -> Self {
-        let fields = runbook.params.iter().map(|param| Line::of(param.default.as_deref().unwrap_or(""))).collect();
-        Self { runbook, fields, at: 0, trouble: None, purpose }
+        let fields = runbook.params.iter().map(|param| Line::of(&param.default().unwrap_or_default())).collect();
+        Self { runbook, fields, at: 0, trouble: None, failure: None, top: 0, purpose }
+    }
+
+    /// A form with what was typed before.
+    #[must_use]
+    pub fn again(runbook: RunbookFacts, typed: &BTreeMap<String, String>, purpose: Purpose) -> Self {
+        let mut form = Self::of(runbook, purpose);
+        for (param, field) in form.runbook.params.iter().zip(&mut form.fields) {
+            if let Some(text) = typed.get(&param.name) {
+                *field = Line::of(text);
+            }
+        }
+        form
     }
 
     /// The request that was typed.
     ///
     /// # Errors
-    /// What is missing or is none of the values there are.
+    /// The first field that is wrong, what was typed there, and what it may be.
     pub fn request(&self) -> Result<StartRequest, (usize, SafeText)> {
         let mut params = BTreeMap::new();
         for (number, (param, field)) in self.runbook.params.iter().zip(&self.fields).enumerate() {
-            let value = field.text().trim();
-            if value.is_empty() && param.default.is_none() {
-                return Err((number, SafeText::line(&format!("{} must be said: {}", param.name, param.help))));
+            let (name, text) = (&param.name, field.text().trim());
+            let wrong = |why: String| (number, SafeText::line(&why));
+            if text.is_empty() && param.rule.default.is_none() {
+                return Err(wrong(format!("{name} must be said: {}", param.rule.help)));
             }
-            if !param.choices.is_empty() && !param.choices.iter().any(|choice| choice == value) {
-                let choices = param.choices.join(", ");
-                return Err((number, SafeText::line(&format!("{} is one of: {choices}", param.name))));
-            }
-            if param.default.as_deref() != Some(value) {
-                params.insert(param.name.clone(), value.to_owned());
+            let value = param.rule.read(text).map_err(|why| wrong(format!("{name}: {why}")))?;
+            if param.rule.default.as_ref() != Some(&value) {
+                params.insert(name.clone(), text.to_owned());
             }
         }
         Ok(StartRequest { runbook: self.runbook.name.clone(), params, plan: None })
+    }
+
+    /// The values of the field that is typed into, where only some are possible.
+    #[must_use]
+    pub fn options(&self) -> Vec<String> {
+        self.runbook.params.get(self.at).map(ParamFacts::options).unwrap_or_default()
+    }
+
+    /// Puts the next of its values into the field that is typed into, or the one before. False where any can be typed.
+    pub fn switch(&mut self, back: bool) -> bool {
+        let options = self.options();
+        let (Some(param), Some(field)) = (self.runbook.params.get(self.at), self.fields.get_mut(self.at)) else {
+            return false;
+        };
+        let count = options.len();
+        if count == 0 {
+            return false;
+        }
+        let read = param.rule.read(field.text().trim()).ok();
+        let at = param.rule.options().iter().position(|option| Some(option) == read.as_ref());
+        let next = match at {
+            Some(at) if back => (at + count - 1) % count,
+            Some(at) => (at + 1) % count,
+            None if back => count - 1,
+            None => 0,
+        };
+        *field = Line::of(&options[next]);
+        true
     }
 }
 

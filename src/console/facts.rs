@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{Direction, HostName, RunId, SafeText, SiteName, Span, StageId, StepKey};
-use crate::runbook::{Mode, PlannedStep};
+use crate::runbook::{Mode, Param, PlannedStep, as_typed};
 
 /// The estate, as far as it is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,14 +71,28 @@ pub struct RunbookFacts {
 pub struct ParamFacts {
     /// Its name.
     pub name: String,
-    /// What kind of value.
-    pub kind: SafeText,
-    /// What it is when nothing is said; nothing when it must be said.
-    pub default: Option<String>,
+    /// What it may be: by this, what is typed for it is read here as in a plan.
+    pub rule: Param,
+}
+
+impl ParamFacts {
     /// What it means.
-    pub help: SafeText,
-    /// The only values there are, if so.
-    pub choices: Vec<String>,
+    #[must_use]
+    pub fn help(&self) -> SafeText {
+        SafeText::line(&self.rule.help)
+    }
+
+    /// What it is when nothing is said, as it is typed; nothing when it must be said.
+    #[must_use]
+    pub fn default(&self) -> Option<String> {
+        self.rule.default.as_ref().map(as_typed)
+    }
+
+    /// The only values there are, as they are typed, where they can be listed.
+    #[must_use]
+    pub fn options(&self) -> Vec<String> {
+        self.rule.options().iter().map(as_typed).collect()
+    }
 }
 
 /// What a runbook would do.

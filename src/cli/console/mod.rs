@@ -16,7 +16,7 @@ mod signals;
 mod terminal;
 
 pub(super) use ground::{Ground, Order};
-pub(super) use real::{direction_facts, shown};
+pub(super) use real::{cannot_be_planned, direction_facts, shown};
 pub(super) use rows::{Rows, RunBooks};
 pub(super) use settings::{facts, settings, themes};
 

@@ -283,12 +283,21 @@ impl Talker<'_> {
                 self.asked = None;
                 return;
             }
+            // Only what could not be planned comes back as a form: its parameters are typed anew.
+            Some(Dialog::Form(form)) => {
+                let failure = form.failure.as_ref().map_or("", SafeText::as_str);
+                let text = format!("{} was given up\n{failure}", form.runbook.name);
+                self.state.dialog = None;
+                self.say("WARN", &text);
+                self.asked = None;
+                return;
+            }
             // What is planned anew is asked anew.
             Some(Dialog::Planning(..)) => {
                 self.asked = None;
                 return;
             }
-            Some(Dialog::Help { .. } | Dialog::Card | Dialog::Form(_) | Dialog::Answer(_)) => {
+            Some(Dialog::Help { .. } | Dialog::Card | Dialog::Answer(_)) => {
                 self.state.dialog = None;
                 self.asked = None;
                 return;

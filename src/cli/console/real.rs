@@ -21,7 +21,7 @@ use crate::console::facts::{DirectionFacts, Extent, PlanShown};
 use crate::health::Watch;
 use crate::model::{Direction, RunId, SafeText, SiteName};
 use crate::port::Clock as _;
-use crate::runbook::PlanRequest;
+use crate::runbook::{Diagnostic, PlanRequest, Severity};
 use crate::systems::catalogue;
 
 /// How often the record is looked at.
@@ -182,10 +182,7 @@ impl Real {
             params: &request.params,
             kinds: &self.app.catalogue,
         });
-        let (mut plan, _) = planned.map_err(|problems| {
-            let said: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
-            CliError::invalid(format!("it cannot be planned: {}", said.join("; ")))
-        })?;
+        let (mut plan, _) = planned.map_err(|problems| CliError::invalid(cannot_be_planned(&problems)))?;
         plan.origin = Some(origin);
         let (run, point) = self.live.new_ids()?;
         let looker = Looker {
@@ -223,6 +220,15 @@ pub(in crate::cli) fn direction_facts(estate: &crate::estate::Estate, says: &[(S
         Ok(direction) => DirectionFacts { direction: Some(direction), epoch, trouble: silent },
         Err(why) => DirectionFacts { direction: None, epoch, trouble: Some(SafeText::line(&why.to_string())) },
     }
+}
+
+/// Everything that keeps a runbook from being planned, each with its place and what to do.
+pub(in crate::cli) fn cannot_be_planned(problems: &[Diagnostic]) -> String {
+    let said = problems.iter().filter(|problem| problem.severity == Severity::Error).map(|problem| {
+        let hint = problem.hint.as_ref().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+        format!("\n{}: {}{hint}", problem.path, problem.message)
+    });
+    format!("it cannot be planned:{}", said.collect::<String>())
 }
 
 /// A plan and what is known of it, for the screen.

@@ -193,23 +193,7 @@ fn book(file: &load::RunbookFile, runbook: Option<&Runbook>, trouble: Option<Saf
         origin: SafeText::line(origin),
         text: SafeText::block(&file.source.text),
         digest: Origin::of(&file.source.text, None).digest,
-        params: params
-            .map(|(name, param)| ParamFacts {
-                name: name.clone(),
-                kind: SafeText::line(&format!("{:?}", param.kind).to_lowercase()),
-                default: param.default.as_ref().map(plain),
-                help: SafeText::line(&param.help),
-                choices: param.one_of.iter().map(plain).collect(),
-            })
-            .collect(),
+        params: params.map(|(name, param)| ParamFacts { name: name.clone(), rule: param.clone() }).collect(),
         trouble: trouble.or_else(|| runbook.is_none().then(|| SafeText::line("it cannot be used"))),
-    }
-}
-
-/// A value as it is typed.
-fn plain(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }

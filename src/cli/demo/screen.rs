@@ -197,10 +197,9 @@ impl Desk {
             params,
             kinds: &self.app.catalogue,
         };
-        crate::runbook::plan(request).map(|(plan, _)| plan).map_err(|problems| {
-            let said: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
-            SafeText::line(&format!("it cannot be planned: {}", said.join("; ")))
-        })
+        crate::runbook::plan(request)
+            .map(|(plan, _)| plan)
+            .map_err(|problems| SafeText::block(&console::cannot_be_planned(&problems)))
     }
 
     /// Says what a runbook would do, beside everything else.

@@ -42,6 +42,14 @@ fn the_way_to_a_start() {
     typed(&mut form, "x", 100);
     press(&mut form, "enter");
     at("form", &form, &LEAST);
+    let mut failed = full();
+    failed.go(Pane::Runbooks);
+    press(&mut failed, "G s");
+    typed(&mut failed, "p-20260301t024600z", 100);
+    press(&mut failed, "enter");
+    refuse(&mut failed);
+    press(&mut failed, "tab");
+    at("form_failed", &failed, &LEAST);
     let mut planning = full();
     planning.go(Pane::Runbooks);
     press(&mut planning, "s");
@@ -53,6 +61,90 @@ fn the_way_to_a_start() {
     typed(&mut hard, "restore bcp", 100);
     trouble(&mut hard);
     at("start_2", &hard, &[(60, 15), (80, 24), (120, 40)]);
+}
+
+/// Says that what was asked for cannot be planned, at some length.
+fn refuse(state: &mut State) {
+    let lines: Vec<String> = (1..=20).map(|n| format!("stages.restore.steps.s{n}.with: no such snapshot")).collect();
+    let mut refused = plan(state, "restore");
+    (refused.digest, refused.text) = (None, SafeText::block(&format!("it cannot be planned:\n{}", lines.join("\n"))));
+    update(state, Msg::Planned(Box::new(refused)));
+}
+
+fn form(state: &State) -> &crate::console::dialog::Form {
+    let Some(Dialog::Form(form)) = &state.dialog else { panic!("no form: {:?}", state.dialog) };
+    form
+}
+
+fn fields(state: &State) -> Vec<&str> {
+    form(state).fields.iter().map(crate::console::line::Line::text).collect()
+}
+
+/// What is typed into a form is read there by the rule of the runbook, and stays until it is planned.
+#[test]
+fn a_form_reads_what_is_typed_and_loses_nothing_of_it() {
+    let mut state = full();
+    state.go(Pane::Runbooks);
+    press(&mut state, "G s");
+    typed(&mut state, "p-1", 100);
+    press(&mut state, "tab ctrl-u d b tab ctrl-u");
+    typed(&mut state, "falsey", 100);
+    press(&mut state, "tab ctrl-u");
+    typed(&mut state, "soon", 100);
+    for (keys, field, trouble) in [
+        ("enter", 2, "deep: `falsey` is not one of `true`, `false`"),
+        ("ctrl-u y e s enter", 3, "within: `soon` is not a duration such as `90s`, `15m` or `1h30m`"),
+    ] {
+        assert_eq!(press(&mut state, keys), [], "{keys}");
+        assert_eq!((form(&state).at, form(&state).trouble.as_ref().map(SafeText::as_str)), (field, Some(trouble)));
+        assert!(text(&state, (80, 24)).contains(trouble), "{}", text(&state, (80, 24)));
+    }
+    assert_eq!(fields(&state), ["p-1", "db", "yes", "soon"]);
+    press(&mut state, "ctrl-u 9 0 m");
+    let effects = press(&mut state, "enter");
+    let [crate::console::Effect::Plan(request)] = &effects[..] else { panic!("{effects:?}") };
+    let asked: Vec<(&str, &str)> = request.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(asked, [("deep", "yes"), ("point", "p-1"), ("stores", "db"), ("within", "90m")]);
+    // What cannot be planned comes back as it was typed, with all that is said of it.
+    refuse(&mut state);
+    assert_eq!(fields(&state), ["p-1", "db", "yes", "90m"]);
+    update(&mut state, Msg::Resize(60, 15));
+    let mut seen = String::new();
+    for _ in 0..12 {
+        seen.push_str(&text(&state, (60, 15)));
+        press(&mut state, "pgdn");
+    }
+    (1..=20).for_each(|n| assert!(seen.contains(&format!("steps.s{n}.with: no such snapshot")), "{n}\n{seen}"));
+    let bottom = text(&state, (60, 15));
+    press(&mut state, "pgup");
+    assert_ne!(text(&state, (60, 15)), bottom, "the first key back moves it");
+    // It is in sight while it is mended, and so is what was typed after going back.
+    press(&mut state, "2");
+    assert!(text(&state, (60, 15)).contains("no such snapshot"));
+    press(&mut state, "enter esc");
+    assert_eq!(fields(&state), ["p-12", "db", "yes", "90m"]);
+    press(&mut state, "esc");
+    assert!(state.dialog.is_none());
+}
+
+#[test]
+fn what_has_few_values_is_switched() {
+    let mut state = full();
+    state.go(Pane::Runbooks);
+    press(&mut state, "G s tab");
+    for (key, stores) in [("right", "search"), ("space", "db"), ("right", "all"), ("left", "db")] {
+        press(&mut state, key);
+        assert_eq!(fields(&state)[1], stores, "{key}");
+    }
+    press(&mut state, "tab space");
+    assert_eq!(fields(&state)[2], "true");
+    press(&mut state, "ctrl-u n o right");
+    assert_eq!(fields(&state)[2], "true", "what means false is followed by true");
+    press(&mut state, "x left");
+    assert_eq!(fields(&state)[2], "false", "what means nothing is replaced");
+    // Where any text can be typed, they move the cursor, and a blank is one.
+    press(&mut state, "shift-tab shift-tab a c left b space");
+    assert_eq!(fields(&state)[0], "ab c");
 }
 
 #[test]

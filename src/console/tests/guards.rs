@@ -369,9 +369,10 @@ fn without_a_form_and_without_keys_the_gates_are_the_same() {
         ("nothing", &[][..], "there is no runbook nothing"),
         ("night-copy", &[], "there is no such kind"),
         ("backup", &[("deep", "true")], "there are: none"),
-        ("restore", &[("pont", "x")], "there are: point, stores, deep"),
+        ("restore", &[("pont", "x")], "there are: point, stores, deep, within"),
         ("restore", &[], "point must be said"),
-        ("restore", &[("point", "p-1"), ("stores", "none")], "stores is one of: all, search, db"),
+        ("restore", &[("point", "p-1"), ("stores", "none")], "stores: `none` is not one of `all`, `search`, `db`"),
+        ("restore", &[("point", "p-1"), ("deep", "falsey")], "deep: `falsey` is not one of `true`, `false`"),
     ] {
         assert_eq!(ask(&mut state, name, params, Purpose::Start), [], "{name} {params:?}");
         let told = told(&mut state);

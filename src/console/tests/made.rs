@@ -173,18 +173,17 @@ pub fn runbook(name: &str, title: &str, mode: &str, level: u8) -> RunbookFacts {
 }
 
 fn runbooks() -> Vec<RunbookFacts> {
-    let param = |name: &str, kind: &str, default: Option<&str>, help: &str, choices: &[&str]| ParamFacts {
+    let param = |name: &str, rule: serde_json::Value| ParamFacts {
         name: name.to_owned(),
-        kind: SafeText::line(kind),
-        default: default.map(str::to_owned),
-        help: SafeText::line(help),
-        choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
+        rule: serde_json::from_value(rule).expect("a parameter"),
     };
     let mut restore = runbook("restore", "Bring an earlier point back", "restore", 2);
+    let stores = json!({ "type": "string", "default": "all", "help": "what of it", "one_of": ["all", "search", "db"] });
     restore.params = vec![
-        param("point", "restore point", None, "which point, as pane 6 names it", &[]),
-        param("stores", "choice", Some("all"), "what of it", &["all", "search", "db"]),
-        param("deep", "bool", Some("false"), "compare every file by content", &[]),
+        param("point", json!({ "type": "string", "help": "which point, as pane 6 names it" })),
+        param("stores", stores),
+        param("deep", json!({ "type": "bool", "default": false, "help": "compare every file by content" })),
+        param("within", json!({ "type": "duration", "default": "2h", "help": "how long it may take" })),
     ];
     let mut broken = runbook("night-copy", "Copy at night", "maintenance", 1);
     broken.trouble = Some(SafeText::line("step `warm` uses `cache.warm`: there is no such kind"));

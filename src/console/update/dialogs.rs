@@ -13,6 +13,8 @@ use crate::run::{Answer, RunCommand};
 
 /// So many keys in a row faster than fingers are no typing.
 const BURST: u8 = 3;
+/// By so many lines what is said below a form is scrolled: as many are in sight on the smallest screen.
+const FORM_PAGE: u16 = 4;
 /// A plan that is older, in seconds, says nothing of the sites any more.
 const PLAN_HOLDS: i64 = 180;
 
@@ -20,8 +22,10 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
     let end = if scrolls(state, key) { crate::console::view::end(state) } else { 0 };
     let Some(dialog) = state.dialog.take() else { return };
     if key.code == KeyCode::Esc {
-        if matches!(dialog, Dialog::Answer(_)) {
-            state.tell("the question still waits: a answers it", false);
+        match dialog {
+            Dialog::Answer(_) => state.tell("the question still waits: a answers it", false),
+            Dialog::Planning(request, purpose) => state.dialog = form_again(state, &request, purpose, None),
+            _ => {}
         }
         return;
     }
@@ -42,7 +46,7 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
         // The two keys that the card names do what it says.
         Dialog::Card if key == plain('3') || key == plain('a') => on_plain_key(state, key, effects),
         Dialog::Card => {}
-        Dialog::Form(form) => on_form_key(state, form, key, too_fast, effects),
+        Dialog::Form(form) => on_form_key(state, form, key, too_fast, end, effects),
         Dialog::Planning(request, purpose) => state.dialog = Some(Dialog::Planning(request, purpose)),
         Dialog::Start(start) => on_start_key(state, start, key, end, effects),
         Dialog::Answer(answering) => on_answer_key(state, answering, key, end, effects),
@@ -112,6 +116,7 @@ fn scrolls(state: &State, key: Key) -> bool {
             moves(key) || matches!(key.code, Home | End | Char('j' | 'k' | ' ' | 'g' | 'G'))
         }
         Some(Dialog::Start(_) | Dialog::Answer(_) | Dialog::Confirm(_)) => moves(key),
+        Some(Dialog::Form(_)) => pages(key),
         _ => false,
     }
 }
@@ -119,6 +124,11 @@ fn scrolls(state: &State, key: Key) -> bool {
 /// True for a key that scrolls what is above a field, and types nothing.
 fn moves(key: Key) -> bool {
     matches!(key.code, KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown)
+}
+
+/// True for a key that scrolls also where up and down go from field to field.
+fn pages(key: Key) -> bool {
+    matches!(key.code, KeyCode::PageUp | KeyCode::PageDown)
 }
 
 /// The first line in sight after a key. `end` is that of the last page: nothing is beyond it.
@@ -144,31 +154,47 @@ fn not_met(gate: &Gate) -> SafeText {
     }
 }
 
-fn on_form_key(state: &mut State, mut form: Form, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
+fn on_form_key(state: &mut State, mut form: Form, key: Key, too_fast: bool, end: u16, effects: &mut Vec<Effect>) {
     let last = form.fields.len().saturating_sub(1);
     match key.code {
+        KeyCode::PageUp => form.top = form.top.min(end).saturating_sub(FORM_PAGE),
+        KeyCode::PageDown => form.top = form.top.saturating_add(FORM_PAGE).min(end),
         KeyCode::Tab | KeyCode::Down if !key.shift => form.at = if form.at == last { 0 } else { form.at + 1 },
         KeyCode::Up | KeyCode::Tab => form.at = form.at.checked_sub(1).unwrap_or(last),
         KeyCode::Enter if too_fast => {}
-        KeyCode::Enter => match form.request() {
-            Ok(request) => {
-                effects.push(Effect::Plan(request.clone()));
-                state.dialog = Some(Dialog::Planning(request, form.purpose));
-                return;
-            }
-            Err((at, trouble)) => {
-                form.at = at;
-                form.trouble = Some(trouble);
-            }
-        },
+        KeyCode::Enter => return ask_form(state, form, effects),
         _ => {
-            if let Some(field) = form.fields.get_mut(form.at) {
+            let switches = matches!(key.code, KeyCode::Left | KeyCode::Right | KeyCode::Char(' '));
+            if !(switches && form.switch(key.code == KeyCode::Left))
+                && let Some(field) = form.fields.get_mut(form.at)
+            {
                 field.key(key);
             }
             form.trouble = None;
         }
     }
     state.dialog = Some(Dialog::Form(form));
+}
+
+/// Asks for the plan of what was typed; a form with something wrong in it stays, at that field.
+pub(super) fn ask_form(state: &mut State, mut form: Form, effects: &mut Vec<Effect>) {
+    match form.request() {
+        Ok(request) => {
+            effects.push(Effect::Plan(request.clone()));
+            state.dialog = Some(Dialog::Planning(request, form.purpose));
+        }
+        Err((at, trouble)) => {
+            form.at = at;
+            form.trouble = Some(trouble);
+            state.dialog = Some(Dialog::Form(form));
+        }
+    }
+}
+
+/// The form that a request came from, with what was typed; nothing for a runbook without parameters.
+fn form_again(state: &State, request: &StartRequest, purpose: Purpose, failure: Option<SafeText>) -> Option<Dialog> {
+    let book = state.runbooks.iter().find(|book| book.name == request.runbook && !book.params.is_empty())?;
+    Some(Dialog::Form(Form { failure, ..Form::again(book.clone(), &request.params, purpose) }))
 }
 
 pub(super) fn planned(state: &mut State, plan: PlanShown) {
@@ -187,6 +213,10 @@ pub(super) fn planned(state: &mut State, plan: PlanShown) {
             let opened = state.now;
             let request = StartRequest { plan: Some(digest.clone()), ..request };
             Dialog::Start(Box::new(Start { request, runbook, plan, gate, observed, changed: None, top: 0, opened }))
+        }
+        (_, None, _) => {
+            let form = form_again(state, &request, purpose, Some(plan.text.clone()));
+            form.unwrap_or(Dialog::Text { title, text: plan.text, top: 0 })
         }
         _ => Dialog::Text { title, text: plan.text, top: 0 },
     });

@@ -13,6 +13,7 @@ use crate::console::run_view::since;
 use crate::console::state::State;
 use crate::model::SafeText;
 use crate::run::{UnitPhase, choices};
+use crate::runbook::ParamType;
 use crate::style::Scope;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
@@ -30,20 +31,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             boxed(canvas, area, &format!(" {title} "), Scope::BorderFocus, &rows, *top, width);
         }
         Some(Dialog::Card) => boxed(canvas, area, " Where were we ", Scope::Prompt, &card(state), 0, 76),
-        Some(Dialog::Form(form)) => {
-            let (rows, at) = form_rows(form);
-            // The field that is typed into stays in sight.
-            let top = u16::try_from((at + 2).saturating_sub(usize::from(area.height.saturating_sub(8)))).unwrap_or(0);
-            let mut foot = vec![Row::new()];
-            if let Some(trouble) = &form.trouble {
-                foot.push(Row::new().put(Scope::Bad, trouble.clone()));
-            }
-            foot.push(Row::new().put(Scope::Hint, "tab next field, enter makes the plan, esc cancels"));
-            footed(canvas, area, &format!(" {} ", form.runbook.name), Scope::BorderFocus, &rows, &foot, top, 76);
-        }
+        Some(Dialog::Form(form)) => draw_form(canvas, form, area),
         Some(Dialog::Planning(request, _)) => {
-            let rows =
-                [Row::new().plain("asking both sites what it would do"), Row::new().put(Scope::Hint, "esc gives up")];
+            let form = state.runbooks.iter().any(|book| book.name == request.runbook && !book.params.is_empty());
+            let leave = if form { "esc goes back to its parameters" } else { "esc gives up" };
+            let rows = [Row::new().plain("asking both sites what it would do"), Row::new().put(Scope::Hint, leave)];
             boxed(canvas, area, &format!(" Plan of {} ", request.runbook), Scope::BorderFocus, &rows, 0, 60);
         }
         Some(Dialog::Start(start)) => {
@@ -223,25 +215,52 @@ fn field(line: &Line, focus: bool, width: usize) -> Row {
     row.plain(without(before.as_str(), hidden)).put(Scope::Selected, under).plain(rest)
 }
 
+/// The form: its fields, of which the one that is typed into stays in sight, and below them what is wrong.
+fn draw_form(canvas: &mut Canvas<'_>, form: &Form, area: Rect) {
+    let width = area.width.saturating_sub(2).min(76);
+    let text = usize::from(width).saturating_sub(4);
+    let (rows, at) = form_rows(form, text);
+    let inside = usize::from(area.height).saturating_sub(4);
+    let mut foot = vec![Row::new()];
+    let why = form.trouble.as_ref().or(form.failure.as_ref());
+    let lines = why.map(|why| wrapped(why.as_str(), text)).unwrap_or_default();
+    // The field that is typed into is beside it, with its name and what it may be, and two lines of what keys do.
+    let room = inside.saturating_sub(6).clamp(1, 10).min(lines.len());
+    let end = lines.len() - room;
+    let top = usize::from(form.top).min(end);
+    foot.extend(lines[top..top + room].iter().map(|line| Row::new().put(Scope::Bad, line.as_str())));
+    let switch = if form.options().is_empty() { "" } else { "left and right switch, " };
+    let scroll = if end > 0 { format!("pgdn scrolls ({end} more lines), ") } else { String::new() };
+    let hint = format!("{scroll}{switch}tab next field, enter makes the plan, esc cancels");
+    foot.extend(wrapped(&hint, text).into_iter().map(|line| Row::new().put(Scope::Hint, line)));
+    let top = (at + 1).saturating_sub(inside.saturating_sub(foot.len()));
+    let title = format!(" {} ", form.runbook.name);
+    let top = u16::try_from(top).unwrap_or(0);
+    footed(canvas, area, &title, Scope::BorderFocus, &rows, &foot, top, width);
+    canvas.end = end;
+}
+
 /// The fields, and the line of the one that is typed into.
-fn form_rows(form: &Form) -> (Vec<Row>, usize) {
+fn form_rows(form: &Form, width: usize) -> (Vec<Row>, usize) {
     let mut rows = Vec::new();
     let mut at = 0;
     for (number, (param, line)) in form.runbook.params.iter().zip(&form.fields).enumerate() {
         let focus = number == form.at;
+        let listed = !param.rule.one_of.is_empty();
+        let kind = if param.rule.kind == ParamType::Bool { "true or false" } else { param.rule.kind.word() };
         rows.push(
             Row::new()
                 .put(if focus { Scope::Strong } else { Scope::Plain }, safe(&param.name))
-                .put(Scope::Muted, safe(format!("  {}  ", param.kind)))
-                .put(Scope::Hint, param.help.clone()),
+                .put(Scope::Muted, safe(format!("  {kind}  ")))
+                .put(Scope::Hint, param.help()),
         );
-        if !param.choices.is_empty() {
-            rows.push(Row::new().put(Scope::Muted, safe(format!("  one of {}", param.choices.join(", ")))));
+        if listed {
+            rows.push(Row::new().put(Scope::Muted, safe(format!("  one of {}", param.options().join(", ")))));
         }
         if focus {
             at = rows.len();
         }
-        rows.push(field(line, focus, 70));
+        rows.push(field(line, focus, width));
     }
     (rows, at)
 }
