@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::output::{env, is_ascii, wish};
 use super::{App, CliError, Excerpts, Exit, config, load};
+use crate::console::facts::ThemeFacts;
 use crate::document::{Node, Parsed, has_errors, locate};
 use crate::model::{Counted, Diagnostic, SafeText, Severity, SourceText, did_you_mean};
 use crate::style::{Depth, Ink, Mark, Scope, Theme, Themes};
@@ -96,6 +97,20 @@ pub(super) fn theme(app: &App, wanted: &str) -> Result<Theme, CliError> {
     let themes = themes(app)?;
     let (name, source) = find_theme(app, &themes, wanted)?;
     load::usable(app, themes.examine(&name, &source)).map(|(theme, _)| theme)
+}
+
+/// The themes that can be chosen, for the screen.
+///
+/// # Errors
+/// As [`themes`].
+pub(super) fn chosen_from(app: &App) -> Result<Vec<ThemeFacts>, CliError> {
+    let themes = themes(app)?;
+    let facts = |name: &str| {
+        let read = themes.source(name).and_then(|source| themes.examine(name, &source).into_result().ok());
+        let title = read.map_or_else(|| SafeText::line("cannot be used"), |(theme, _)| theme.title().clone());
+        ThemeFacts { name: name.to_owned(), title }
+    };
+    Ok(themes.names().into_iter().map(facts).collect())
 }
 
 /// A theme of the list.

@@ -1,5 +1,7 @@
 //! The one table of what can be done: from it come keys, help, palette and the hints at the lower edge.
 
+use std::fmt;
+
 use super::pane::Pane;
 use super::state::Badge;
 
@@ -99,6 +101,57 @@ pub enum Action {
     CopyLog,
 }
 
+/// What an action takes after its name in the palette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// Any text.
+    Text,
+    /// A theme.
+    Theme,
+    /// A host that what the log shows runs on, or `all`.
+    Host,
+    /// A runbook, and parameters of it as `name=value`.
+    Runbook,
+    /// A run of the list.
+    Run,
+    /// A site.
+    Site,
+    /// How many times as fast as it was.
+    Speed,
+}
+
+impl Takes {
+    /// What it is called.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Theme => "theme",
+            Self::Host => "host",
+            Self::Runbook => "runbook",
+            Self::Run => "run",
+            Self::Site => "site",
+            Self::Speed => "speed",
+        }
+    }
+}
+
+/// The argument of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argument {
+    /// What it is.
+    pub takes: Takes,
+    /// True when the action is nothing without it.
+    pub needed: bool,
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.takes.word().to_uppercase();
+        if self.needed { f.write_str(&word) } else { write!(f, "[{word}]") }
+    }
+}
+
 /// A line of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -113,7 +166,7 @@ pub struct Entry {
     /// What it does, in a few words.
     pub help: &'static str,
     /// What it takes after its name in the palette.
-    pub argument: Option<&'static str>,
+    pub argument: Option<Argument>,
     /// How it is guarded.
     pub level: Level,
     /// True for what is there in the simulated world only.
@@ -138,8 +191,12 @@ const fn in_demo(entry: Entry) -> Entry {
     Entry { demo: true, ..entry }
 }
 
-const fn with(argument: &'static str, entry: Entry) -> Entry {
-    Entry { argument: Some(argument), ..entry }
+const fn with(takes: Takes, entry: Entry) -> Entry {
+    Entry { argument: Some(Argument { takes, needed: true }), ..entry }
+}
+
+const fn may(takes: Takes, entry: Entry) -> Entry {
+    Entry { argument: Some(Argument { takes, needed: false }), ..entry }
 }
 
 use Action as A;
@@ -155,11 +212,11 @@ pub const ACTIONS: &[Entry] = &[
     entry(A::Suspend, "suspend", Everywhere, &[], "back to the shell for a moment (ctrl-z)"),
     entry(A::NextPane, "next-pane", Everywhere, &["tab"], "next pane"),
     entry(A::PreviousPane, "previous-pane", Everywhere, &["shift-tab"], "pane before"),
-    entry(A::Pane1, "sites", Everywhere, &["1"], "both sites"),
+    may(Takes::Site, entry(A::Pane1, "sites", Everywhere, &["1"], "both sites")),
     entry(A::Pane2, "runbooks", Everywhere, &["2"], "runbooks"),
     entry(A::Pane3, "run", Everywhere, &["3"], "the run"),
     entry(A::Pane4, "log", Everywhere, &["4"], "its log"),
-    entry(A::Pane5, "runs", Everywhere, &["5"], "past runs"),
+    may(Takes::Run, entry(A::Pane5, "runs", Everywhere, &["5"], "past runs, or one of them")),
     entry(A::Pane6, "points", Everywhere, &["6"], "restore points"),
     entry(A::Zoom, "zoom", Everywhere, &["z", "+"], "this pane alone, and back"),
     entry(A::Up, "up", Everywhere, &["k", "up"], "up"),
@@ -176,22 +233,28 @@ pub const ACTIONS: &[Entry] = &[
     entry(A::Back, "back", Everywhere, &["esc"], "back one level"),
     entry(A::Refresh, "refresh", Everywhere, &["r"], "read everything anew"),
     entry(A::Redraw, "redraw", Everywhere, &["ctrl-l"], "draw everything anew"),
-    with("TEXT", entry(A::Search, "search", Everywhere, &["/"], "search or filter this pane")),
+    may(Takes::Text, entry(A::Search, "search", Everywhere, &["/"], "search or filter this pane")),
     entry(A::SearchNext, "search-next", Everywhere, &["n"], "next match"),
     entry(A::SearchPrevious, "search-previous", Everywhere, &["N"], "match before"),
     entry(A::Copy, "copy", Everywhere, &["y"], "copy what is selected"),
     entry(A::Freeze, "freeze", Everywhere, &["F"], "hold the picture still; data are kept"),
     // Without a key: no stray one leaves files behind.
     entry(A::Picture, "picture", Everywhere, &[], "save the screen as an SVG picture"),
-    with("NAME", entry(A::Theme, "theme", Everywhere, &[], "another theme")),
+    with(Takes::Theme, entry(A::Theme, "theme", Everywhere, &[], "another theme")),
     entry(A::Mouse, "mouse", Everywhere, &[], "mouse on or off"),
     entry(A::Privacy, "privacy", Everywhere, &[], "hide addresses, for a shared screen"),
     in_demo(entry(A::Tour, "tour", Everywhere, &[], "the guided tour, from its beginning")),
     in_demo(entry(A::TourOff, "tour-off", Everywhere, &["T"], "end the guided tour")),
     in_demo(entry(A::Story, "story", Everywhere, &[], "the briefing, or the card at its end")),
-    in_demo(with("TEXT", entry(A::Note, "note", Everywhere, &[], "say what you have noticed"))),
-    entry(A::PlanRunbook, "plan", In(Pane::Runbooks), &["p"], "what it would do, read from both sites"),
-    guarded(1, entry(A::StartRunbook, "start", In(Pane::Runbooks), &["s"], "start it; asks first")),
+    in_demo(with(Takes::Text, entry(A::Note, "note", Everywhere, &[], "say what you have noticed"))),
+    may(
+        Takes::Runbook,
+        entry(A::PlanRunbook, "plan", In(Pane::Runbooks), &["p"], "what it would do, read from both sites"),
+    ),
+    guarded(
+        1,
+        may(Takes::Runbook, entry(A::StartRunbook, "start", In(Pane::Runbooks), &["s"], "start it; asks first")),
+    ),
     entry(A::Why, "why", In(Pane::Run), &["w"], "why is this not running?"),
     guarded(1, entry(A::CancelRun, "cancel-run", In(Pane::Run), &["x"], "stop the run; asks first")),
     // Both ask, although a pause can be taken back: the late answer of a terminal to `ESC [ c` ends in the letter c, a run
@@ -202,7 +265,7 @@ pub const ACTIONS: &[Entry] = &[
     guarded(1, entry(A::RetryStep, "retry", In(Pane::Run), &["t"], "try what is selected again; asks first")),
     guarded(1, entry(A::SkipStep, "skip", In(Pane::Run), &["s"], "leave it out, with a reason; asks first")),
     entry(A::Detach, "detach", In(Pane::Run), &["d"], "look away; the run goes on"),
-    entry(A::Replay, "replay", In(Pane::Run), &["v"], "play a run of the past again"),
+    may(Takes::Speed, entry(A::Replay, "replay", In(Pane::Run), &["v"], "play a run of the past again")),
     entry(A::ReplayFaster, "replay-faster", In(Pane::Run), &[">"], "replay faster"),
     entry(A::ReplaySlower, "replay-slower", In(Pane::Run), &["<"], "replay slower"),
     entry(A::ReplayBack, "replay-back", In(Pane::Run), &["["], "replay: back"),
@@ -213,7 +276,7 @@ pub const ACTIONS: &[Entry] = &[
     entry(A::NextError, "next-error", In(Pane::Log), &["e"], "next line that looks like an error"),
     entry(A::Output, "output", In(Pane::Log), &["o"], "what steps print, or what they say"),
     entry(A::AllSteps, "all-steps", In(Pane::Log), &["A"], "all steps, or the selected one"),
-    with("HOST", entry(A::HostFilter, "host", In(Pane::Log), &["H"], "only one host")),
+    with(Takes::Host, entry(A::HostFilter, "host", In(Pane::Log), &["H"], "only one host")),
     entry(A::SaveLog, "save-log", In(Pane::Log), &["S"], "write what is shown here to a file"),
     entry(A::SaveAll, "save-all", In(Pane::Log), &[], "copy all that was printed to a folder"),
     entry(A::CopyLog, "copy-log", In(Pane::Log), &["C"], "copy the lines in sight"),

@@ -41,6 +41,15 @@ pub struct DirectionFacts {
     pub trouble: Option<SafeText>,
 }
 
+/// A theme that can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThemeFacts {
+    /// Its name.
+    pub name: String,
+    /// Its title, or that it cannot be used.
+    pub title: SafeText,
+}
+
 /// A runbook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunbookFacts {

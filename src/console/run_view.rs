@@ -10,6 +10,9 @@ use crate::model::{HostName, RunId, SafeText, StageId, StepKey, UnitKey};
 use crate::run::{Event, RunPhase, RunState, UnitPhase};
 use crate::runbook::PlannedStep;
 
+/// How many times as fast as it was a run of the past can be played.
+pub const SPEEDS: [u32; 10] = [1, 2, 5, 10, 20, 40, 80, 160, 320, 640];
+
 /// The moments of a run of the past, played again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {

@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::dialog::Dialog;
-use super::facts::{DirectionFacts, EstateFacts, RunRow, RunbookFacts};
+use super::facts::{DirectionFacts, EstateFacts, RunRow, RunbookFacts, ThemeFacts};
 use super::keys::Keymap;
 use super::line::Line;
-use super::log::LogView;
+use super::log::{LogMode, LogView};
 use super::msg::Key;
 use super::palette::Palette;
 use super::pane::Pane;
@@ -14,7 +14,7 @@ use super::run_view::RunView;
 use super::story::Story;
 use super::tour::Tour;
 use crate::health::{HealthState, Subject};
-use crate::model::{RunId, SafeText, SiteName};
+use crate::model::{HostName, RunId, SafeText, SiteName};
 use crate::run::{Operator, RunPhase};
 use crate::style::{Mark, Theme};
 
@@ -47,6 +47,8 @@ impl Badge {
 pub struct Settings {
     /// The look, with the colours that this terminal has.
     pub theme: Theme,
+    /// The themes that there are.
+    pub themes: Vec<ThemeFacts>,
     /// Only ASCII.
     pub ascii: bool,
     /// Nothing moves by itself but figures.
@@ -281,6 +283,14 @@ impl State {
             run.point.as_ref().is_some_and(|point| passes(&self.point, &[&point.id, &run.direction, &run.word]))
         };
         self.runs.iter().filter(passes).collect()
+    }
+
+    /// The hosts that what the log shows runs on: of the selected step, or of all of them.
+    #[must_use]
+    pub fn hosts_of_log(&self) -> Vec<HostName> {
+        let Some(run) = &self.run else { return Vec::new() };
+        let all = self.log.all && self.log.mode == LogMode::Said;
+        run.hosts(if all { None } else { run.selected_step() }.as_ref())
     }
 
     /// The run whose process lives, by the list.

@@ -31,6 +31,7 @@ pub(in crate::cli) fn settings(app: &mut App, args: &ConsoleArgs) -> Result<Sett
         .is_none_or(|value| value.to_ascii_lowercase().replace('-', "").contains("utf8"));
     Ok(Settings {
         theme,
+        themes: theme::chosen_from(app)?,
         ascii: args.ascii || screen.ascii || !is_utf8,
         reduced_motion: args.reduced_motion || screen.reduced_motion,
         mouse: args.mouse.unwrap_or(screen.mouse),

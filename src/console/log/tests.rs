@@ -230,8 +230,8 @@ fn what_is_said_can_be_filtered_by_host_and_an_unknown_host_changes_nothing() {
     state.wall = state.wall.checked_add(jiff::SignedDuration::from_secs(1)).expect("a later time");
     press(&mut state, &[KeyCode::Enter]);
     assert_eq!((state.log.host.as_ref().map(HostName::as_str), state.log.total()), (Some("app1"), one));
-    let notice = state.notice.as_ref().expect("a notice");
-    assert!(notice.text.as_str().ends_with("runs on: app1, app2"), "{}", notice.text);
+    let refused = state.palette.as_ref().and_then(|palette| palette.trouble.as_ref()).expect("why not");
+    assert_eq!(refused.as_str(), "there is no host `nowhere`: there are app1, app2, all");
 }
 
 #[test]

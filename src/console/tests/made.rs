@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::console::facts::{
     DirectionFacts, EstateFacts, Extent, ParamFacts, PlaceFacts, PlanShown, PointRow, RunRow, RunbookFacts, SiteFacts,
+    ThemeFacts,
 };
 use crate::console::keys::{Keymap, parse_key};
 use crate::console::{Badge, Effect, Msg, Pane, Settings, State, update};
@@ -36,6 +37,9 @@ pub fn site(name: &str) -> SiteName {
 pub fn settings() -> Settings {
     Settings {
         theme: Theme::default(),
+        themes: [("dark", "Dark"), ("light", "Light"), ("night-owl", "For the night")]
+            .map(|(name, title)| ThemeFacts { name: name.to_owned(), title: SafeText::line(title) })
+            .to_vec(),
         ascii: false,
         reduced_motion: true,
         bell: true,

@@ -9,6 +9,7 @@ mod late;
 mod looks;
 pub mod made;
 mod monkey;
+mod palette;
 mod picture;
 mod random;
 mod screens;

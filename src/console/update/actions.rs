@@ -1,7 +1,9 @@
 //! What the actions of every pane do; what moves is in `moves`, what is about a run in `run`, about its log in `log`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::dialogs::ask_form;
 use super::keys::{drop_filter, set_filter};
 use super::log::{find, fit, look_at_output, on_log};
 use super::moves::{moves, sideways, travel};
@@ -24,6 +26,7 @@ const MEANS_IT: i64 = 5;
 pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effect>) {
     if let Some(pane) = action.pane() {
         state.go(pane);
+        bring(state, argument, effects);
         fit(state, effects);
         return;
     }
@@ -87,8 +90,8 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
         _ if moves(action).is_some() => travel(state, action, effects),
         Action::Left | Action::Right => sideways(state, action),
         Action::Open => open(state, effects),
-        Action::PlanRunbook => ask_for(state, Purpose::Read, effects),
-        Action::StartRunbook => ask_for(state, Purpose::Start, effects),
+        Action::PlanRunbook => ask_for(state, argument, Purpose::Read, effects),
+        Action::StartRunbook => ask_for(state, argument, Purpose::Start, effects),
         Action::Follow
         | Action::Wrap
         | Action::Times
@@ -99,6 +102,7 @@ pub(super) fn act(state: &mut State, action: Action, argument: &str, effects: &m
         | Action::SaveLog
         | Action::SaveAll
         | Action::CopyLog => on_log(state, action, argument, effects),
+        Action::Replay => replay(state, argument, effects),
         _ => on_run(state, action, effects),
     }
 }
@@ -213,16 +217,62 @@ fn copy(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Begins the way to a plan: a form when the runbook has parameters.
-fn ask_for(state: &mut State, purpose: Purpose, effects: &mut Vec<Effect>) {
-    let Some(book) = state.shown_runbooks().get(state.runbook.selected).copied().cloned() else { return };
+/// Brings what was named beside its pane into sight there: a site, or a run.
+fn bring(state: &mut State, named: &str, effects: &mut Vec<Effect>) {
+    match state.focus {
+        _ if named.is_empty() => {}
+        Pane::Sites => {
+            if let Some(site) = state.estate.sites.iter().position(|site| site.name.as_str() == named) {
+                state.at_site = (site, 0);
+            }
+        }
+        Pane::Runs => {
+            if let Some(run) = state.runs.iter().map(|row| row.run.clone()).find(|run| run.as_str() == named) {
+                state.go(Pane::Run);
+                effects.push(Effect::Open(run));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Plays a run of the past again, or ends that; at a speed that was named it goes on playing.
+fn replay(state: &mut State, speed: &str, effects: &mut Vec<Effect>) {
+    let named: Option<u32> = speed.parse().ok();
+    if named.is_none() || state.run.as_ref().is_none_or(|run| run.replay.is_none()) {
+        on_run(state, Action::Replay, effects);
+    }
+    if let (Some(speed), Some(replay)) = (named, state.run.as_mut().and_then(|run| run.replay.as_mut())) {
+        replay.speed = speed;
+    }
+}
+
+/// Begins the way to a plan of the selected runbook, or of one that was named, with parameters or without: a form when
+/// there are any that were not said.
+fn ask_for(state: &mut State, named: &str, purpose: Purpose, effects: &mut Vec<Effect>) {
+    let mut words = named.split_whitespace();
+    let name = words.next();
+    let typed: BTreeMap<String, String> = words
+        .filter_map(|word| word.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let book = match name {
+        Some(name) => state.runbooks.iter().find(|book| book.name.as_str() == name),
+        None => state.shown_runbooks().get(state.runbook.selected).copied(),
+    };
+    let Some(book) = book.cloned() else { return };
+    if let Some(place) = state.shown_runbooks().iter().position(|shown| shown.name == book.name) {
+        state.runbook.selected = place;
+    }
     if let Some(why) = may_not_ask(state, &book, purpose) {
         state.tell(why, true);
     } else if book.params.is_empty() {
-        let request = StartRequest { runbook: book.name, params: std::collections::BTreeMap::new(), plan: None };
+        let request = StartRequest { runbook: book.name, params: BTreeMap::new(), plan: None };
         plan(state, request, purpose, effects);
-    } else {
+    } else if typed.is_empty() {
         state.dialog = Some(Dialog::Form(Form::of(book, purpose)));
+    } else {
+        ask_form(state, Form::again(book, &typed, purpose), effects);
     }
 }
 

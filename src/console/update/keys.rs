@@ -9,6 +9,7 @@ use crate::console::action::{self, Action};
 use crate::console::dialog::Dialog;
 use crate::console::keys::Found;
 use crate::console::msg::{Effect, Key, KeyCode};
+use crate::console::palette::{Entered, Palette};
 use crate::console::pane::Pane;
 use crate::console::state::{Choice, State};
 use crate::model::SafeText;
@@ -200,30 +201,27 @@ pub(super) fn drop_filter(state: &mut State) {
 }
 
 fn on_palette_key(state: &mut State, key: Key, too_fast: bool, effects: &mut Vec<Effect>) {
-    let Some(palette) = &mut state.palette else { return };
+    let Some(mut palette) = state.palette.take() else { return };
     match key.code {
-        KeyCode::Esc => state.palette = None,
-        KeyCode::Tab => palette.complete(),
-        KeyCode::Down => palette.selected = (palette.selected + 1).min(palette.matches().len().saturating_sub(1)),
-        KeyCode::Up => palette.selected = palette.selected.saturating_sub(1),
+        KeyCode::Esc => return,
+        KeyCode::Tab => palette.complete(state),
+        KeyCode::Down | KeyCode::Up => palette.select(state, key.code == KeyCode::Up),
         KeyCode::Enter if too_fast => {}
-        KeyCode::Enter => {
-            let chosen = palette.chosen();
-            let argument = palette.words().1.to_owned();
-            let Some(entry) = chosen else { return };
-            if entry.argument.is_some() && argument.is_empty() && entry.action != Action::Search {
-                palette.complete();
-                return;
+        KeyCode::Enter => match palette.entered(state) {
+            Entered::Nothing => {}
+            Entered::More(line) => palette = Palette { line, ..Palette::new(palette.badge) },
+            Entered::Refused(why) => palette.trouble = Some(why),
+            Entered::Do(entry, argument) => {
+                if let action::Where::In(pane) = entry.scope {
+                    state.go(pane);
+                }
+                return act(state, entry.action, &argument, effects);
             }
-            state.palette = None;
-            if let action::Where::In(pane) = entry.scope {
-                state.go(pane);
-            }
-            act(state, entry.action, &argument, effects);
-        }
+        },
         _ => {
             palette.line.key(key);
-            palette.selected = 0;
+            (palette.selected, palette.trouble) = (None, None);
         }
     }
+    state.palette = Some(palette);
 }

@@ -59,10 +59,9 @@ fn save(state: &mut State, all: bool, effects: &mut Vec<Effect>) {
 
 /// Chooses one host of the selected step, or of all steps when all are shown: by its name, or the next one.
 fn choose_host(state: &mut State, name: &str) {
+    let hosts = state.hosts_of_log();
     let Some(run) = &mut state.run else { return };
     let log = &mut state.log;
-    let step = if log.all && log.mode == LogMode::Said { None } else { run.selected_step() };
-    let hosts = run.hosts(step.as_ref());
     let chosen = match name {
         "all" => None,
         "" => {

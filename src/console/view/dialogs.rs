@@ -5,10 +5,11 @@ use ratatui::layout::Rect;
 use super::answers;
 use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{safe, span};
-use crate::console::action::{self, ACTIONS};
+use crate::console::action::{self, ACTIONS, Argument, Takes};
 use crate::console::dialog::{Answering, Confirm, Dialog, Form, Gate, Start};
+use crate::console::keys::shown;
 use crate::console::line::Line;
-use crate::console::palette::Palette;
+use crate::console::palette::{Match, Palette};
 use crate::console::run_view::since;
 use crate::console::state::State;
 use crate::model::SafeText;
@@ -183,14 +184,14 @@ fn card(state: &State) -> Vec<Row> {
         .into_iter()
         .rev()
     {
-        let shown = super::said(event);
+        let told = super::said(event);
         rows.push(
             Row::new()
                 .put(Scope::Muted, safe(format!("{} ago", span(since(event.at, state.now)))))
                 .to(14)
-                .put(Scope::Source, shown.who)
+                .put(Scope::Source, told.who)
                 .plain(" ")
-                .put(shown.scope, shown.text),
+                .put(told.scope, told.text),
         );
     }
     rows.push(Row::new());
@@ -230,7 +231,11 @@ fn draw_form(canvas: &mut Canvas<'_>, form: &Form, area: Rect) {
     let top = usize::from(form.top).min(end);
     foot.extend(lines[top..top + room].iter().map(|line| Row::new().put(Scope::Bad, line.as_str())));
     let switch = if form.options().is_empty() { "" } else { "left and right switch, " };
-    let scroll = if end > 0 { format!("pgdn scrolls ({end} more lines), ") } else { String::new() };
+    let scroll = match end - top {
+        _ if end == 0 => String::new(),
+        0 => "pgup scrolls, ".to_owned(),
+        more => format!("pgdn scrolls ({more} more lines), "),
+    };
     let hint = format!("{scroll}{switch}tab next field, enter makes the plan, esc cancels");
     foot.extend(wrapped(&hint, text).into_iter().map(|line| Row::new().put(Scope::Hint, line)));
     let top = (at + 1).saturating_sub(inside.saturating_sub(foot.len()));
@@ -384,21 +389,41 @@ fn confirm_rows(state: &State, confirm: &Confirm, width: usize) -> Vec<Row> {
 
 fn draw_palette(canvas: &mut Canvas<'_>, state: &State, palette: &Palette, area: Rect) {
     let mut rows = vec![field(&palette.line, true, 70)];
-    let matches = palette.matches();
-    let height = usize::from(area.height).saturating_sub(8).min(14);
-    let first = super::first(palette.selected, u16::try_from(height).unwrap_or(0));
-    for (number, entry) in matches.iter().enumerate().skip(first).take(height) {
-        let argument = entry.argument.map(|argument| format!(" {argument}")).unwrap_or_default();
-        let row = Row::new()
-            .put(Scope::Strong, safe(format!("{}{argument}", entry.name)))
-            .to(22)
-            .put(Scope::Key, safe(state.settings.keys.hint(entry.action)))
-            .to(32)
-            .put(Scope::Hint, entry.help);
-        rows.push(if number == palette.selected { row.filled(Scope::Selected) } else { row });
+    if let Some((entry, argument)) = palette.named() {
+        rows.push(Row::new().put(Scope::Hint, safe(format!("{} {argument}: {}", entry.name, entry.help))));
     }
-    if matches.is_empty() {
-        rows.push(Row::new().put(Scope::Warn, "no action of this name"));
+    let text = usize::from(area.width.saturating_sub(2).min(76)).saturating_sub(4);
+    let trouble = palette.trouble.as_ref().map(|why| wrapped(why.as_str(), text)).unwrap_or_default();
+    let foot: Vec<Row> = trouble.iter().take(4).map(|line| Row::new().put(Scope::Warn, line.as_str())).collect();
+    let matches = palette.matches(state);
+    let selected = palette.selected(&matches);
+    let height = usize::from(area.height).saturating_sub(7 + rows.len() + foot.len()).clamp(1, 14);
+    let first = super::first(selected.unwrap_or(0), u16::try_from(height).unwrap_or(0));
+    let named = |found: &Match| if let Match::Value(value) = found { cells(&value.text) + 2 } else { 0 };
+    let wide = matches.iter().map(named).max().unwrap_or(0).clamp(22, 40);
+    for (number, found) in matches.iter().enumerate().skip(first).take(height) {
+        let row = match found {
+            Match::Action(entry) => {
+                let argument = entry.argument.map(|argument| format!(" {argument}")).unwrap_or_default();
+                let keys = state.settings.keys.of(entry.action).first();
+                let row = Row::new().put(Scope::Strong, safe(format!("{}{argument}", entry.name))).to(22);
+                let row = row.put(Scope::Key, safe(keys.map(|keys| shown(keys)).unwrap_or_default()));
+                row.to(32).put(Scope::Hint, entry.help)
+            }
+            Match::Value(value) => {
+                Row::new().put(Scope::Strong, safe(&value.text)).to(wide).put(Scope::Hint, value.help.clone())
+            }
+        };
+        rows.push(if Some(number) == selected { row.filled(Scope::Selected) } else { row });
     }
-    boxed(canvas, area, " Palette: tab completes, enter does it, esc closes ", Scope::BorderFocus, &rows, 0, 76);
+    match palette.named() {
+        _ if !matches.is_empty() => {}
+        None => rows.push(Row::new().put(Scope::Warn, "no action of this name")),
+        Some((_, Argument { takes: Takes::Text, .. })) => {}
+        Some((_, argument)) => {
+            rows.push(Row::new().put(Scope::Warn, safe(format!("no {} begins so", argument.takes.word()))));
+        }
+    }
+    let title = " Palette: tab completes, enter does it, esc closes ";
+    footed(canvas, area, title, Scope::BorderFocus, &rows, &foot, 0, 76);
 }
