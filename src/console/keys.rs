@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::action::{ACTIONS, Action};
+use super::action::{self, ACTIONS, Action};
 use super::msg::{Key, KeyCode};
 
 /// One or two keys in a row: `g g`, `ctrl-d`.
@@ -182,10 +182,10 @@ impl Keymap {
         self.chords.get(&action).map_or(&[], Vec::as_slice)
     }
 
-    /// The first chord of an action, for hints.
+    /// What a text calls an action by: its first chord, or its name in the palette where it has none.
     #[must_use]
     pub fn hint(&self, action: Action) -> String {
-        self.of(action).first().map_or_else(String::new, |chord| shown(chord))
+        self.of(action).first().map_or_else(|| format!(":{}", action::of(action).name), |chord| shown(chord))
     }
 
     /// What the keys typed so far mean, among these actions.

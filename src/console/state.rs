@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::action::Action;
 use super::dialog::Dialog;
 use super::facts::{DirectionFacts, EstateFacts, RunRow, RunbookFacts, ThemeFacts};
 use super::keys::Keymap;
@@ -235,6 +236,13 @@ impl State {
     pub fn tell(&mut self, text: impl AsRef<str>, bad: bool) {
         let until = self.now.saturating_add(self.patience(8)).unwrap_or(self.now);
         self.notice = Some(Notice { text: SafeText::line(text.as_ref()), bad, until });
+    }
+
+    /// The key of an action as it is on this keyboard, or its name in the palette. Every text that names a key takes it
+    /// from here.
+    #[must_use]
+    pub fn key_of(&self, action: Action) -> String {
+        self.settings.keys.hint(action)
     }
 
     /// Gives a pane the focus.

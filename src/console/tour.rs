@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::action::{self, Action};
+use super::action::Action;
 use super::dialog::Dialog;
 use super::pane::Pane;
 use super::run_view::RunView;
@@ -110,7 +110,7 @@ impl Tour {
     /// What to do now.
     #[must_use]
     pub fn hint(&self, state: &State) -> Vec<Piece> {
-        let key = |action| Piece::Key(key_of(state, action));
+        let key = |action| Piece::Key(state.key_of(action));
         let text = Piece::Text;
         if state.palette.is_some() || state.search.is_some() {
             return vec![Piece::Key("esc".to_owned()), text(" closes this")];
@@ -161,14 +161,14 @@ impl Tour {
             Some(_) => return vec![Piece::Key("esc".to_owned()), Piece::Text(" closes this")],
             None => {}
         }
-        let key = Piece::Key(key_of(state, Action::Answer));
+        let key = Piece::Key(state.key_of(Action::Answer));
         vec![Piece::Text("it asks, and waits as long as it takes: "), key, Piece::Text(" answers")]
     }
 }
 
 /// The way to begin a runbook.
 fn start(state: &State, runbook: &'static str, what: &'static str) -> Vec<Piece> {
-    let key = |action| Piece::Key(key_of(state, action));
+    let key = |action| Piece::Key(state.key_of(action));
     let fixed = |name: &str| Piece::Key(name.to_owned());
     let text = Piece::Text;
     match &state.dialog {
@@ -204,19 +204,13 @@ fn start(state: &State, runbook: &'static str, what: &'static str) -> Vec<Piece>
 }
 
 fn to_the_run(state: &State) -> Vec<Piece> {
-    let key = |action| Piece::Key(key_of(state, action));
+    let key = |action| Piece::Key(state.key_of(action));
     vec![
         key(Action::Pane5),
         Piece::Text(" lists the runs; "),
         key(Action::Open),
         Piece::Text(" on the newest opens it"),
     ]
-}
-
-/// The key of an action as it is on this keyboard, or its name in the palette.
-fn key_of(state: &State, wanted: Action) -> String {
-    let key = state.settings.keys.hint(wanted);
-    if key.is_empty() { format!(":{}", action::of(wanted).name) } else { key }
 }
 
 fn over_the_panes(state: &State) -> bool {

@@ -9,6 +9,7 @@ mod late;
 mod looks;
 pub mod made;
 mod monkey;
+mod named_keys;
 mod palette;
 mod picture;
 mod random;

@@ -125,14 +125,15 @@ pub(super) fn answer(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 pub(super) fn quit(state: &mut State, keep: bool, effects: &mut Vec<Effect>) {
+    let key = state.key_of(if keep { Action::QuitKeep } else { Action::Quit });
     let why = match (state.left_behind(), &state.story) {
         (_, Some(story)) if story.goes_on() => {
-            Some("the story is not over: q again leaves, and prints how far it went".to_owned())
+            Some(format!("the story is not over: {key} again leaves, and prints how far it went"))
         }
         (Some(run), _) if state.badge == Badge::Simulated => {
-            Some(format!("{run} ends with the screen, as this whole world does; q again leaves"))
+            Some(format!("{run} ends with the screen, as this whole world does; {key} again leaves"))
         }
-        (Some(run), _) => Some(format!("{run} goes on without the screen; q again leaves")),
+        (Some(run), _) => Some(format!("{run} goes on without the screen; {key} again leaves")),
         (None, _) => None,
     };
     let again = state.leaving.is_some_and(|asked| state.now.duration_since(asked) < state.patience(MEANS_IT));

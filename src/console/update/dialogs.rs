@@ -3,8 +3,10 @@
 
 use super::actions::may_not_start;
 use super::keys::on_plain_key;
+use crate::console::action::Action;
 use crate::console::dialog::{Answering, Confirm, Deed, Dialog, Form, Gate, Purpose, Start, StartRequest, nonce};
 use crate::console::facts::PlanShown;
+use crate::console::keys::Found;
 use crate::console::line::Line;
 use crate::console::msg::{Effect, Key, KeyCode};
 use crate::console::state::State;
@@ -23,7 +25,9 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
     let Some(dialog) = state.dialog.take() else { return };
     if key.code == KeyCode::Esc {
         match dialog {
-            Dialog::Answer(_) => state.tell("the question still waits: a answers it", false),
+            Dialog::Answer(_) => {
+                state.tell(format!("the question still waits: {} answers it", state.key_of(Action::Answer)), false);
+            }
             Dialog::Planning(request, purpose) => state.dialog = form_again(state, &request, purpose, None),
             _ => {}
         }
@@ -44,7 +48,7 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
             }
         }
         // The two keys that the card names do what it says.
-        Dialog::Card if key == plain('3') || key == plain('a') => on_plain_key(state, key, effects),
+        Dialog::Card if begins(state, key, &[Action::Pane3, Action::Answer]) => on_plain_key(state, key, effects),
         Dialog::Card => {}
         Dialog::Form(form) => on_form_key(state, form, key, too_fast, end, effects),
         Dialog::Planning(request, purpose) => state.dialog = Some(Dialog::Planning(request, purpose)),
@@ -100,8 +104,9 @@ fn on_confirm_key(state: &mut State, mut confirm: Confirm, key: Key, end: u16, e
     state.dialog = Some(Dialog::Confirm(confirm));
 }
 
-fn plain(c: char) -> Key {
-    Key { code: KeyCode::Char(c), ctrl: false, shift: false }
+/// True when one of these actions is on this key, or on keys that begin with it.
+fn begins(state: &State, key: Key, actions: &[Action]) -> bool {
+    state.settings.keys.find(&[key], |action| actions.contains(&action)) != Found::Nothing
 }
 
 fn closes(key: Key) -> bool {

@@ -27,7 +27,8 @@ pub(super) fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         return;
     }
     if key.ctrl && key.code == KeyCode::Char('c') {
-        state.tell("q leaves the screen; a run is stopped with x in pane 3", false);
+        let (leave, stop) = (state.key_of(Action::Quit), state.key_of(Action::CancelRun));
+        state.tell(format!("{leave} leaves the screen; a run is stopped with {stop} in pane 3"), false);
         return;
     }
     if key.ctrl && state.settings.keys.find(&[key], |action| action == Action::Redraw) == Found::Action(Action::Redraw)
@@ -38,9 +39,7 @@ pub(super) fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     }
     if !crate::console::view::shows(state.size.0, state.size.1) {
         // Nobody sees what a key would do: only the way out is open.
-        if key.code == KeyCode::Char('q') {
-            quit(state, false, effects);
-        }
+        on_hidden_key(state, key, effects);
         return;
     }
     if state.frozen {
@@ -57,6 +56,25 @@ pub(super) fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         on_dialog_key(state, key, too_fast, effects);
     } else {
         on_plain_key(state, key, effects);
+    }
+}
+
+/// A key where no pane is in sight: it leaves, or does nothing.
+fn on_hidden_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
+    state.typed.push(key);
+    match state.settings.keys.find(&state.typed, |action| action == Action::Quit) {
+        Found::Action(_) => {
+            state.typed.clear();
+            quit(state, false, effects);
+        }
+        Found::More => {}
+        Found::Nothing => {
+            let begins = state.typed.len() > 1;
+            state.typed.clear();
+            if begins {
+                on_hidden_key(state, key, effects);
+            }
+        }
     }
 }
 

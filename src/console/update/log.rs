@@ -52,8 +52,11 @@ fn save(state: &mut State, all: bool, effects: &mut Vec<Effect>) {
     } else if let Some(source) = source(state) {
         effects.push(Effect::SaveOutput(output_name(&source), source));
     } else {
-        state
-            .tell("a stage prints nothing: select a step in pane 3, or `:save-all` saves what all have printed", false);
+        let all = state.key_of(Action::SaveAll);
+        state.tell(
+            format!("a stage prints nothing: select a step in pane 3, or {all} saves what all have printed"),
+            false,
+        );
     }
 }
 
@@ -112,7 +115,7 @@ pub(super) fn source(state: &State) -> Option<LogSource> {
 pub(super) fn find(state: &mut State, back: bool, effects: &mut Vec<Effect>) {
     match state.log.search.clone() {
         Some(text) => find_in(state, Some(text), back, effects),
-        None => state.tell("nothing is searched for: / begins", false),
+        None => state.tell(format!("nothing is searched for: {} begins", state.key_of(Action::Search)), false),
     }
 }
 

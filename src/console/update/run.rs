@@ -12,6 +12,7 @@ use crate::run::{RunPhase, explain};
 
 pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     let observed = state.observed();
+    let go_on = state.key_of(Action::ContinueRun);
     let Some(run) = &mut state.run else {
         state.tell("no run is looked at: choose one in pane 5", false);
         return;
@@ -51,8 +52,9 @@ pub(super) fn on_run(state: &mut State, action: Action, effects: &mut Vec<Effect
         Action::SkipStep => step::skip(state),
         Action::PauseRun | Action::ContinueRun | Action::CancelRun => {
             let again = run.state.cancel.is_some();
-            state.dialog =
-                steer(action, again).map(|(deed, question, follows)| Confirm::easy(deed, question, &follows));
+            state.dialog = steer(action, again, &go_on).map(|(deed, question, follows)| {
+                Confirm::easy(deed, question, &follows.each_ref().map(String::as_str))
+            });
         }
         _ => {}
     }
@@ -109,15 +111,16 @@ fn changed_since(direction: &DirectionFacts, books: &[RunbookFacts], run: &RunVi
     changed
 }
 
-/// What steers a run that goes on, its question, and what follows from it. `again`: it was asked to stop before.
-fn steer(action: Action, again: bool) -> Option<(Deed, &'static str, [&'static str; 2])> {
+/// What steers a run that goes on, its question, and what follows from it. `again`: it was asked to stop before; `go_on`:
+/// the key that ends a pause.
+fn steer(action: Action, again: bool, go_on: &str) -> Option<(Deed, &'static str, [String; 2])> {
     Some(match (action, again) {
         (Action::PauseRun, _) => (
             Deed::Pause,
             "Begin nothing new until somebody says so?",
             [
-                "The steps that run now go on to their end.",
-                "A paused run stays paused, however long nobody looks; c goes on.",
+                "The steps that run now go on to their end.".to_owned(),
+                format!("A paused run stays paused, however long nobody looks; {go_on} goes on."),
             ],
         ),
         (Action::ContinueRun, _) => (
@@ -126,7 +129,8 @@ fn steer(action: Action, again: bool) -> Option<(Deed, &'static str, [&'static s
             [
                 "The next steps begin at once, also those that change something.",
                 "Whoever paused it may have had a reason: the log says who.",
-            ],
+            ]
+            .map(str::to_owned),
         ),
         (Action::CancelRun, false) => (
             Deed::Cancel(CancelReason::Operator),
@@ -134,7 +138,8 @@ fn steer(action: Action, again: bool) -> Option<(Deed, &'static str, [&'static s
             [
                 "The steps that run now end in order; nothing new is begun.",
                 "Asked a second time, they are stopped too. The run can be resumed.",
-            ],
+            ]
+            .map(str::to_owned),
         ),
         (Action::CancelRun, true) => (
             Deed::Cancel(CancelReason::OperatorNow),
@@ -142,7 +147,8 @@ fn steer(action: Action, again: bool) -> Option<(Deed, &'static str, [&'static s
             [
                 "The steps that run now are stopped on their hosts.",
                 "What they leave behind is said in the log; the run can be resumed.",
-            ],
+            ]
+            .map(str::to_owned),
         ),
         _ => return None,
     })

@@ -1,6 +1,7 @@
 //! Actions on the selected step: try it again, go on without it. Both only open a dialog; what may not be done is said
 //! with the way that leads on.
 
+use crate::console::action::Action;
 use crate::console::dialog::{Answering, Confirm, Deed, Dialog};
 use crate::console::line::Line;
 use crate::console::run_view::{Row, RunView};
@@ -10,6 +11,7 @@ use crate::run::{Prompt, PromptKind, UnitPhase};
 
 /// Tries the selected step again: by the answer to its question, or by not waiting for the end of its pause.
 pub(super) fn retry(state: &mut State) {
+    let afterwards = state.key_of(Action::ResumeRun);
     let Some((run, step)) = selected(state) else { return };
     if let Some(prompt) = question(run, &step) {
         // After a crash a fresh attempt may repeat what had its effect: nothing is typed for the person then.
@@ -37,7 +39,9 @@ pub(super) fn retry(state: &mut State) {
     }
     let text = match ending(run, &step) {
         Some(outcome) if outcome.is_good() => format!("{step} has ended well: it is not done again in this run"),
-        Some(_) => format!("{step} stays as it ended as long as this run goes on; R tries it again afterwards"),
+        Some(_) => {
+            format!("{step} stays as it ended as long as this run goes on; {afterwards} tries it again afterwards")
+        }
         None => format!("{step} has not failed: there is nothing to try again"),
     };
     state.tell(text, false);
@@ -45,15 +49,16 @@ pub(super) fn retry(state: &mut State) {
 
 /// Goes on without the selected step, when its question offers that. A reason has to be given.
 pub(super) fn skip(state: &mut State) {
+    let answers = state.key_of(Action::Answer);
     let Some((run, step)) = selected(state) else { return };
     let text = match question(run, &step) {
         Some(prompt) if prompt.kind == PromptKind::Failed => {
             return answer(state, &prompt, Line::of("skip "), "say why: it goes into the record");
         }
         Some(prompt) if prompt.kind == PromptKind::Interrupted => {
-            format!("nobody knows how {step} ended, so it cannot be left out: look at the host, then a answers")
+            format!("nobody knows how {step} ended, so it cannot be left out: look at the host, then {answers} answers")
         }
-        Some(_) => format!("{step} asks whether it may begin: a answers"),
+        Some(_) => format!("{step} asks whether it may begin: {answers} answers"),
         None => match ending(run, &step) {
             Some(outcome) if !outcome.is_good() => {
                 format!("{step} cannot be left out: the runbook stops when it fails (on_failure = \"ask\" offers it)")

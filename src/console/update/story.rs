@@ -94,9 +94,7 @@ pub(super) fn in_demo(state: &mut State, action: Action, argument: &str, effects
         (Action::Tour, None) => begin_tour(state, effects),
         (Action::Tour, Some(_)) => state.tell("there is no tour in a story", false),
         (Action::TourOff, _) if state.tour.take().is_some() => {
-            let name = crate::console::action::of(Action::Tour).name;
-            let key = state.settings.keys.hint(Action::Palette);
-            state.tell(format!("the tour has ended; {key}{name} begins it again"), false);
+            state.tell(format!("the tour has ended; {} begins it again", state.key_of(Action::Tour)), false);
             fit(state, effects);
         }
         (Action::TourOff, _) => state.tell("no tour is going on", false),

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::answers;
 use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{safe, span};
-use crate::console::action::{self, ACTIONS, Argument, Takes};
+use crate::console::action::{self, ACTIONS, Action, Argument, Takes};
 use crate::console::dialog::{Answering, Confirm, Dialog, Form, Gate, Start};
 use crate::console::keys::shown;
 use crate::console::line::Line;
@@ -137,7 +137,7 @@ fn help(state: &State, width: u16) -> Vec<Row> {
         &mut rows,
     );
     section("Everywhere".to_owned(), &|entry| entry.scope == action::Where::Everywhere, &mut rows);
-    rows.push(Row::new().put(Scope::Hint, "j and k scroll, esc closes"));
+    rows.push(Row::new().put(Scope::Hint, "up and down scroll, esc closes"));
     rows
 }
 
@@ -195,7 +195,9 @@ fn card(state: &State) -> Vec<Row> {
         );
     }
     rows.push(Row::new());
-    rows.push(Row::new().put(Scope::Hint, "any key closes this; 3 shows the run, a answers a question"));
+    let (run, answer) = (state.key_of(Action::Pane3), state.key_of(Action::Answer));
+    let ways = format!("any key closes this; {run} shows the run, {answer} answers a question");
+    rows.push(Row::new().put(Scope::Hint, safe(ways)));
     rows
 }
 

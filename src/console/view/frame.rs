@@ -240,7 +240,9 @@ pub(super) fn footer(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let mut row = Row::new();
     for action in hints.iter().chain(&always) {
         let key = state.settings.keys.hint(*action);
-        let name = action::of(*action).name;
+        // Without a key it is called by its name already.
+        let named = state.settings.keys.of(*action).is_empty();
+        let name = if named { "" } else { action::of(*action).name };
         if row.width() + key.len() + name.len() + 3 > usize::from(area.width) {
             break;
         }

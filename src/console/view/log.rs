@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{nothing, safe};
+use crate::console::action::Action;
 use crate::console::log::{LogMode, Shown};
 use crate::console::state::State;
 use crate::model::{Counted, SafeText, UnitKey};
@@ -197,7 +198,14 @@ fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         return;
     }
     if log.lines.lines.is_empty() {
-        nothing(canvas, area, "This step has printed nothing yet. Select another in pane 3; o shows what steps say.");
+        nothing(
+            canvas,
+            area,
+            &format!(
+                "This step has printed nothing yet. Select another in pane 3; {} shows what steps say.",
+                state.key_of(Action::Output)
+            ),
+        );
         return;
     }
     let (width, height) = (usize::from(area.width), usize::from(area.height));
@@ -255,7 +263,10 @@ fn status(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let (scope, follow) = match (log.follow, log.unseen) {
         (true, _) => (Scope::Muted, "follows".to_owned()),
         (false, 0) => (Scope::Warn, "stands still".to_owned()),
-        (false, unseen) => (Scope::Warn, format!("{}, f follows", Counted(unseen, "new line", "new lines"))),
+        (false, unseen) => (
+            Scope::Warn,
+            format!("{}, {} follows", Counted(unseen, "new line", "new lines"), state.key_of(Action::Follow)),
+        ),
     };
     let row = Row::new().put(Scope::Muted, safe(format!(" {what}{host}, {total}, "))).put(scope, follow).plain(" ");
     let width = u16::try_from(row.width()).unwrap_or(area.width).min(area.width);

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use super::frame::badge_scope;
 use super::paint::{Canvas, Row, cells};
 use super::{LEAST, safe};
+use crate::console::action::Action;
 use crate::console::run_view::RunView;
 use crate::console::state::State;
 use crate::run::{RunPhase, UnitPhase};
@@ -15,29 +16,37 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let badge = Row::new().put(badge_scope(state.badge), state.badge.word()).plain(" ");
     let room = usize::from(area.width).saturating_sub(badge.width());
     let row = match run(state) {
-        Some((scope, words)) => beside(badge, scope, &words, room),
-        None => sizes(badge, area),
+        Some((scope, words)) => beside(badge, scope, &words, room, &way_out(state)),
+        None => sizes(badge, area, &way_out(state)),
     };
     canvas.row(area, &row);
 }
 
 /// The size that there is, what is wanting of it in the look of what is bad, and the one that is needed.
-fn sizes(row: Row, area: Rect) -> Row {
+fn sizes(row: Row, area: Rect, way_out: &str) -> Row {
     let scope = |enough: bool| if enough { Scope::Plain } else { Scope::Bad };
     row.put(scope(area.width >= LEAST.0), safe(area.width.to_string()))
         .plain("x")
         .put(scope(area.height >= LEAST.1), safe(area.height.to_string()))
-        .plain(safe(format!(": needs {}x{}; q leaves", LEAST.0, LEAST.1)))
+        .plain(safe(format!(": needs {}x{}{way_out}", LEAST.0, LEAST.1)))
+}
+
+/// The key that leaves, where there is one: nobody would see what is typed into the palette.
+fn way_out(state: &State) -> String {
+    if state.settings.keys.of(Action::Quit).is_empty() {
+        return String::new();
+    }
+    format!("; {} leaves", state.key_of(Action::Quit))
 }
 
 /// The words of the run, and those of the size as far as they fit beside them: of the first the longest that leave room for
 /// the least of the others, and at least the shortest.
-fn beside(row: Row, scope: Scope, words: &[String], room: usize) -> Row {
+fn beside(row: Row, scope: Scope, words: &[String], room: usize, way_out: &str) -> Row {
     let needs = format!("needs {}x{}", LEAST.0, LEAST.1);
     let fits = |text: &str, more: &str| cells(text) + 2 + cells(more) <= room;
     let Some(text) = words.iter().find(|text| fits(text, &needs)).or(words.last()) else { return row };
     let row = row.put(scope, safe(text));
-    let leaves = format!("{needs}; q leaves");
+    let leaves = format!("{needs}{way_out}");
     match [leaves, needs].into_iter().find(|more| fits(text, more)) {
         Some(more) => row.plain(safe(format!(": {more}"))),
         None => row,

@@ -19,8 +19,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, tour: &Tour, area: Re
             Piece::Text(text) => row.put(Scope::Strong, text),
         };
     }
-    let key = state.settings.keys.hint(Action::TourOff);
-    let key = if key.is_empty() { ":tour-off".to_owned() } else { key };
+    let key = state.key_of(Action::TourOff);
     let end = Row::new().put(Scope::Key, safe(key)).put(Scope::Hint, " ends the tour");
     let width = usize::from(area.width);
     let both = row.width() + 1 + end.width() <= width;
