@@ -1,11 +1,13 @@
 //! `config.toml`: what a user prefers for the screen and its keys. No part of it changes what a run does.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{App, CliError, load, theme};
+use crate::console::keys::{KeyProblem, Keymap};
 use crate::document::{self, Node, Parsed};
 use crate::model::{Diagnostic, SourceText, ThemeName, did_you_mean};
 
@@ -60,11 +62,14 @@ impl Default for ScreenConfig {
 const FILE: &str = "config.toml";
 
 /// Reads a configuration and finds everything that is wrong with it. `themes` are the names of those that there are.
-/// What actions and keys there are is known to the screen, and checked there.
+/// What actions and keys there are is asked of the screen.
 #[must_use]
 pub fn examine(source: &SourceText, themes: &[&str]) -> Parsed<Config> {
     let rules = |root: &Node, config: Option<&Config>| {
-        config.map(|config| check_rules(&source.name, root, &config.screen, themes)).unwrap_or_default()
+        let Some(config) = config else { return Vec::new() };
+        let mut found = check_rules(&source.name, root, &config.screen, themes);
+        found.extend(check_keys(&source.name, root, &config.keys));
+        found
     };
     document::examine(source, rules)
 }
@@ -100,12 +105,32 @@ fn check_rules(file: &str, root: &Node, screen: &ScreenConfig, themes: &[&str]) 
     found
 }
 
+/// Keys that cannot be used, and actions that there are not.
+fn check_keys(file: &str, root: &Node, keys: &BTreeMap<String, Vec<String>>) -> Vec<Diagnostic> {
+    let problems = Keymap::with(keys).err().unwrap_or_default();
+    let diagnostic = |problem: KeyProblem| {
+        let place = root.get("keys").and_then(|table| table.get(&problem.action)).map(|node| node.span.clone());
+        let error = Diagnostic::error(file, format!("keys.{}", problem.action), problem.text).at(place);
+        match problem.near {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error,
+        }
+    };
+    problems.into_iter().map(diagnostic).collect()
+}
+
+/// The name of the file that the screen's settings are in; a change there is taken up while it is shown.
+#[must_use]
+pub(super) fn file(app: &App) -> Option<PathBuf> {
+    app.places.config.as_ref().map(|folder| folder.join(FILE))
+}
+
 /// The user's configuration, with the warnings to show; what holds without one when there is no file.
 ///
 /// # Errors
 /// With every problem rendered, when there is a file that cannot be used.
 pub fn load(app: &App) -> Result<(Config, Vec<Diagnostic>), CliError> {
-    let Some(path) = app.places.config.as_ref().map(|folder| folder.join(FILE)).filter(|path| path.exists()) else {
+    let Some(path) = file(app).filter(|path| path.exists()) else {
         return Ok((Config::default(), Vec::new()));
     };
     // It names no commands: who else can write to it does not matter.
@@ -125,12 +150,12 @@ mod tests {
     #[test]
     fn what_is_left_out_has_its_default() {
         assert_eq!(read("").into_result(), Ok((Config::default(), Vec::new())));
-        let (config, _) = read("[screen]\ntheme = \"light\"\nbell = false\n[keys]\nquit = [\"q\", \"ctrl-c\"]\n")
+        let (config, _) = read("[screen]\ntheme = \"light\"\nbell = false\n[keys]\nquit = [\"q\", \"f10\"]\n")
             .into_result()
             .expect("valid");
         let ScreenConfig { theme, bell, notify, time_zone, .. } = config.screen;
         assert_eq!((theme.as_str(), bell, notify, time_zone.as_str()), ("light", false, true, "UTC"));
-        assert_eq!(config.keys["quit"], ["q", "ctrl-c"]);
+        assert_eq!(config.keys["quit"], ["q", "f10"]);
     }
 
     #[test]
@@ -139,5 +164,16 @@ mod tests {
         let paths: Vec<&str> = parsed.problems.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(paths, ["screen.theme", "screen.time_zone"]);
         assert!(parsed.is_broken() && parsed.problems[0].hint.as_ref().is_some_and(|hint| hint.contains("\"dark\"?")));
+    }
+
+    #[test]
+    fn keys_that_cannot_be_used_are_errors_at_their_place() {
+        let text = "[keys]\nhlep = [\"f2\"]\nquit = [\"ctrl-c\"]\nzoom = [\"q q\"]\n";
+        let parsed = read(text);
+        let at: Vec<(&str, Option<&str>)> =
+            parsed.problems.iter().map(|one| (one.path.as_str(), one.span.clone().map(|span| &text[span]))).collect();
+        let places = [("keys.hlep", "[\"f2\"]"), ("keys.quit", "[\"ctrl-c\"]"), ("keys.zoom", "[\"q q\"]")];
+        assert_eq!(at, places.map(|(path, span)| (path, Some(span))));
+        assert_eq!(parsed.problems[0].hint.as_deref(), Some("did you mean `help`?"));
     }
 }

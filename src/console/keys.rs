@@ -108,6 +108,17 @@ pub fn shown(chord: &[Key]) -> String {
     chord.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
+/// What is wrong with the keys of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyProblem {
+    /// The action, as the file names it.
+    pub action: String,
+    /// What is wrong.
+    pub text: String,
+    /// What was meant, as far as that can be guessed.
+    pub near: Option<&'static str>,
+}
+
 /// Which chord means what.
 #[derive(Debug, Clone)]
 pub struct Keymap {
@@ -130,28 +141,29 @@ impl Keymap {
     /// # Errors
     /// Everything that is wrong: actions that do not exist, keys that cannot be used, one key for two actions that can
     /// be meant in the same place.
-    pub fn with(overrides: &BTreeMap<String, Vec<String>>) -> Result<Self, Vec<String>> {
+    pub fn with(overrides: &BTreeMap<String, Vec<String>>) -> Result<Self, Vec<KeyProblem>> {
         let mut map = Self::default();
         let mut problems = Vec::new();
         for (name, keys) in overrides {
+            let mut problem = |text: String, near| problems.push(KeyProblem { action: name.clone(), text, near });
             let Some(entry) = ACTIONS.iter().find(|entry| entry.name == name) else {
-                let names: Vec<&str> = ACTIONS.iter().map(|entry| entry.name).collect();
-                let near = names.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-                problems.push(format!("keys: there is no action `{name}`; did you mean `{}`?", near.unwrap_or(&"")));
+                let names = ACTIONS.iter().map(|entry| entry.name);
+                let near = names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+                problem(format!("there is no action `{}`", name.escape_debug()), near);
                 continue;
             };
             let parsed: Result<Vec<Chord>, String> = keys.iter().map(|text| parse_chord(text)).collect();
             match parsed {
                 Ok(chords) => drop(map.chords.insert(entry.action, chords)),
-                Err(problem) => problems.push(format!("keys.{name}: {problem}")),
+                Err(text) => problem(text, None),
             }
         }
-        problems.extend(map.clashes());
+        problems.extend(map.clashes(overrides));
         if problems.is_empty() { Ok(map) } else { Err(problems) }
     }
 
-    /// Chords that would mean two things in one place, or hide a longer one.
-    fn clashes(&self) -> Vec<String> {
+    /// Chords that would mean two things in one place, or hide a longer one, each at the action that the file has.
+    fn clashes(&self, overrides: &BTreeMap<String, Vec<String>>) -> Vec<KeyProblem> {
         let mut problems = Vec::new();
         for (number, first) in ACTIONS.iter().enumerate() {
             for second in &ACTIONS[number + 1..] {
@@ -161,13 +173,11 @@ impl Keymap {
                 for a in self.of(first.action) {
                     for b in self.of(second.action) {
                         if a.starts_with(b) || b.starts_with(a) {
-                            problems.push(format!(
-                                "keys: `{}` of `{}` and `{}` of `{}` cannot be told apart",
-                                shown(a),
-                                first.name,
-                                shown(b),
-                                second.name
-                            ));
+                            let (one, other) = (first.name, second.name);
+                            let action = if overrides.contains_key(other) { other } else { one }.to_owned();
+                            let (a, b) = (shown(a), shown(b));
+                            let text = format!("`{a}` of `{one}` and `{b}` of `{other}` cannot be told apart");
+                            problems.push(KeyProblem { action, text, near: None });
                         }
                     }
                 }
@@ -232,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_usual_keys_are_clear() {
-        assert_eq!(Keymap::default().clashes(), Vec::<String>::new());
+        assert_eq!(Keymap::default().clashes(&BTreeMap::new()), []);
         for entry in ACTIONS {
             for keys in entry.keys {
                 assert!(parse_chord(keys).is_ok(), "{}: {keys}", entry.name);
@@ -249,7 +259,8 @@ mod tests {
         let problems = Keymap::with(&file(&[("hlep", &["x"]), ("quit", &["ctrl-c"]), ("refresh", &["q q"])]))
             .expect_err("problems");
         assert_eq!(problems.len(), 3, "{problems:?}");
-        assert!(problems[0].contains("did you mean `help`"), "{problems:?}");
-        assert!(problems[2].contains("cannot be told apart"), "{problems:?}");
+        let of: Vec<(&str, Option<&str>)> = problems.iter().map(|one| (one.action.as_str(), one.near)).collect();
+        assert_eq!(of, [("hlep", Some("help")), ("quit", None), ("refresh", None)]);
+        assert!(problems[2].text.contains("cannot be told apart"), "{problems:?}");
     }
 }

@@ -20,10 +20,8 @@ pub(in crate::cli) fn settings(app: &mut App, args: &ConsoleArgs) -> Result<Sett
     super::super::print_warnings(app, &warnings)?;
     let config::Config { screen, keys } = config;
     let theme = theme::theme(app, args.theme.as_deref().unwrap_or(screen.theme.as_str()))?.at(depth(app));
-    let keys = Keymap::with(&keys).map_err(|problems| {
-        let error = CliError::invalid("the keys of config.toml cannot be used");
-        problems.into_iter().fold(error, CliError::hint)
-    })?;
+    // What is wrong with them was found when the file was read.
+    let keys = Keymap::with(&keys).unwrap_or_default();
     let zone = jiff::tz::TimeZone::get(&screen.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
     let is_utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
