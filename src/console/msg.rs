@@ -9,6 +9,7 @@ use super::action::Action;
 use super::dialog::{Purpose, StartRequest};
 use super::facts::{DirectionFacts, PlanShown, RunRow, RunbookFacts};
 use super::log::{LineRequest, Lines, LogSource};
+use super::state::Settings;
 use super::story::{StoryNews, StoryOrder};
 use crate::health::Observation;
 use crate::model::{RunId, SafeText};
@@ -105,6 +106,15 @@ pub enum Msg {
     Lines(Box<Lines>),
     /// The theme was read anew.
     Theme(Box<crate::style::Theme>),
+    /// The user's configuration was read anew.
+    Configured {
+        /// What it says now.
+        settings: Box<Settings>,
+        /// What it said before.
+        before: Box<Settings>,
+    },
+    /// The user's configuration has changed and cannot be used: what is wrong, with its place.
+    NotConfigured(SafeText),
     /// The simulated world is ready for somebody who has never seen it.
     Tour,
     /// Something of a story in the simulated world.

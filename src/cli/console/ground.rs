@@ -3,11 +3,11 @@
 
 use tokio::sync::mpsc;
 
-use crate::console::Msg;
 use crate::console::dialog::StartRequest;
 use crate::console::story::StoryOrder;
+use crate::console::{Msg, Settings};
 use crate::journal::Store;
-use crate::model::RunId;
+use crate::model::{RunId, SafeText};
 
 /// What the screen orders.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,27 @@ pub(in crate::cli) struct Ground {
     pub(in crate::cli) own_time: bool,
     /// The themes.
     pub(in crate::cli) themes: Themes,
+    /// The user's configuration.
+    pub(in crate::cli) preferences: Preferences,
+}
+
+/// Reads what the user prefers, or says why that cannot be used.
+pub(in crate::cli) type ReadSettings = Box<dyn Fn() -> Result<Settings, SafeText> + Send>;
+
+/// The user's configuration, read anew when its file has changed.
+pub(in crate::cli) struct Preferences {
+    /// Reads it.
+    pub(in crate::cli) read: ReadSettings,
+    /// Its file.
+    pub(in crate::cli) file: Option<std::path::PathBuf>,
+}
+
+impl Preferences {
+    /// When its file was written last, and how long it is; nothing when there is none.
+    pub(in crate::cli) fn written(&self) -> Option<(std::time::SystemTime, u64)> {
+        let facts = std::fs::metadata(self.file.as_ref()?).ok()?;
+        Some((facts.modified().ok()?, facts.len()))
+    }
 }
 
 /// Reads a theme by name, or says why it cannot be used.

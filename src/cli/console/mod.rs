@@ -18,7 +18,7 @@ mod terminal;
 pub(super) use ground::{Ground, Order};
 pub(super) use real::{cannot_be_planned, direction_facts, shown};
 pub(super) use rows::{Rows, RunBooks};
-pub(super) use settings::{facts, settings, themes};
+pub(super) use settings::{facts, preferences, settings, themes};
 
 use super::live::{Live, operator};
 use super::{App, CliError, Exit, output};
@@ -62,7 +62,7 @@ pub(super) fn run(app: &mut App, args: &ConsoleArgs) -> Result<Exit, CliError> {
     state.health = crate::health::unseen(&crate::health::plan(&live.record.estate, &app.catalogue));
     let program = super::output::program(app);
     super::block_on(async {
-        let ground = real::ground(app, live);
+        let ground = real::ground(app, args, live);
         let left = show(app, in_lines, state, ground).await?;
         left.farewell(app, &program)
     })

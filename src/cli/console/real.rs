@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::rows::{Rows, RunBooks};
-use super::{Ground, Order};
+use super::{ConsoleArgs, Ground, Order};
 use crate::cli::args::Global;
 use crate::cli::direction::{SiteSays, ask_sites, choose};
 use crate::cli::live::Live;
@@ -39,16 +39,16 @@ struct Real {
 }
 
 /// Wires the real world to a screen.
-pub(super) fn ground(app: &App, live: Live) -> Ground {
+pub(super) fn ground(app: &App, args: &ConsoleArgs, live: Live) -> Ground {
     let (tell, tells) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
     let store = live.record.store.clone();
     // What is loaded for the screen must not print into it.
     let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
-    let themes = super::settings::themes(app);
+    let (themes, preferences) = (super::settings::themes(app), super::settings::preferences(app, args));
     let real = Real { app: own, rows: Some(Rows::new(store.clone())), live, tell, direction: None };
     tokio::spawn(real.serve(ordered));
-    Ground { tells, orders, store, own_time: false, themes }
+    Ground { tells, orders, store, own_time: false, themes, preferences }
 }
 
 impl Real {

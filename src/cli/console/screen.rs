@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use super::attention;
 use super::clipboard;
 use super::files::{self, Copied};
-use super::ground::{Ground, Order, Themes};
+use super::ground::{Ground, Order, Preferences, Themes};
 use super::open::Looking;
 use super::signals::Ends;
 use super::terminal::Taken;
 use crate::cli::lines::LineStore;
 use crate::cli::{App, CliError, Exit};
 use crate::console::log::LogSource;
-use crate::console::{Effect, Key, KeyCode, Msg, State, update};
+use crate::console::{Effect, Key, KeyCode, Msg, Settings, State, update};
 use crate::journal::Store;
 use crate::model::{Counted, RunId, SafeText};
 
@@ -90,6 +90,11 @@ struct Stage {
     themes: Themes,
     /// When the file of the theme was written last.
     theme_written: Option<std::time::SystemTime>,
+    preferences: Preferences,
+    /// When its file was written last, and how long it was.
+    preferences_written: Option<(std::time::SystemTime, u64)>,
+    /// What was read from it last and could be used.
+    preferred: Box<Settings>,
     /// The time of the world, when it has one of its own.
     own_time: bool,
     leave: Option<Leave>,
@@ -103,7 +108,7 @@ struct Stage {
 /// When the terminal cannot be taken.
 pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Leave, CliError> {
     let broken = |error: io::Error| CliError::new(Exit::Failed, format!("the terminal cannot be used: {error}"));
-    let Ground { mut tells, orders, store, own_time, themes } = ground;
+    let Ground { mut tells, orders, store, own_time, themes, preferences } = ground;
     let (told, mut news) = mpsc::unbounded_channel();
     let outputs = store.clone();
     let (lines, mut read) = LineStore::start(move |source| {
@@ -122,6 +127,9 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Lea
         lines,
         theme_written: themes.written(state.settings.theme.name()),
         themes,
+        preferences_written: preferences.written(),
+        preferences,
+        preferred: Box::new(state.settings.clone()),
         own_time,
         leave: None,
         held: None,
@@ -171,6 +179,7 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Lea
                 }
             } => msg,
             _ = second.tick() => {
+                stage.look_at_preferences();
                 stage.look_at_theme(&state);
                 if own_time {
                     continue;
@@ -339,6 +348,24 @@ impl Stage {
                 Err(why) => self.tell(&why, true),
             }
         }
+    }
+
+    /// Takes up a configuration whose file has changed. One that cannot be used leaves everything as it is.
+    fn look_at_preferences(&mut self) {
+        let written = self.preferences.written();
+        if written == self.preferences_written {
+            return;
+        }
+        self.preferences_written = written;
+        let msg = match (self.preferences.read)() {
+            Ok(settings) => {
+                let settings = Box::new(settings);
+                let before = std::mem::replace(&mut self.preferred, settings.clone());
+                Msg::Configured { settings, before }
+            }
+            Err(why) => Msg::NotConfigured(why),
+        };
+        drop(self.told.send(msg));
     }
 
     fn tell(&self, text: &str, bad: bool) {

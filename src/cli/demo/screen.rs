@@ -68,7 +68,8 @@ pub(super) fn open(app: &mut App, args: &DemoArgs, in_lines: bool) -> Result<Exi
     state.hurry(times);
     let (tell, tells) = mpsc::unbounded_channel();
     let (orders, ordered) = mpsc::unbounded_channel();
-    let ground = Ground { tells, orders, store, own_time: true, themes: console::themes(app) };
+    let (themes, preferences) = (console::themes(app), console::preferences(app, &args.screen));
+    let ground = Ground { tells, orders, store, own_time: true, themes, preferences };
     let own = App { global: app.global.clone(), places: app.places.clone(), io: Io::silent(), catalogue: catalogue() };
     let speed = args.speed.unwrap_or(Speed::Times(times));
     let args_of_world = args.clone();

@@ -14,6 +14,7 @@ mod palette;
 mod picture;
 mod random;
 mod screens;
+mod settings;
 mod steps;
 mod story;
 mod tour;

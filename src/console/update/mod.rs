@@ -10,6 +10,7 @@ mod keys;
 mod log;
 mod moves;
 mod run;
+mod settings;
 mod step;
 mod story;
 
@@ -103,6 +104,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             Received::Shown | Received::Late => {}
         },
         Msg::Theme(theme) => state.settings.theme = *theme,
+        Msg::Configured { settings, before } => settings::take(state, *settings, &before, &mut effects),
+        Msg::NotConfigured(why) => settings::refuse(state, why),
         Msg::Tour => story::begin_tour(state, &mut effects),
         Msg::Story(news) => story::on_news(state, news),
         Msg::Told { text, bad } => state.tell(text.as_str(), bad),
