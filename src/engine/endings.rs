@@ -101,7 +101,7 @@ impl Engine {
                 self.record(vec![EventKind::JobBegun { unit, attempt, job }]).await
             }
             VoiceMessage::Output { bytes, room: _room } => {
-                if let Err(error) = self.config.sink.output(&unit, attempt, &bytes).await
+                if let Err(error) = self.config.sink.output(&unit, attempt, self.config.clock.now(), &bytes).await
                     && self.mute.insert(unit.clone())
                 {
                     let text = SafeText::block(&format!("its output is not kept: {error}"));

@@ -4,6 +4,7 @@
 //! <state>/<estate>/lock                                  who may act on the estate now
 //! <state>/<estate>/runs/<run>/journal.sqlite             the events
 //!                             output/<unit>.<attempt>.log  what remote work printed, byte-exact
+//!                             output.index               when which stretch of these came
 //!                             lock                       held by the run's process
 //!                             run.sock                   where viewers attach (made by `session`)
 //! ```
@@ -22,6 +23,7 @@ mod reader;
 mod retention;
 mod run;
 mod store;
+mod stretches;
 mod writer;
 
 #[cfg(test)]
@@ -30,7 +32,9 @@ mod tests;
 pub use chain::Head;
 pub use listing::{FindError, RunFacts, RunListing};
 pub use lock::{EstateLock, EstateUse, Holder, LockError};
+pub use output::Printed;
 pub use reader::{Reading, RunReader};
 pub use retention::Retention;
 pub use run::RunJournal;
 pub use store::Store;
+pub use stretches::{Stretch, printed_by};

@@ -1,18 +1,23 @@
-//! The files with what remote work printed: byte-exact, best effort, written by a thread of their own.
+//! The files with what remote work printed: byte-exact, best effort, written by a thread of their own. Beside them it keeps
+//! the index of what came when, by as little effort: what is not in it has no time.
 //!
 //! When bytes could not be kept, the file says how many and why as soon as it can be written again; a gap is never
 //! silent.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use memchr::memrchr;
 use tokio::sync::{mpsc, oneshot};
 
 use super::folder::{append_file, trouble};
+use super::stretches::{self, Came, Due, Gathering, Stretch, TORN};
 use crate::model::UnitKey;
 use crate::port::SinkError;
 
@@ -20,13 +25,36 @@ use crate::port::SinkError;
 const WAITING: usize = 256;
 /// Files kept open.
 const OPEN: usize = 64;
+/// How long the index is left alone after it could not be written.
+const PAUSE: Duration = Duration::from_secs(1);
+/// What of the index is read at a time. What has no newline in so much is no index.
+const BLOCK: u64 = 64 * 1024;
 
 /// The folder of the output files within the run's folder.
 pub(super) const FOLDER: &str = "output";
 
 /// The file of one attempt's output.
 pub(super) fn path(run_folder: &Path, unit: &UnitKey, attempt: u32) -> PathBuf {
-    run_folder.join(FOLDER).join(format!("{}.{attempt}.log", unit.file_stem()))
+    run_folder.join(FOLDER).join(format!("{}.log", stretches::name_of(unit, attempt)))
+}
+
+/// Where the output of a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    /// The folder with a file for each attempt.
+    pub folder: PathBuf,
+    /// The index of them; there need not be one.
+    pub index: PathBuf,
+    /// True while more may come: the process of the run is alive.
+    pub alive: bool,
+}
+
+impl Printed {
+    /// The file of one attempt's output.
+    #[must_use]
+    pub fn file(&self, unit: &UnitKey, attempt: u32) -> PathBuf {
+        self.folder.join(format!("{}.log", stretches::name_of(unit, attempt)))
+    }
 }
 
 /// Every file of output within a run's folder, in the order of their names. A run that has printed nothing has none.
@@ -45,7 +73,7 @@ pub(super) fn all(run_folder: &Path) -> Result<Vec<PathBuf>, SinkError> {
 }
 
 enum Order {
-    Write(PathBuf, Vec<u8>),
+    Write(PathBuf, Timestamp, Vec<u8>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -59,34 +87,24 @@ pub(super) struct Outputs {
 
 impl Outputs {
     pub(super) fn start(folder: &Path) -> Result<Self, SinkError> {
-        let (orders, mut receiver) = mpsc::channel(WAITING);
+        let failed = |error: io::Error| trouble("start a thread for output in", folder, &error);
+        let (orders, receiver) = mpsc::channel(WAITING);
         let untold = Arc::new(Mutex::new(HashMap::new()));
-        let told = Arc::clone(&untold);
-        let thread = std::thread::Builder::new()
-            .name("output".to_owned())
-            .spawn(move || {
-                let mut files = Files::default();
-                while let Some(order) = receiver.blocking_recv() {
-                    match order {
-                        Order::Write(path, bytes) => {
-                            if let Err(error) = files.append(&path, &bytes) {
-                                let error = trouble("keep output in", &path, &error);
-                                told.lock().unwrap_or_else(PoisonError::into_inner).insert(path, error);
-                            }
-                        }
-                        // Whoever asked may be gone.
-                        Order::Flush(done) => drop(done.send(())),
-                    }
-                }
-            })
-            .map_err(|error| trouble("start a thread for output in", folder, &error))?;
+        let (told, index, outputs) = (Arc::clone(&untold), folder.join(stretches::FILE), folder.join(FOLDER));
+        // Its own, so that it waits by the time of this machine whatever clock the run has.
+        let time = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let work = move || {
+            let index = Index::take_up(index, &outputs);
+            time.block_on(Keeper { files: Files::default(), index, told }.keep(receiver));
+        };
+        let thread = std::thread::Builder::new().name("output".to_owned()).spawn(work).map_err(failed)?;
         Ok(Self { orders: Some(orders), thread: Some(thread), trouble: untold })
     }
 
-    /// Hands bytes to the thread. An error is that of an earlier write to the file, told once.
-    pub(super) async fn append(&self, path: PathBuf, bytes: &[u8]) -> Result<(), SinkError> {
+    /// Hands bytes to the thread, and when they came. An error is that of an earlier write to the file, told once.
+    pub(super) async fn append(&self, path: PathBuf, at: Timestamp, bytes: &[u8]) -> Result<(), SinkError> {
         let told = self.untold().remove(&path).map_or(Ok(()), Err);
-        self.order(Order::Write(path, bytes.to_vec())).await?;
+        self.order(Order::Write(path, at, bytes.to_vec())).await?;
         told
     }
 
@@ -121,7 +139,190 @@ impl Drop for Outputs {
     }
 }
 
-/// What the thread owns.
+/// The thread's own.
+struct Keeper {
+    files: Files,
+    index: Index,
+    told: Arc<Mutex<HashMap<PathBuf, SinkError>>>,
+}
+
+impl Keeper {
+    async fn keep(mut self, mut orders: mpsc::Receiver<Order>) {
+        loop {
+            let wait = orders.recv();
+            let order = match self.index.then() {
+                None => Ok(wait.await),
+                Some(then) => tokio::time::timeout_at(then.into(), wait).await,
+            };
+            let Ok(order) = order else {
+                self.index.write(Some(Instant::now()));
+                continue;
+            };
+            match order {
+                Some(Order::Write(path, at, bytes)) => self.write(path, at, &bytes),
+                Some(Order::Flush(done)) => {
+                    self.index.write(None);
+                    // Whoever asked may be gone.
+                    done.send(()).ok();
+                }
+                None => {
+                    self.index.write(None);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, path: PathBuf, at: Timestamp, bytes: &[u8]) {
+        let now = Came { at, on: Instant::now() };
+        self.index.heed(now);
+        let mut kept = Kept::default();
+        let result = self.files.append(&path, bytes, &mut kept);
+        self.index.take(&path, &kept, now);
+        if let Err(error) = result {
+            let error = trouble("keep output in", &path, &error);
+            self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(path, error);
+        }
+    }
+}
+
+/// The index of what came when.
+struct Index {
+    path: PathBuf,
+    file: Option<File>,
+    /// True when its last line is not whole.
+    torn: bool,
+    gathering: Gathering,
+    /// When it was tried last in vain.
+    failed: Option<Instant>,
+}
+
+impl Index {
+    /// Goes on with an index, or begins one. What is on disk and not in it is put there without a time.
+    fn take_up(path: PathBuf, outputs: &Path) -> Self {
+        let mut index = Self { path, file: None, torn: false, gathering: Gathering::default(), failed: None };
+        // What cannot be read is known to nobody who reads it later either: all of that is best effort.
+        drop(index.read());
+        drop(index.find(outputs));
+        index
+    }
+
+    /// Reads how much of each file is in the index.
+    fn read(&mut self) -> io::Result<()> {
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let (mut offset, mut block) = (0, Vec::new());
+        loop {
+            block.clear();
+            file.seek(SeekFrom::Start(offset))?;
+            (&file).take(BLOCK).read_to_end(&mut block)?;
+            let whole = memrchr(b'\n', &block).map_or(0, |at| at + 1);
+            if whole == 0 {
+                self.torn = !block.is_empty();
+                return Ok(());
+            }
+            for stretch in block[..whole].split(|byte| *byte == b'\n').filter_map(Stretch::parse) {
+                if stretch.from == self.gathering.covered(stretch.name) {
+                    self.gathering.cover(stretch.name, stretch.to);
+                }
+            }
+            offset += whole as u64;
+        }
+    }
+
+    /// Puts what is on disk into the index: of a run that was cut short, or is older than the index.
+    fn find(&mut self, outputs: &Path) -> io::Result<()> {
+        let mut paths = std::fs::read_dir(outputs)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        paths.sort();
+        for path in paths {
+            let (Some(name), size) = (name(&path), std::fs::metadata(&path)?.len()) else { continue };
+            let from = self.gathering.covered(name);
+            if from < size && stretches::printed_by(name).is_some() {
+                let mut last = [b'\n'];
+                let mut file = File::open(&path)?;
+                file.seek(SeekFrom::Start(size - 1))?;
+                file.read_exact(&mut last)?;
+                self.line(&Stretch { name, from, to: size, open: last != *b"\n", at: None })?;
+                self.gathering.cover(name, size);
+            }
+        }
+        Ok(())
+    }
+
+    /// When it has to be written to.
+    fn then(&self) -> Option<Instant> {
+        let then = self.gathering.then()?;
+        Some(self.failed.map_or(then, |failed| then.max(failed + PAUSE)))
+    }
+
+    /// Writes what is due before more comes.
+    fn heed(&mut self, now: Came) {
+        if self.failed.is_none_or(|failed| now.on >= failed + PAUSE) {
+            self.lines(self.gathering.due(Some(now)));
+        }
+    }
+
+    /// Writes what is due by the clock of the process, or all there is.
+    fn write(&mut self, now: Option<Instant>) {
+        // By the clock of the run nothing has happened.
+        self.lines(self.gathering.due(now.map(|on| Came { at: Timestamp::MIN, on })));
+    }
+
+    fn lines(&mut self, due: Vec<Due>) {
+        for due in due {
+            let stretch = due.stretch();
+            if self.line(&stretch).is_err() {
+                // It is not told: the output itself is there. What was not written waits, and is tried again.
+                self.failed = Some(Instant::now());
+                return;
+            }
+            self.failed = None;
+            self.gathering.cover(stretch.name, stretch.to);
+        }
+    }
+
+    fn line(&mut self, stretch: &Stretch<'_>) -> io::Result<()> {
+        let mut line = if self.torn { TORN.to_vec() } else { Vec::new() };
+        line.extend(format!("{stretch}\n").into_bytes());
+        let file = match &mut self.file {
+            Some(file) => file,
+            file => file.insert(append_file(&self.path)?),
+        };
+        let mut written = 0;
+        let result = write_counted(file, &line, &mut written);
+        self.torn = if result.is_ok() { false } else { self.torn || written > 0 };
+        result
+    }
+
+    /// Bytes came to a file of output.
+    fn take(&mut self, path: &Path, kept: &Kept, now: Came) {
+        let Some(name) = name(path).filter(|_| kept.from < kept.end) else { return };
+        if self.gathering.covered(name) <= kept.from {
+            self.gathering.take(name, kept.lines, kept.end, now);
+        }
+    }
+}
+
+/// The name of a file of output without its ending.
+fn name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_suffix(".log")
+}
+
+/// What a file has got.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Where the file ended before.
+    from: u64,
+    /// Where the last newline of it ends.
+    lines: Option<u64>,
+    /// Where the file ends now.
+    end: u64,
+}
+
+/// The files that are open, and what they miss.
 #[derive(Default)]
 struct Files {
     open: HashMap<PathBuf, File>,
@@ -135,17 +336,24 @@ struct Lost {
 }
 
 impl Files {
-    /// Appends to a file. The error is returned for the first bytes lost only.
-    fn append(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    /// Appends to a file, and says what it has got. The error is returned for the first bytes lost only.
+    fn append(&mut self, path: &Path, bytes: &[u8], kept: &mut Kept) -> io::Result<()> {
         let mark = self.lost.get(path).map(|lost| {
             format!("\n[changeover: {} bytes of output could not be kept here: {}]\n", lost.bytes, lost.why)
         });
         let mut written = 0;
         let result = self.file(path).and_then(|file| {
+            kept.from = file.metadata()?.len();
+            kept.end = kept.from;
             if let Some(mark) = mark {
                 file.write_all(mark.as_bytes())?;
+                kept.end += mark.len() as u64;
+                kept.lines = Some(kept.end);
             }
-            write_counted(file, bytes, &mut written)
+            let result = write_counted(file, bytes, &mut written);
+            kept.lines = memrchr(b'\n', &bytes[..written]).map(|at| kept.end + at as u64 + 1).or(kept.lines);
+            kept.end += written as u64;
+            result
         });
         match result {
             Ok(()) => {

@@ -8,7 +8,8 @@ use super::chain::{self, Head, Row};
 use super::database::{self, Access};
 use super::folder::{self, trouble};
 use super::listing::RunFacts;
-use super::output;
+use super::output::{self, Printed};
+use super::{lock, stretches};
 use crate::model::{RunId, UnitKey};
 use crate::port::SinkError;
 use crate::run::Event;
@@ -103,6 +104,14 @@ impl RunReader {
     #[must_use]
     pub fn output_path(&self, unit: &UnitKey, attempt: u32) -> PathBuf {
         output::path(&self.folder, unit, attempt)
+    }
+
+    /// Where all of its output is.
+    #[must_use]
+    pub fn printed(&self) -> Printed {
+        // A lock that cannot be looked at is held by nobody who writes here.
+        let alive = lock::run_is_alive(&self.folder).unwrap_or(false);
+        Printed { folder: self.folder.join(output::FOLDER), index: self.folder.join(stretches::FILE), alive }
     }
 
     /// The files with output that there are, in the order of their names.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::chain::Head;
 use super::output::{self, Outputs};
@@ -105,7 +106,7 @@ impl Sink for RunJournal {
         self.writer.append(events).await
     }
 
-    async fn output(&self, unit: &UnitKey, attempt: u32, bytes: &[u8]) -> Result<(), SinkError> {
-        self.outputs.append(output::path(&self.folder, unit, attempt), bytes).await
+    async fn output(&self, unit: &UnitKey, attempt: u32, at: Timestamp, bytes: &[u8]) -> Result<(), SinkError> {
+        self.outputs.append(output::path(&self.folder, unit, attempt), at, bytes).await
     }
 }

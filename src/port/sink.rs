@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::model::{RunId, UnitKey};
 use crate::run::Event;
@@ -16,12 +17,12 @@ pub trait Sink: Send + Sync {
     /// [`SinkError`]: nothing may be started because of these events.
     async fn append(&self, events: &[Event]) -> Result<(), SinkError>;
 
-    /// Appends raw output of a unit's attempt to its own file, byte-exact. Best effort: an error is reported once and
-    /// never stops the run.
+    /// Appends raw output of a unit's attempt to its own file, byte-exact, and remembers that it came at this time. Best
+    /// effort: an error is reported once and never stops the run.
     ///
     /// # Errors
     /// [`SinkError`] when the bytes could not be kept.
-    async fn output(&self, unit: &UnitKey, attempt: u32, bytes: &[u8]) -> Result<(), SinkError>;
+    async fn output(&self, unit: &UnitKey, attempt: u32, at: Timestamp, bytes: &[u8]) -> Result<(), SinkError>;
 }
 
 /// Reads past runs back.

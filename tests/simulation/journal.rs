@@ -106,7 +106,7 @@ impl Sink for Journal {
         Ok(())
     }
 
-    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
+    async fn output(&self, _: &UnitKey, _: u32, _: jiff::Timestamp, _: &[u8]) -> Result<(), SinkError> {
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ impl Sink for NoSink {
     async fn append(&self, _events: &[Event]) -> Result<(), SinkError> {
         Ok(())
     }
-    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
+    async fn output(&self, _: &UnitKey, _: u32, _: jiff::Timestamp, _: &[u8]) -> Result<(), SinkError> {
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::DemoArgs;
@@ -337,8 +338,8 @@ impl Sink for Steady {
         })
     }
 
-    async fn output(&self, unit: &UnitKey, attempt: u32, bytes: &[u8]) -> Result<(), SinkError> {
-        at_once(self.0.output(unit, attempt, bytes))
+    async fn output(&self, unit: &UnitKey, attempt: u32, at: Timestamp, bytes: &[u8]) -> Result<(), SinkError> {
+        at_once(self.0.output(unit, attempt, at, bytes))
     }
 }
 

@@ -42,7 +42,7 @@ impl Sink for Mute {
     async fn append(&self, events: &[Event]) -> Result<(), SinkError> {
         self.0.append(events).await
     }
-    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
+    async fn output(&self, _: &UnitKey, _: u32, _: jiff::Timestamp, _: &[u8]) -> Result<(), SinkError> {
         Err(SinkError { tried: "write the output".into(), got: "No space left on device".into() })
     }
 }

@@ -190,7 +190,7 @@ impl Sink for MemorySink {
         self.groups.lock().expect("not poisoned").push(events.len());
         Ok(())
     }
-    async fn output(&self, _unit: &UnitKey, _attempt: u32, _bytes: &[u8]) -> Result<(), SinkError> {
+    async fn output(&self, _: &UnitKey, _: u32, _: jiff::Timestamp, _: &[u8]) -> Result<(), SinkError> {
         Ok(())
     }
 }
