@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 use changeover::cli::lines::LineStore;
 use changeover::console::facts::{DirectionFacts, EstateFacts, SiteFacts};
 use changeover::console::keys::{Keymap, parse_key};
-use changeover::console::log::Lines;
+use changeover::console::log::{Lines, LogSource};
 use changeover::console::{Badge, Effect, Msg, Pane, Settings, State, update, view};
 use changeover::health::{HealthState, Observation, ProbeHealth, ProbeKey, Subject};
+use changeover::journal::Printed;
 use changeover::model::{Direction, SafeText, SiteName};
 use changeover::run::{Event, EventKind, Operator};
 use changeover::style::Theme;
@@ -201,12 +202,15 @@ fn growth(state: &mut State) {
     }
 }
 
-/// Keys until the output of a step is shown; what they want done.
+/// Keys until the output of a step with one file is shown; what they want done.
 fn show_output(state: &mut State, at: &mut i64) -> Vec<Effect> {
     press(state, "3 g g", at);
     for _ in 0..40 {
         let asked = press(state, "enter o", at);
-        if asked.iter().any(|effect| matches!(effect, Effect::Lines(_))) {
+        if asked
+            .iter()
+            .any(|effect| matches!(effect, Effect::Lines(asked) if matches!(asked.source, LogSource::One(_))))
+        {
             return asked;
         }
         press(state, "o 3 j", at);
@@ -224,8 +228,13 @@ fn long_lines(criterion: &mut Criterion, mut state: State) {
         ("one word", SafeText::line_start(&[b'x'; SafeText::LONGEST], 90_000)),
         ("words", SafeText::line(&"word ".repeat(SafeText::LONGEST / 5))),
     ] {
-        let lines =
-            Lines { source: source.clone(), total: 60, counted: true, lines: vec![line; 60], ..Lines::default() };
+        let lines = Lines {
+            source: source.clone(),
+            total: 60,
+            counted: true,
+            lines: vec![line.into(); 60],
+            ..Lines::default()
+        };
         feed(&mut state, Msg::Lines(Box::new(lines)));
         let mut screen = Screen::default();
         criterion.bench_function(&format!("frame 200x50, sixty long lines wrapped, {name}"), |bench| {
@@ -238,12 +247,13 @@ fn long_lines(criterion: &mut Criterion, mut state: State) {
 fn flood(mut state: State) {
     let folder = tempfile::tempdir_in(std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from))
         .expect("a folder");
-    let path = folder.path().join("output");
-    std::fs::write(&path, "the first line\n").expect("a file");
-    let shown = path.clone();
-    let (store, mut answers) = LineStore::start(move |_| Some(shown.clone()));
     let mut at = 0;
     let asked = show_output(&mut state, &mut at);
+    let Some(LogSource::One(file)) = state.log.asked() else { panic!("no file is shown") };
+    let place = Printed { folder: folder.path().to_owned(), index: folder.path().join("output.index"), alive: true };
+    let path = place.file(&file.unit, file.attempt);
+    std::fs::write(&path, "the first line\n").expect("a file");
+    let (store, mut answers) = LineStore::start(move |_| Some(place.clone()));
     let ask = |effects: Vec<Effect>| {
         for effect in effects {
             if let Effect::Lines(request) = effect {

@@ -1,21 +1,22 @@
 //! The lines of output files, for the screen: a thread of its own reads what is asked for, and nothing else is held in
-//! memory but where some lines begin. Files are taken to grow, to be replaced or to be cut; what was read of them once
+//! memory but where some lines begin, and where in the files they stand. Files are taken to grow, to be replaced or to be cut; what was read of them once
 //! is not looked at again.
 
 mod file;
 mod index;
 mod search;
+mod splice;
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::console::log::{LineRequest, Lines, LogSource};
+use crate::journal::Printed;
 use crate::model::SafeText;
 use file::TextFile;
 use search::{Search, Step};
@@ -34,8 +35,8 @@ pub struct LineStore {
 }
 
 impl LineStore {
-    /// Starts the thread. `open` says which file a source is; nothing while there is none.
-    pub fn start(open: impl Fn(&LogSource) -> Option<PathBuf> + Send + 'static) -> (Self, UnboundedReceiver<Lines>) {
+    /// Starts the thread. `open` says where the output of a source's run is; nothing while there is none.
+    pub fn start(open: impl Fn(&LogSource) -> Option<Printed> + Send + 'static) -> (Self, UnboundedReceiver<Lines>) {
         let (requests, received) = channel();
         let (answers, answered) = unbounded_channel();
         let clerk = Clerk {
@@ -81,6 +82,7 @@ struct Watched {
 struct Sight {
     age: u64,
     bytes: u64,
+    timed: u64,
     total: u64,
     counted: bool,
     trouble: Option<SafeText>,
@@ -92,8 +94,8 @@ struct Known {
     age: u64,
 }
 
-/// Where the file of a source is, if it has one.
-type Finds = Box<dyn Fn(&LogSource) -> Option<PathBuf> + Send>;
+/// Where the output of a source's run is, if there is any.
+type Finds = Box<dyn Fn(&LogSource) -> Option<Printed> + Send>;
 
 /// The thread's own.
 struct Clerk {
@@ -169,29 +171,14 @@ impl Clerk {
     /// The file of a source as it is now.
     fn file(&mut self, source: &LogSource) -> Result<Option<&mut Known>, SafeText> {
         let at = self.files.iter().position(|known| known.source == *source);
-        let mut known = at.map(|at| self.files.remove(at));
-        let Some(path) = (self.open)(source) else { return Ok(None) };
-        let trouble =
-            |error: &dyn std::fmt::Display| SafeText::line(&format!("{} cannot be read: {error}", path.display()));
-        let data = match std::fs::metadata(&path) {
-            Ok(data) => data,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(trouble(&error)),
-        };
-        if !data.is_file() {
-            return Err(trouble(&"it is not a file"));
-        }
-        if let Some(known) = &mut known
-            && !known.file.is_still(&data)
-        {
-            known.file = TextFile::open(&path).map_err(|error| trouble(&error))?;
-            self.born += 1;
-            known.age = self.born;
-        }
-        let known = if let Some(known) = known {
+        let known = at.map(|at| self.files.remove(at));
+        let Some(place) = (self.open)(source) else { return Ok(None) };
+        let still = known.and_then(|mut known| known.file.is_still(&place).then_some(known));
+        let known = if let Some(known) = still {
             known
         } else {
-            let file = TextFile::open(&path).map_err(|error| trouble(&error))?;
+            let opened = TextFile::open(source, &place).map_err(|error| SafeText::line(&error.to_string()))?;
+            let Some(file) = opened else { return Ok(None) };
             self.born += 1;
             Known { source: source.clone(), file, age: self.born }
         };
@@ -317,6 +304,8 @@ impl Known {
             Some(line) if line < file.known() => (line, file.lines(line, count)?),
             Some(_) if !file.counted() => return Ok(None),
             _ if file.counted() => (last, file.lines(last, count)?),
+            // Nobody knows yet where the end is.
+            _ if !file.complete() => return Ok(None),
             _ => {
                 let lines = file.tail(count)?;
                 (lines.len() as u64, lines)
@@ -340,6 +329,7 @@ impl Known {
         Sight {
             age: self.age,
             bytes: self.file.size(),
+            timed: self.file.timed(),
             total: self.file.total(),
             counted: self.file.counted(),
             trouble: None,
@@ -349,10 +339,10 @@ impl Known {
 
 impl Sight {
     fn without(trouble: Option<SafeText>) -> Self {
-        Self { age: 0, bytes: 0, total: 0, counted: true, trouble }
+        Self { age: 0, bytes: 0, timed: 0, total: 0, counted: true, trouble }
     }
 }
 
 fn unreadable(error: &io::Error) -> SafeText {
-    SafeText::line(&format!("the file cannot be read: {error}"))
+    SafeText::line(&format!("what was printed cannot be read: {error}"))
 }

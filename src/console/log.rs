@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::line::Line;
 use super::run_view::RunView;
-use crate::model::{HostName, SafeText, StepKey, UnitKey};
+use crate::model::{HostName, RunId, SafeText, StageId, StepKey, UnitKey};
 use crate::run::EventKind;
 
 /// More lines than any file has: whoever scrolls so far up wants the beginning.
@@ -21,14 +21,97 @@ pub enum LogMode {
 }
 
 /// A file of output.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogSource {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
     /// The folder of the run.
-    pub run: crate::model::RunId,
+    pub run: RunId,
     /// Whose.
     pub unit: UnitKey,
     /// Of which attempt.
     pub attempt: u32,
+}
+
+/// A part of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    All,
+    /// The steps of a stage.
+    Stage(StageId),
+    /// A step, wherever it runs.
+    Step(StepKey),
+}
+
+impl Part {
+    /// True when a step belongs to it.
+    #[must_use]
+    pub fn has(&self, step: &StepKey) -> bool {
+        match self {
+            Self::All => true,
+            Self::Stage(stage) => step.stage == *stage,
+            Self::Step(one) => step == one,
+        }
+    }
+}
+
+/// What of the output of a run is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogSource {
+    /// One file, to its last byte.
+    One(LogFile),
+    /// The files of several units, or of several attempts, in the order in which it came.
+    Several(Several),
+}
+
+/// Several files of output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Several {
+    /// The folder of the run.
+    pub run: RunId,
+    /// Of which steps.
+    pub part: Part,
+    /// Only of this host.
+    pub host: Option<HostName>,
+}
+
+impl LogSource {
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> &RunId {
+        match self {
+            Self::One(file) => &file.run,
+            Self::Several(several) => &several.run,
+        }
+    }
+
+    /// True when what this attempt prints is part of it.
+    #[must_use]
+    pub fn includes(&self, unit: &UnitKey, attempt: u32) -> bool {
+        match self {
+            Self::One(file) => file.unit == *unit && file.attempt == attempt,
+            Self::Several(Several { part, host, .. }) => {
+                part.has(&unit.step) && host.as_ref().is_none_or(|host| unit.host.as_ref() == Some(host))
+            }
+        }
+    }
+}
+
+/// A line that was printed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine {
+    /// When it came here, when that is known.
+    pub at: Option<jiff::Timestamp>,
+    /// The unit and the attempt that printed it.
+    pub by: Option<(UnitKey, u32)>,
+    /// The line.
+    pub text: SafeText,
+}
+
+impl From<SafeText> for LogLine {
+    /// A line of which nothing else is known.
+    fn from(text: SafeText) -> Self {
+        Self { at: None, by: None, text }
+    }
 }
 
 /// Lines that are wanted.
@@ -70,7 +153,7 @@ pub struct Lines {
     /// How many bytes the file has.
     pub bytes: u64,
     /// The lines.
-    pub lines: Vec<SafeText>,
+    pub lines: Vec<LogLine>,
     /// Whether what was looked for is there; nothing when nothing was looked for.
     pub found: Option<bool>,
     /// Why the file cannot be read.
@@ -96,7 +179,7 @@ pub struct Shown {
 pub struct LogView {
     /// What it shows.
     pub mode: LogMode,
-    /// All steps, and not only the selected one.
+    /// All steps, and not only what is selected in the run.
     pub all: bool,
     /// Only this host.
     pub host: Option<HostName>,
@@ -121,7 +204,7 @@ pub struct LogView {
     /// Which events say something that passes the filter.
     said: Vec<u32>,
     /// The filter and the run that `said` is for, and how many events were looked at.
-    said_for: (Option<StepKey>, Option<HostName>, Option<crate::model::RunId>, usize),
+    said_for: (Part, Option<HostName>, Option<RunId>, usize),
     /// How many lines fit; told by the view's geometry.
     pub height: u16,
     /// The file that was asked for last.
@@ -163,7 +246,7 @@ impl Default for LogView {
             typing: None,
             lines: Lines::default(),
             said: Vec::new(),
-            said_for: (None, None, None, 0),
+            said_for: (Part::All, None, None, 0),
             height: 10,
             asked: None,
             above: None,
@@ -183,14 +266,13 @@ impl LogView {
     }
 
     /// Looks at the events that have come, and keeps those that say something that passes the filter.
-    pub fn take_in(&mut self, run: Option<&RunView>, selected: Option<&StepKey>) {
-        let step = if self.all { None } else { selected.cloned() };
+    pub fn take_in(&mut self, run: Option<&RunView>, part: Part) {
         let id = run.map(|run| run.id.clone());
         let events = run.map_or(&[][..], |run| run.seen());
-        let same = self.said_for.0 == step && self.said_for.1 == self.host && self.said_for.2 == id;
+        let same = self.said_for.0 == part && self.said_for.1 == self.host && self.said_for.2 == id;
         if !same || self.said_for.3 > events.len() {
             self.said.clear();
-            self.said_for = (step, self.host.clone(), id, 0);
+            self.said_for = (part, self.host.clone(), id, 0);
             self.unseen = 0;
         }
         let before = self.said.len();
@@ -219,9 +301,23 @@ impl LogView {
             EventKind::UnitProgress { .. } | EventKind::JobBegun { .. } | EventKind::Newer => return false,
             _ => None,
         };
-        let step = self.said_for.0.as_ref().is_none_or(|step| unit.is_some_and(|unit| unit.step == *step));
+        let of_stage = |one: &StageId| match kind {
+            EventKind::StageStarted { stage } | EventKind::StageEnded { stage, .. } => stage == one,
+            _ => false,
+        };
+        let step = match &self.said_for.0 {
+            Part::All => true,
+            Part::Stage(stage) if of_stage(stage) => true,
+            part => unit.is_some_and(|unit| part.has(&unit.step)),
+        };
         let host = self.host.as_ref().is_none_or(|host| unit.is_some_and(|unit| unit.host.as_ref() == Some(host)));
         step && host
+    }
+
+    /// The part of the run whose events are shown.
+    #[must_use]
+    pub fn said_by(&self) -> &Part {
+        &self.said_for.0
     }
 
     /// The events in sight.
@@ -352,19 +448,19 @@ impl LogView {
 
 /// The usual name of a file that a log is written to.
 #[must_use]
-pub fn file_name(run: &crate::model::RunId) -> PathBuf {
+pub fn file_name(run: &RunId) -> PathBuf {
     PathBuf::from(format!("changeover-{run}.log"))
 }
 
 /// The usual name of a file that what was printed is copied to.
 #[must_use]
-pub fn output_name(source: &LogSource) -> PathBuf {
-    PathBuf::from(format!("changeover-{}-{}.{}.log", source.run, source.unit.file_stem(), source.attempt))
+pub fn output_name(file: &LogFile) -> PathBuf {
+    PathBuf::from(format!("changeover-{}-{}.{}.log", file.run, file.unit.file_stem(), file.attempt))
 }
 
 /// The usual name of a folder that everything that was printed is copied to.
 #[must_use]
-pub fn folder_name(run: &crate::model::RunId) -> PathBuf {
+pub fn folder_name(run: &RunId) -> PathBuf {
     PathBuf::from(format!("changeover-{run}-printed"))
 }
 

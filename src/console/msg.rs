@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::action::Action;
 use super::dialog::{Purpose, StartRequest};
 use super::facts::{DirectionFacts, PlanShown, RunRow, RunbookFacts};
-use super::log::{LineRequest, Lines, LogSource};
+use super::log::{LineRequest, Lines, LogFile};
 use super::state::Settings;
 use super::story::{StoryNews, StoryOrder};
 use crate::health::Observation;
@@ -163,7 +163,7 @@ pub enum Effect {
     /// Write what was said to a file.
     SaveLog(PathBuf, SafeText),
     /// Copy what was printed, as it is on disk, to a file.
-    SaveOutput(PathBuf, LogSource),
+    SaveOutput(PathBuf, LogFile),
     /// Copy everything that a run has printed, as it is on disk, to a new folder.
     SaveOutputs(PathBuf, RunId),
     /// Write a picture of the screen, an SVG text, to a file.

@@ -222,21 +222,6 @@ impl RunView {
         }
     }
 
-    /// The unit of the selected line: of a step that has several, the one at a host, otherwise the first that has begun.
-    #[must_use]
-    pub fn selected_unit(&self, host: Option<&HostName>) -> Option<UnitKey> {
-        match self.rows().get(self.selected)? {
-            Row::Stage(_) => None,
-            Row::Unit(unit) => Some(unit.clone()),
-            Row::Step(step) => {
-                let units: Vec<UnitKey> = self.state.plan.step(step)?.units().map(|(unit, _)| unit).collect();
-                let there = units.iter().find(|unit| host.is_some() && unit.host.as_ref() == host);
-                let begun = |unit: &&UnitKey| self.state.units.get(*unit).is_some_and(|state| state.attempts > 0);
-                there.or_else(|| units.iter().find(begun)).or(units.first()).cloned()
-            }
-        }
-    }
-
     /// The hosts of a step, or of all steps.
     #[must_use]
     pub fn hosts(&self, step: Option<&StepKey>) -> Vec<HostName> {

@@ -7,7 +7,7 @@ use super::dialog::Dialog;
 use super::facts::{DirectionFacts, EstateFacts, RunRow, RunbookFacts, ThemeFacts};
 use super::keys::Keymap;
 use super::line::Line;
-use super::log::{LogMode, LogView};
+use super::log::LogView;
 use super::msg::Key;
 use super::palette::Palette;
 use super::pane::Pane;
@@ -297,8 +297,7 @@ impl State {
     #[must_use]
     pub fn hosts_of_log(&self) -> Vec<HostName> {
         let Some(run) = &self.run else { return Vec::new() };
-        let all = self.log.all && self.log.mode == LogMode::Said;
-        run.hosts(if all { None } else { run.selected_step() }.as_ref())
+        run.hosts(if self.log.all { None } else { run.selected_step() }.as_ref())
     }
 
     /// The run whose process lives, by the list.

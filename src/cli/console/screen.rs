@@ -19,7 +19,7 @@ use super::signals::Ends;
 use super::terminal::Taken;
 use crate::cli::lines::LineStore;
 use crate::cli::{App, CliError, Exit};
-use crate::console::log::LogSource;
+use crate::console::log::LogFile;
 use crate::console::{Effect, Key, KeyCode, Msg, Settings, State, update};
 use crate::journal::Store;
 use crate::model::{Counted, RunId, SafeText};
@@ -111,9 +111,8 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Lea
     let Ground { mut tells, orders, store, own_time, themes, preferences } = ground;
     let (told, mut news) = mpsc::unbounded_channel();
     let outputs = store.clone();
-    let (lines, mut read) = LineStore::start(move |source| {
-        outputs.open_run(&source.run).ok().map(|reader| reader.output_path(&source.unit, source.attempt))
-    });
+    let (lines, mut read) =
+        LineStore::start(move |source| outputs.open_run(source.run()).ok().map(|reader| reader.printed()));
     // Heard before the terminal is taken: from then on each of them gives it back.
     let mut ends = Ends::hear().map_err(broken)?;
     let mut continued = signal(SignalKind::from_raw(nix::libc::SIGCONT)).map_err(broken)?;
@@ -286,7 +285,7 @@ impl Stage {
             Effect::Copy(text) => self.copy(&text)?,
             Effect::SaveLog(name, text) => self.save(&name, text.as_str()),
             Effect::Picture(name, svg) => self.save(&name, svg.trim_end()),
-            Effect::SaveOutput(name, source) => self.copy_output(source.run.clone(), name, Some(source)),
+            Effect::SaveOutput(name, file) => self.copy_output(file.run.clone(), name, Some(file)),
             Effect::SaveOutputs(name, run) => self.copy_output(run, name, None),
             Effect::Theme(name) => match (self.themes.read)(&name) {
                 Ok(theme) => drop(self.told.send(Msg::Theme(Box::new(theme)))),
@@ -312,12 +311,12 @@ impl Stage {
     }
 
     /// Copies what was printed to a file, or all of it to a folder, on a thread of its own: it may be large.
-    fn copy_output(&self, run: RunId, name: PathBuf, source: Option<LogSource>) {
+    fn copy_output(&self, run: RunId, name: PathBuf, file: Option<LogFile>) {
         let (store, told) = (self.store.clone(), self.told.clone());
         tokio::task::spawn_blocking(move || {
             let copied = store.open_run(&run).map_err(|error| error.to_string()).and_then(|reader| {
-                if let Some(source) = source {
-                    return files::copy(&reader.output_path(&source.unit, source.attempt), &folder(), &name);
+                if let Some(file) = file {
+                    return files::copy(&reader.output_path(&file.unit, file.attempt), &folder(), &name);
                 }
                 let printed = reader.outputs().map_err(|error| error.to_string())?;
                 files::copy_all(&printed, &folder(), &name)

@@ -1,14 +1,15 @@
-//! One file of output: what is read of it, and how. Only pieces are ever in memory. It knows nothing of requests.
+//! The lines of a text of output: what is read of it, and how. Only pieces are ever in memory. It knows nothing of requests,
+//! nor of how the text is made of files.
 
-use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
 use std::time::Instant;
 
 use memchr::{memchr, memchr_iter, memrchr_iter};
 
 use super::index::Index;
+use super::splice::{Splice, cut_short};
+use crate::console::log::{LogLine, LogSource};
+use crate::journal::Printed;
 use crate::model::SafeText;
 
 /// What is read at a time to count lines.
@@ -18,11 +19,10 @@ const BLOCK: usize = 64 * 1024;
 /// How far back the last lines are looked for while the lines are not counted yet.
 const TAIL: u64 = 8 * 1024 * 1024;
 
-/// An open file. It grows; when it shrinks or another takes its name, it is opened anew.
+/// An open text. It grows; when it is not what it was any more, it is opened anew.
 #[derive(Debug)]
 pub(super) struct TextFile {
-    file: File,
-    identity: (u64, u64),
+    text: Splice,
     size: u64,
     index: Index,
     piece: Vec<u8>,
@@ -34,27 +34,16 @@ pub(super) struct TextFile {
 type Extent = (u64, u64);
 
 impl TextFile {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let data = file.metadata()?;
-        Ok(Self {
-            file,
-            identity: (data.dev(), data.ino()),
-            size: data.len(),
-            index: Index::new(),
-            piece: Vec::new(),
-            block: Vec::new(),
-            block_at: 0,
-        })
+    /// Opens what a source prints. Nothing while there is nothing.
+    pub(super) fn open(source: &LogSource, place: &Printed) -> io::Result<Option<Self>> {
+        let text = Splice::open(source, place)?;
+        let index = Index::new();
+        Ok(text.map(|text| Self { text, size: 0, index, piece: Vec::new(), block: Vec::new(), block_at: 0 }))
     }
 
-    /// Takes what is known of the file now. False when it is not the same file any more, or has lost bytes.
-    pub(super) fn is_still(&mut self, data: &Metadata) -> bool {
-        let same = self.identity == (data.dev(), data.ino()) && data.len() >= self.size;
-        if same {
-            self.size = data.len();
-        }
-        same
+    /// Takes what is known of the files now. False when they are not the same any more, or have lost bytes.
+    pub(super) fn is_still(&mut self, place: &Printed) -> bool {
+        self.text.is_still(place)
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -66,13 +55,23 @@ impl TextFile {
     }
 
     /// Reads into a window of a search: bytes from an offset on.
-    pub(super) fn read(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(window, offset)
+    pub(super) fn read(&mut self, offset: u64, window: &mut [u8]) -> io::Result<()> {
+        self.text.read(offset, window)
+    }
+
+    /// True when it is known where the text ends.
+    pub(super) fn complete(&self) -> bool {
+        self.text.complete()
+    }
+
+    /// So much of it has times.
+    pub(super) fn timed(&self) -> u64 {
+        self.text.covered()
     }
 
     /// True when all lines are counted.
     pub(super) fn counted(&self) -> bool {
-        self.index.scanned() == self.size
+        self.complete() && self.index.scanned() == self.size
     }
 
     /// How many lines have ended in what was counted.
@@ -87,14 +86,12 @@ impl TextFile {
 
     /// Counts lines until all are counted or it is so late.
     pub(super) fn count(&mut self, until: Instant) -> io::Result<()> {
-        while !self.counted() {
-            self.piece.resize(PIECE, 0);
-            let want = limited(self.size - self.index.scanned(), PIECE);
-            let got = self.file.read_at(&mut self.piece[..want], self.index.scanned())?;
-            if got == 0 {
-                return Err(cut_short());
-            }
-            self.index.take(&self.piece[..got]);
+        self.text.complete_until(until)?;
+        self.size = self.text.size();
+        while self.index.scanned() < self.size {
+            self.piece.resize(limited(self.size - self.index.scanned(), PIECE), 0);
+            self.text.read(self.index.scanned(), &mut self.piece)?;
+            self.index.take(&self.piece);
             if Instant::now() >= until {
                 break;
             }
@@ -142,7 +139,7 @@ impl TextFile {
     }
 
     /// Known lines from one on.
-    pub(super) fn lines(&mut self, first: u64, count: u16) -> io::Result<Vec<SafeText>> {
+    pub(super) fn lines(&mut self, first: u64, count: u16) -> io::Result<Vec<LogLine>> {
         let last = self.known().min(first.saturating_add(u64::from(count)));
         let mut start = self.start(first)?;
         let mut lines = Vec::new();
@@ -155,7 +152,7 @@ impl TextFile {
     }
 
     /// The last lines, read backwards from the end; fewer when they are so long that this would take a while.
-    pub(super) fn tail(&mut self, count: u16) -> io::Result<Vec<SafeText>> {
+    pub(super) fn tail(&mut self, count: u16) -> io::Result<Vec<LogLine>> {
         let extents = self.tail_extents(usize::from(count))?;
         extents.into_iter().map(|extent| self.shown(extent)).collect()
     }
@@ -193,13 +190,17 @@ impl TextFile {
     }
 
     /// A line as it is shown, of which no more is read than is kept.
-    fn shown(&mut self, (start, end): Extent) -> io::Result<SafeText> {
+    fn shown(&mut self, (start, end): Extent) -> io::Result<LogLine> {
         let mut length = end - start;
         if length > 0 && self.byte(end - 1)? == b'\r' {
             length -= 1;
         }
         let head = self.bytes(start, limited(length, SafeText::LONGEST + 1))?;
-        Ok(SafeText::line_start(head, length))
+        let text = SafeText::line_start(head, length);
+        // An empty last line has no byte of its own: its newline says whose it is.
+        let whose = self.text.whose(start)?;
+        let (by, at) = whose.map_or((None, None), |(unit, attempt, at)| (Some((unit, attempt)), at));
+        Ok(LogLine { at, by, text })
     }
 
     fn byte(&mut self, at: u64) -> io::Result<u8> {
@@ -208,7 +209,7 @@ impl TextFile {
             return Ok(*byte);
         }
         let mut byte = [0];
-        self.file.read_exact_at(&mut byte, at)?;
+        self.text.read(at, &mut byte)?;
         Ok(byte[0])
     }
 
@@ -225,7 +226,7 @@ impl TextFile {
         if !inside(self.block_at, self.block.len()) {
             self.block.resize(limited(self.size.saturating_sub(offset), want.max(BLOCK)), 0);
             self.block_at = offset;
-            if let Err(error) = self.file.read_exact_at(&mut self.block, offset) {
+            if let Err(error) = self.text.read(offset, &mut self.block) {
                 self.block.clear();
                 return Err(error);
             }
@@ -237,8 +238,4 @@ impl TextFile {
 
 fn limited(bytes: u64, most: usize) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX).min(most)
-}
-
-fn cut_short() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read")
 }

@@ -156,7 +156,7 @@ impl Search {
 
     /// Fills the window with some bytes, a few before them and as many after them as a match may have. Says where in
     /// the window they begin.
-    fn read(&mut self, file: &TextFile, from: u64, to: u64) -> io::Result<usize> {
+    fn read(&mut self, file: &mut TextFile, from: u64, to: u64) -> io::Result<usize> {
         let before = from.saturating_sub(BEFORE);
         let after = (to + self.reach).min(file.size());
         self.window.resize(offset(after - before), 0);

@@ -10,14 +10,14 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
-use crate::console::log::Find;
+use crate::console::log::{Find, LogFile, LogLine};
 use crate::run::sample;
 
 /// Longer than any answer of these small files takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn source(attempt: u32) -> LogSource {
-    LogSource { run: sample::run_id(), unit: sample::unit("copy/data@bcp"), attempt }
+    LogSource::One(LogFile { run: sample::run_id(), unit: sample::unit("copy/data@bcp"), attempt })
 }
 
 /// A store over a folder with a file for each attempt.
@@ -30,8 +30,8 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let place: PathBuf = folder.path().to_owned();
-        let (store, answers) = LineStore::start(move |source| Some(place.join(source.attempt.to_string())));
+        let place = printed(&folder);
+        let (store, answers) = LineStore::start(move |_| Some(place.clone()));
         Self { folder, store, answers }
     }
 
@@ -42,7 +42,7 @@ impl Desk {
     }
 
     fn path(&self, attempt: u32) -> PathBuf {
-        self.folder.path().join(attempt.to_string())
+        printed(&self.folder).file(&sample::unit("copy/data@bcp"), attempt)
     }
 
     fn append(&self, bytes: &[u8]) {
@@ -69,6 +69,16 @@ fn ask_counted(desk: &mut Desk, from: Option<u64>, count: u16, find: Option<&Fin
         }
         while !desk.next().counted {}
     }
+}
+
+/// A folder with output and without an index.
+fn printed(folder: &TempDir) -> Printed {
+    Printed { folder: folder.path().to_owned(), index: folder.path().join("index"), alive: true }
+}
+
+/// What lines say.
+fn texts(lines: &[LogLine]) -> Vec<SafeText> {
+    lines.iter().map(|line| line.text.clone()).collect()
 }
 
 fn wait(answers: &mut UnboundedReceiver<Lines>) -> Option<Lines> {
@@ -126,7 +136,7 @@ fn lines_are_those_of_the_file() {
         let expected: Vec<SafeText> = lines.iter().map(|line| SafeText::line(line)).collect();
         for from in [None, Some(0)] {
             let got = desk.ask(from, 10, None);
-            assert_eq!(got.lines, expected, "{bytes:?} from {from:?}");
+            assert_eq!(texts(&got.lines), expected, "{bytes:?} from {from:?}");
             assert_eq!((got.first, got.total, got.counted), (0, lines.len() as u64, true), "{bytes:?}");
             assert_eq!((got.bytes, got.found, got.trouble), (bytes.len() as u64, None, None));
         }
@@ -138,11 +148,11 @@ fn a_long_line_says_how_much_of_it_is_not_shown() {
     for (ending, beyond) in [("\nnext\n", 73_616), ("\r\nnext\n", 73_616), ("\nnext", 73_616)] {
         let mut desk = Desk::with(format!("before\n{}{ending}", "x".repeat(90_000)).as_bytes());
         let got = desk.ask(Some(1), 1, None);
-        assert_eq!(got.lines[0].as_str(), format!("{}…[+{beyond} bytes]", "x".repeat(16_384)));
+        assert_eq!(got.lines[0].text.as_str(), format!("{}…[+{beyond} bytes]", "x".repeat(16_384)));
         let got = desk.ask(Some(2), 1, None);
-        assert_eq!(got.lines, [SafeText::line("next")]);
+        assert_eq!(texts(&got.lines), [SafeText::line("next")]);
         let got = desk.ask(None, 2, None);
-        assert_eq!((got.first, got.lines[1].as_str()), (1, "next"));
+        assert_eq!((got.first, got.lines[1].text.as_str()), (1, "next"));
     }
 }
 
@@ -150,23 +160,23 @@ fn a_long_line_says_how_much_of_it_is_not_shown() {
 fn a_line_beyond_the_end_means_the_last_ones() {
     let mut desk = Desk::with(b"1\n2\n3\n4\n");
     let got = desk.ask(Some(99), 2, None);
-    assert_eq!((got.first, got.lines), (2, vec![SafeText::line("3"), SafeText::line("4")]));
+    assert_eq!((got.first, texts(&got.lines)), (2, vec![SafeText::line("3"), SafeText::line("4")]));
     let got = desk.ask(Some(3), 2, None);
-    assert_eq!((got.first, got.lines), (3, vec![SafeText::line("4")]));
+    assert_eq!((got.first, texts(&got.lines)), (3, vec![SafeText::line("4")]));
 }
 
 #[test]
 fn a_file_that_grows_is_told_again_and_one_that_does_not_is_not() {
     let mut desk = Desk::with(b"one\ntw");
-    assert_eq!(desk.ask(None, 2, None).lines, shown(&[b"one", b"tw"]));
+    assert_eq!(texts(&desk.ask(None, 2, None).lines), shown(&[b"one", b"tw"]));
     desk.append(b"o\nthree\n");
     let got = desk.next();
-    assert_eq!((got.first, got.total, got.lines), (1, 3, shown(&[b"two", b"three"])));
+    assert_eq!((got.first, got.total, texts(&got.lines)), (1, 3, shown(&[b"two", b"three"])));
     // The lines in the middle stay; that there are more is told.
-    assert_eq!(desk.ask(Some(0), 2, None).lines, shown(&[b"one", b"two"]));
+    assert_eq!(texts(&desk.ask(Some(0), 2, None).lines), shown(&[b"one", b"two"]));
     desk.append(b"four\n");
     let got = desk.next();
-    assert_eq!((got.first, got.total, got.lines), (0, 4, shown(&[b"one", b"two"])));
+    assert_eq!((got.first, got.total, texts(&got.lines)), (0, 4, shown(&[b"one", b"two"])));
     // Nothing has changed, so nothing is told before what is asked next: of another file, to be told apart.
     fs::write(desk.path(2), b"other\n").expect("a written file");
     desk.store.ask(LineRequest { source: source(2), from: None, count: 1, find: None });
@@ -184,10 +194,10 @@ fn a_file_that_is_cut_or_replaced_is_read_anew() {
         assert_eq!(got.total, 0);
         got = desk.next();
     }
-    assert_eq!(got.lines, shown(&[b"new"]));
+    assert_eq!(texts(&got.lines), shown(&[b"new"]));
     fs::write(desk.path(2), b"another\nfile\nof the same name\n").expect("written");
     fs::rename(desk.path(2), desk.path(1)).expect("replaced");
-    assert_eq!(desk.next().lines, shown(&[b"another", b"file", b"of the same name"]));
+    assert_eq!(texts(&desk.next().lines), shown(&[b"another", b"file", b"of the same name"]));
 }
 
 #[test]
@@ -197,7 +207,7 @@ fn a_file_that_is_not_there_yet_is_empty_and_then_is_there() {
     assert_eq!((got.lines.len(), got.total, got.counted, got.trouble), (0, 0, true, None));
     fs::write(desk.path(2), b"here\n").expect("written");
     fs::rename(desk.path(2), desk.path(1)).expect("renamed");
-    assert_eq!(desk.next().lines, shown(&[b"here"]));
+    assert_eq!(texts(&desk.next().lines), shown(&[b"here"]));
 }
 
 #[test]
@@ -206,7 +216,7 @@ fn what_cannot_be_read_says_why() {
     fs::create_dir(desk.path(1)).expect("a folder");
     let got = desk.ask(None, 5, find("x", 0, false));
     let trouble = got.trouble.expect("a reason");
-    assert!(trouble.as_str().ends_with("/1 cannot be read: it is not a file"), "{trouble}");
+    assert!(trouble.as_str().ends_with("/copy~data~bcp.1.log cannot be read: it is not a file"), "{trouble}");
     assert_eq!(got.found, Some(false));
 }
 
@@ -297,12 +307,19 @@ fn dropping_the_store_ends_its_thread() {
 fn the_last_lines_of_what_is_not_counted_are_those_of_the_end() {
     let bytes: Vec<u8> = (0..200_000).flat_map(|line| format!("line {line}\r\n").into_bytes()).collect();
     let desk = Desk::with(&bytes);
-    let mut file = TextFile::open(&desk.path(1)).expect("an open file");
+    let mut file = text_file(&desk.folder);
     assert!(!file.counted());
-    let lines: Vec<String> = file.tail(3).expect("lines").iter().map(ToString::to_string).collect();
-    assert_eq!(lines, ["line 199997", "line 199998", "line 199999"]);
+    let lines = texts(&file.tail(3).expect("lines"));
+    assert_eq!(lines, ["line 199997", "line 199998", "line 199999"].map(SafeText::line));
     let all = file.tail(u16::MAX).expect("lines");
-    assert_eq!((all.len(), all[0].as_str()), (65_535, "line 134465"));
+    assert_eq!((all.len(), all[0].text.as_str()), (65_535, "line 134465"));
+}
+
+fn text_file(folder: &TempDir) -> TextFile {
+    let mut file = TextFile::open(&source(1), &printed(folder)).expect("readable").expect("there");
+    // Where it ends is known; what lines it has is not.
+    file.count(Instant::now()).expect("begun");
+    file
 }
 
 /// Bytes that make lines of many kinds, with words to look for across the pieces that a file is read in.
@@ -357,7 +374,7 @@ proptest! {
                 let expected = &lines[at..(at + usize::from(*count)).min(lines.len())];
                 prop_assert_eq!(got.lines.len(), expected.len());
                 for (got, line) in got.lines.iter().zip(expected) {
-                    prop_assert!(same(got, line), "{:?} is not {:?}", got, SafeText::bytes(line));
+                    prop_assert!(same(&got.text, line), "{:?} is not {:?}", got, SafeText::bytes(line));
                 }
             }
             if round == 0 && !more.is_empty() {
@@ -383,9 +400,8 @@ proptest! {
             }
         }
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("log");
-        fs::write(&path, &bytes).expect("written");
-        let mut file = TextFile::open(&path).expect("open");
+        fs::write(printed(&folder).file(&sample::unit("copy/data@bcp"), 1), &bytes).expect("written");
+        let mut file = text_file(&folder);
         file.count(Instant::now() + PATIENCE).expect("counted");
         let find = find("needle", from, back).expect("a search");
         let lines = naive(&bytes);

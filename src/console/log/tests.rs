@@ -6,12 +6,13 @@ use super::*;
 use crate::console::facts::EstateFacts;
 use crate::console::run_view::Row;
 use crate::console::tests::made;
+use crate::console::tests::picture::text;
 use crate::console::{Badge, Effect, Key, KeyCode, Msg, State, update};
 use crate::model::{Failure, FailureKind, Outcome, Span};
 use crate::run::sample::{self, Story};
 
 fn source(attempt: u32) -> LogSource {
-    LogSource { run: sample::run_id(), unit: sample::unit("copy/data@bcp"), attempt }
+    LogSource::One(LogFile { run: sample::run_id(), unit: sample::unit("copy/data@bcp"), attempt })
 }
 
 /// An answer for the last lines of a file of so many, or for those from a line on.
@@ -184,10 +185,21 @@ fn press(state: &mut State, keys: &[KeyCode]) -> Vec<Effect> {
     keys.iter().flat_map(press).collect()
 }
 
-/// The files that were asked for, and from where.
+/// What was asked for, and from where; several files have no attempt.
 fn asked(effects: &[Effect]) -> Vec<(String, u32, Option<u64>)> {
     let of = |effect: &Effect| match effect {
-        Effect::Lines(request) => Some((request.source.unit.to_string(), request.source.attempt, request.from)),
+        Effect::Lines(LineRequest { source: LogSource::One(file), from, .. }) => {
+            Some((file.unit.to_string(), file.attempt, *from))
+        }
+        Effect::Lines(LineRequest { source: LogSource::Several(several), from, .. }) => {
+            let part = match &several.part {
+                Part::All => "all".to_owned(),
+                Part::Stage(stage) => format!("stage {stage}"),
+                Part::Step(step) => step.to_string(),
+            };
+            let host = several.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+            Some((format!("{part}{host}"), 0, *from))
+        }
         _ => None,
     };
     effects.iter().filter_map(of).collect()
@@ -200,16 +212,17 @@ fn asked_last(effects: &[Effect]) -> String {
 #[test]
 fn the_output_of_each_host_of_a_step_can_be_chosen() {
     let mut state = screen();
-    assert_eq!(asked_last(&press(&mut state, &[KeyCode::Char('o')])), BEGUN[0]);
+    assert_eq!(asked_last(&press(&mut state, &[KeyCode::Char('o')])), "all");
+    assert_eq!(asked_last(&press(&mut state, &[KeyCode::Char('A')])), "restore/restart");
     let next = [KeyCode::Char('H')];
     assert_eq!(asked_last(&press(&mut state, &next)), BEGUN[0]);
     assert_eq!(asked_last(&press(&mut state, &next)), BEGUN[1]);
-    assert_eq!(asked_last(&press(&mut state, &next)), BEGUN[0]);
+    assert_eq!(asked_last(&press(&mut state, &next)), "restore/restart");
     assert_eq!(state.log.host, None);
     // Where the line of one host is selected, the choice goes to the line of the other.
     let run = state.run.as_mut().expect("a run");
     run.selected += 1;
-    press(&mut state, &next);
+    assert_eq!(asked_last(&press(&mut state, &next)), BEGUN[0]);
     let effects = press(&mut state, &next);
     assert_eq!(asked_last(&effects), BEGUN[1]);
     let run = state.run.as_ref().expect("a run");
@@ -244,7 +257,7 @@ fn what_is_shown_is_what_is_saved() {
     let said = saved(&mut state, &save);
     assert!(matches!(&said[..], [Effect::SaveLog(_, text)] if text.as_str().contains("the Needle")), "{said:?}");
     press(&mut state, &[KeyCode::Char('o'), KeyCode::Char('H'), KeyCode::Char('H')]);
-    let source = LogSource { run: sample::run_id(), unit: sample::unit(BEGUN[1]), attempt: 1 };
+    let source = LogFile { run: sample::run_id(), unit: sample::unit(BEGUN[1]), attempt: 1 };
     let name = format!("changeover-{}-restore~restart~bcp~app2.1.log", sample::run_id());
     assert_eq!(saved(&mut state, &save), [Effect::SaveOutput(PathBuf::from(name), source)]);
     for code in ":save-all".chars().map(KeyCode::Char) {
@@ -253,8 +266,8 @@ fn what_is_shown_is_what_is_saved() {
     state.wall = state.wall.checked_add(jiff::SignedDuration::from_secs(1)).expect("a later time");
     let folder = PathBuf::from(format!("changeover-{}-printed", sample::run_id()));
     assert_eq!(saved(&mut state, &[KeyCode::Enter]), [Effect::SaveOutputs(folder, sample::run_id())]);
-    // A stage has no output of its own, and without a run there is none at all.
-    state.run.as_mut().expect("a run").selected = 0;
+    // What is in several files is not saved as one, and without a run there is none at all.
+    press(&mut state, &[KeyCode::Char('H')]);
     assert_eq!(saved(&mut state, &save), []);
     assert!(state.notice.take().is_some_and(|notice| notice.text.as_str().contains(":save-all")));
     state.run = None;
@@ -266,7 +279,8 @@ fn what_is_shown_is_what_is_saved() {
 #[test]
 fn another_attempt_is_another_file_and_is_asked_for_at_once() {
     let mut state = screen();
-    press(&mut state, &[KeyCode::Char('o')]);
+    state.run.as_mut().expect("a run").selected += 1;
+    assert_eq!(asked_last(&press(&mut state, &[KeyCode::Char('o'), KeyCode::Char('A')])), BEGUN[0]);
     let run = state.run.as_ref().expect("a run");
     let (last, unit) = (run.seen().last().expect("an event"), sample::unit(BEGUN[0]));
     let event = |seq, kind| Arc::new(crate::run::Event { seq, at: last.at, elapsed_ms: last.elapsed_ms, kind });
@@ -285,6 +299,104 @@ fn another_attempt_is_another_file_and_is_asked_for_at_once() {
     assert_eq!(asked(&effects), [(BEGUN[0].to_owned(), 2, None)]);
     let now = state.now;
     assert_eq!(asked(&update(&mut state, Msg::Tick(now))), []);
+    // Of the step on this host all attempts are shown, one after the other.
+    state.run.as_mut().expect("a run").selected -= 1;
+    assert_eq!(asked_last(&press(&mut state, &[KeyCode::Char('H')])), "restore/restart on app1");
+}
+
+#[test]
+fn what_is_printed_by_the_selected_part_is_asked_for() {
+    let mut state = screen();
+    press(&mut state, &[KeyCode::Char('o')]);
+    assert_eq!(asked_last(&press(&mut state, &[KeyCode::Char('H')])), BEGUN[0], "nothing else runs on this host");
+    press(&mut state, &[KeyCode::Char('H'), KeyCode::Char('H'), KeyCode::Char('A')]);
+    for (line, wanted) in
+        [(0, "backup/snapshot@prod"), (1, "stage restore"), (2, "restore/index@bcp"), (3, "restore/restart")]
+    {
+        state.run.as_mut().expect("a run").selected = line;
+        assert_eq!(asked_last(&update(&mut state, Msg::Resize(120, 40))), wanted, "line {line}");
+    }
+}
+
+#[test]
+fn what_is_said_by_a_stage_can_be_chosen() {
+    let mut state = screen();
+    let all = state.log.total();
+    state.run.as_mut().expect("a run").selected = 1;
+    press(&mut state, &[KeyCode::Char('A')]);
+    assert_eq!((all - state.log.total(), state.log.said_by()), (2, &Part::Stage("restore".parse().expect("a stage"))));
+    state.run.as_mut().expect("a run").selected = 0;
+    update(&mut state, Msg::Resize(120, 40));
+    assert_eq!(state.log.total(), 0);
+    assert!(text(&state, (120, 40)).contains("said by stage backup, 0 lines"));
+}
+
+// ── what is drawn ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Lines as several units at both sites print them, as an answer to what was asked last.
+fn printed(state: &mut State) {
+    let source = state.log.asked().cloned();
+    let by = |unit: &str, attempt| Some((sample::unit(unit), attempt));
+    let at = |second: u32| format!("2026-03-01T03:15:{second:02}Z").parse().ok();
+    let line = |at, by, text: &str| LogLine { at, by, text: SafeText::line(text) };
+    let lines = vec![
+        line(at(1), by("backup/snapshot@prod", 1), "{\"snapshot\":\"p-20260301t031500z\",\"state\":\"SUCCESS\"}"),
+        line(at(2), by("restore/a-step-with-a-long-name@bcp:app1", 1), "its name is cut, its place is not"),
+        line(at(3), by("restore/restart@bcp:app1", 1), "app.service: start request repeated too quickly"),
+        line(at(3), by("restore/restart@bcp:app2", 1), "app.service: active (running)"),
+        line(
+            at(9),
+            by("restore/restart@bcp:app1", 2),
+            "app.service: active (running), which takes more cells than a pane has that is as narrow as this one",
+        ),
+        line(at(10), by("restore/note", 1), "the console's own"),
+        line(None, by("restore/index@bcp", 1), "nobody knows when this came"),
+    ];
+    let total = lines.len() as u64;
+    let lines = Lines { source, total, counted: true, bytes: 400, lines, ..Lines::default() };
+    update(state, Msg::Lines(Box::new(lines)));
+}
+
+fn at_sizes(name: &str, state: &State) {
+    for size in [(80, 24), (120, 40)] {
+        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text(state, size));
+    }
+}
+
+#[test]
+fn what_all_print_is_drawn_with_time_and_place() {
+    let mut state = screen();
+    press(&mut state, &[KeyCode::Char('o')]);
+    at_sizes("printed_nothing", &state);
+    printed(&mut state);
+    at_sizes("printed_all", &state);
+    press(&mut state, &[KeyCode::Char('z'), KeyCode::Char('w')]);
+    printed(&mut state);
+    at_sizes("printed_all_wrapped", &state);
+    press(&mut state, &[KeyCode::Char('t'), KeyCode::Char('A')]);
+    printed(&mut state);
+    at_sizes("printed_step", &state);
+    press(&mut state, &[KeyCode::Char('t'), KeyCode::Char('H')]);
+    printed(&mut state);
+    at_sizes("printed_host", &state);
+}
+
+#[test]
+fn lines_of_several_are_copied_with_time_and_place_and_those_of_one_as_they_are() {
+    let mut state = screen();
+    press(&mut state, &[KeyCode::Char('o')]);
+    printed(&mut state);
+    let copied = |effects: Vec<Effect>| match &effects[..] {
+        [Effect::Copy(text), Effect::Lines(_)] => text.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let all = copied(press(&mut state, &[KeyCode::Char('C')]));
+    assert!(all.contains("2026-03-01T03:15:09Z  restart@bcp:app1 #2  app.service: active (running), which"), "{all}");
+    assert!(all.ends_with("-  index@bcp  nobody knows when this came"), "{all}");
+    press(&mut state, &[KeyCode::Char('H')]);
+    printed(&mut state);
+    let one = copied(press(&mut state, &[KeyCode::Char('C')]));
+    assert!(one.starts_with("{\"snapshot\"") && one.ends_with("\nnobody knows when this came"), "{one}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::made::*;
 use crate::console::dialog::Dialog;
 use crate::console::facts::{DirectionFacts, PlanShown};
-use crate::console::log::{Lines, LogSource};
+use crate::console::log::{Lines, LogFile, LogSource};
 use crate::console::{Effect, Key, KeyCode, Msg, State, update};
 use crate::health::Condition;
 use crate::model::{Failure, FailureKind, SafeText};
@@ -86,8 +86,8 @@ pub fn wanted(state: &State) -> String {
 }
 
 fn any_lines(chance: &mut Rng) -> Msg {
-    let source = LogSource { run: sample::run_id(), unit: sample::unit(INDEX), attempt: 1 };
-    let lines = (0..chance.usize(0..80)).map(|n| SafeText::line(&"x".repeat(n * 7 % 300))).collect();
+    let source = LogSource::One(LogFile { run: sample::run_id(), unit: sample::unit(INDEX), attempt: 1 });
+    let lines = (0..chance.usize(0..80)).map(|n| SafeText::line(&"x".repeat(n * 7 % 300)).into()).collect();
     Msg::Lines(Box::new(Lines {
         source: chance.bool().then_some(source),
         first: chance.u64(0..1_000_000),

@@ -4,7 +4,7 @@ use super::made::*;
 use super::picture::text;
 use crate::console::dialog::Dialog;
 use crate::console::facts::RunRow;
-use crate::console::log::{Lines, LogSource};
+use crate::console::log::{Lines, LogFile, LogSource};
 use crate::console::{Badge, Effect, Msg, Pane, State, update};
 use crate::model::{RunId, SafeText};
 use crate::run::{PromptKind, sample};
@@ -58,20 +58,20 @@ fn what_another_run_tells_changes_nothing() {
 fn lines_of_another_file_are_not_shown_as_those_of_this_one() {
     let mut state = with_run(running(), true);
     state.go(Pane::Log);
-    press(&mut state, "o");
+    press(&mut state, "o A");
     let lines = |run: RunId, text: &str| {
-        let source = Some(LogSource { run, unit: sample::unit(INDEX), attempt: 1 });
+        let source = Some(LogSource::One(LogFile { run, unit: sample::unit(INDEX), attempt: 1 }));
         Msg::Lines(Box::new(Lines {
             source,
             total: 1,
             counted: true,
-            lines: vec![SafeText::line(text)],
+            lines: vec![SafeText::line(text).into()],
             ..Lines::default()
         }))
     };
     update(&mut state, lines(sample::run_id(), "of this run"));
     update(&mut state, lines(other_run(), "of another run"));
-    assert_eq!(state.log.lines.lines, [SafeText::line("of this run")]);
+    assert_eq!(state.log.lines.lines, [SafeText::line("of this run").into()]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub mod made;
 mod monkey;
 mod named_keys;
 mod palette;
-mod picture;
+pub mod picture;
 mod random;
 mod screens;
 mod settings;

@@ -2,10 +2,12 @@
 
 use super::ONCE_AROUND;
 use crate::console::action::Action;
-use crate::console::log::{LogMode, LogSource, file_name, folder_name, output_name};
+use crate::console::log::{LogFile, LogMode, LogSource, Part, Several, file_name, folder_name, output_name};
 use crate::console::msg::Effect;
 use crate::console::run_view::Row;
 use crate::console::state::State;
+use crate::model::UnitKey;
+use crate::runbook::PlannedStep;
 
 pub(super) fn on_log(state: &mut State, action: Action, argument: &str, effects: &mut Vec<Effect>) {
     let log = &mut state.log;
@@ -49,14 +51,16 @@ fn save(state: &mut State, all: bool, effects: &mut Vec<Effect>) {
         effects.push(Effect::SaveOutputs(folder_name(&run.id), run.id.clone()));
     } else if state.log.mode == LogMode::Said {
         effects.push(Effect::SaveLog(file_name(&run.id), crate::console::view::whole_log(state)));
-    } else if let Some(source) = source(state) {
-        effects.push(Effect::SaveOutput(output_name(&source), source));
+    } else if let Some(LogSource::One(file)) = source(state) {
+        effects.push(Effect::SaveOutput(output_name(&file), file));
     } else {
-        let all = state.key_of(Action::SaveAll);
-        state.tell(
-            format!("a stage prints nothing: select a step in pane 3, or {all} saves what all have printed"),
-            false,
+        let [all, step, host] =
+            [Action::SaveAll, Action::AllSteps, Action::HostFilter].map(|action| state.key_of(action));
+        let why = format!(
+            "what is shown is in several files: {all} copies all there are, or look at one host of one step (pane 3 \
+             selects, {step} and {host} choose)"
         );
+        state.tell(why, false);
     }
 }
 
@@ -83,7 +87,9 @@ fn choose_host(state: &mut State, name: &str) {
         return;
     }
     // Where the line of one host is selected, that of the chosen one is from now on.
-    if let (Some(host), LogMode::Output, Some(Row::Unit(unit))) = (&chosen, log.mode, run.rows().get(run.selected)) {
+    if let (Some(host), LogMode::Output, false, Some(Row::Unit(unit))) =
+        (&chosen, log.mode, log.all, run.rows().get(run.selected))
+    {
         let other =
             |row: &Row| matches!(row, Row::Unit(other) if other.step == unit.step && other.host.as_ref() == Some(host));
         if let Some(index) = run.rows().iter().position(other) {
@@ -94,22 +100,45 @@ fn choose_host(state: &mut State, name: &str) {
     log.host = chosen;
 }
 
-/// Asks for the lines of the selected unit's output, when that is what is shown.
+/// Asks for the lines of what was printed, when that is what is shown.
 pub(super) fn look_at_output(state: &mut State, effects: &mut Vec<Effect>) {
     let source = source(state);
     effects.extend(state.log.look_at(source).map(Effect::Lines));
 }
 
-/// The file of output that is shown.
-#[must_use]
+/// The part of the run that the log is about.
+pub(super) fn part(state: &State) -> Part {
+    let rows = state.run.as_ref().filter(|_| !state.log.all).map(|run| (run.rows(), run.selected));
+    match rows.as_ref().and_then(|(rows, selected)| rows.get(*selected)) {
+        None => Part::All,
+        Some(Row::Stage(stage)) => Part::Stage(stage.clone()),
+        Some(Row::Step(step)) => Part::Step(step.clone()),
+        Some(Row::Unit(unit)) => Part::Step(unit.step.clone()),
+    }
+}
+
+/// What is shown of what was printed: one file where only one can be meant, the last attempt of a selected unit.
 pub(super) fn source(state: &State) -> Option<LogSource> {
     if state.log.mode != LogMode::Output {
         return None;
     }
     let run = state.run.as_ref()?;
-    let unit = run.selected_unit(state.log.host.as_ref())?;
-    let attempt = run.state.units.get(&unit)?.attempts.max(1);
-    Some(LogSource { run: run.id.clone(), unit, attempt })
+    let attempts = |unit: &UnitKey| run.state.units.get(unit).map_or(1, |facts| facts.attempts.max(1));
+    let one = |unit: UnitKey| {
+        let attempt = attempts(&unit);
+        Some(LogSource::One(LogFile { run: run.id.clone(), unit, attempt }))
+    };
+    if let (false, Some(Row::Unit(unit))) = (state.log.all, run.rows().get(run.selected)) {
+        return one(unit.clone());
+    }
+    let (part, host) = (part(state), state.log.host.clone());
+    let steps = run.state.plan.stages.iter().flat_map(|stage| &stage.steps).filter(|step| part.has(&step.key));
+    let units = steps.flat_map(PlannedStep::units).map(|(unit, _)| unit);
+    let mut meant = units.filter(|unit| host.is_none() || unit.host == host);
+    match (meant.next(), meant.next()) {
+        (Some(unit), None) if attempts(&unit) == 1 => one(unit),
+        _ => Some(LogSource::Several(Several { run: run.id.clone(), part, host })),
+    }
 }
 
 pub(super) fn find(state: &mut State, back: bool, effects: &mut Vec<Effect>) {

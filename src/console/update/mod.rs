@@ -110,8 +110,8 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Story(news) => story::on_news(state, news),
         Msg::Told { text, bad } => state.tell(text.as_str(), bad),
     }
-    let selected = state.run.as_ref().and_then(RunView::selected_step);
-    state.log.take_in(state.run.as_ref(), selected.as_ref());
+    let part = log::part(state);
+    state.log.take_in(state.run.as_ref(), part);
     // Another line was selected, another attempt has begun, the run was looked away from.
     if state.log.asked() != source(state).as_ref() {
         look_at_output(state, &mut effects);

@@ -5,11 +5,14 @@ use ratatui::layout::Rect;
 use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
 use super::{nothing, safe};
 use crate::console::action::Action;
-use crate::console::log::{LogMode, Shown};
+use crate::console::log::{LogLine, LogMode, LogSource, Part, Several, Shown};
 use crate::console::state::State;
-use crate::model::{Counted, SafeText, UnitKey};
+use crate::model::{Counted, Direction, SafeText, UnitKey};
 use crate::run::{Event, EventKind, PromptAnswer};
 use crate::style::Scope;
+
+/// A pane of fewer cells keeps its room for what is said and printed.
+const NARROW: usize = 50;
 
 /// What one event says, in a line.
 #[must_use]
@@ -133,8 +136,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 /// The lines of what was said.
 fn lines(state: &State, shown: &Shown, width: usize, rows: &mut Vec<Row>) {
     let log = &state.log;
-    // A narrow pane keeps its room for what is said.
-    let narrow = width < 50;
+    let narrow = width < NARROW;
     let clock = if narrow { "%H:%M" } else { "%H:%M:%S" };
     for (number, text) in shown.text.as_str().lines().enumerate() {
         let mut head = Row::new();
@@ -187,6 +189,83 @@ fn found(state: &State, row: Row, scope: Scope, text: &str) -> Row {
     row.put(scope, rest)
 }
 
+/// What stands before a line that was printed: when it came, and by whom where several are shown.
+fn head(state: &State, line: &LogLine, width: usize) -> Row {
+    let narrow = width < NARROW;
+    let mut head = Row::new();
+    if state.log.times {
+        let clock = if narrow { "%H:%M" } else { "%H:%M:%S" };
+        let time = line.at.map(|at| super::local(state, at).strftime(clock).to_string()).unwrap_or_default();
+        let room = if narrow { 6 } else { 9 };
+        head = head.put(Scope::Muted, time).to(room);
+    }
+    let Some(LogSource::Several(Several { part, .. })) = &state.log.lines.source else { return head };
+    let of_step = matches!(part, Part::Step(_));
+    let room = match (of_step, narrow) {
+        (true, _) => 13,
+        (false, true) => 16,
+        (false, false) => 22.min(width / 3),
+    };
+    let (who, scope) = match &line.by {
+        Some((unit, attempt)) => {
+            let direction = state.run.as_ref().map(|run| &run.state.plan.direction);
+            (printer(unit, *attempt, !of_step, room), side(unit, direction))
+        }
+        None => (String::new(), Scope::Muted),
+    };
+    let column = head.width() + room;
+    head.put(scope, safe(who)).limited(column).to(column + 1)
+}
+
+/// The unit and the attempt that printed a line, in so much room. The place is what differs most, and most at its end: the
+/// step is cut first.
+fn printer(unit: &UnitKey, attempt: u32, with_step: bool, room: usize) -> String {
+    let attempt = if attempt > 1 { format!(" #{attempt}") } else { String::new() };
+    let step = unit.step.step.as_str();
+    let place = match (&unit.site, &unit.host) {
+        (Some(site), Some(host)) => format!("{site}:{host}{attempt}"),
+        (Some(site), None) => format!("{site}{attempt}"),
+        (None, _) => return format!("{step}{attempt}"),
+    };
+    let whole = if with_step { format!("{step}@{place}") } else { place.clone() };
+    let length = place.chars().count();
+    if whole.chars().count() <= room {
+        whole
+    } else if with_step && length + 4 <= room {
+        format!("{}…@{place}", fitting(step, room - length - 2))
+    } else if length <= room {
+        place
+    } else {
+        let end: String = place.chars().skip(length + 1 - room).collect();
+        format!("…{end}")
+    }
+}
+
+/// How a unit's site looks in a run of this direction.
+fn side(unit: &UnitKey, direction: Option<&Direction>) -> Scope {
+    match (direction, &unit.site) {
+        (Some(direction), Some(site)) if *site == direction.source => Scope::Source,
+        (Some(direction), Some(site)) if *site == direction.target => Scope::Target,
+        _ => Scope::Muted,
+    }
+}
+
+/// Who prints what a source includes, in words.
+fn printers(source: &LogSource) -> String {
+    match source {
+        LogSource::One(file) if file.attempt > 1 => format!("{}, attempt {}", place(&file.unit), file.attempt),
+        LogSource::One(file) => place(&file.unit).to_string(),
+        LogSource::Several(Several { part, host, .. }) => {
+            let host = host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+            match part {
+                Part::All => format!("all{host}"),
+                Part::Stage(stage) => format!("stage {stage}{host}"),
+                Part::Step(step) => format!("{}{host}", step.step),
+            }
+        }
+    }
+}
+
 fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let log = &state.log;
     if let Some(trouble) = &log.lines.trouble {
@@ -198,24 +277,26 @@ fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         return;
     }
     if log.lines.lines.is_empty() {
-        nothing(
-            canvas,
-            area,
-            &format!(
-                "This step has printed nothing yet. Select another in pane 3; {} shows what steps say.",
-                state.key_of(Action::Output)
-            ),
+        let by = log.asked().map_or_else(String::new, |source| format!(" by {}", printers(source)));
+        let [step, host, said] =
+            [Action::AllSteps, Action::HostFilter, Action::Output].map(|action| state.key_of(action));
+        let text = format!(
+            "Printed{by}: nothing yet. Pane 3, {step} and {host} choose what is shown; {said} shows what steps say."
         );
+        nothing(canvas, area, &text);
         return;
     }
     let (width, height) = (usize::from(area.width), usize::from(area.height));
-    let plain = |text: &str| found(state, Row::new(), Scope::Plain, text);
-    let of_line = |line: &SafeText| -> Vec<Row> {
-        if log.wrap {
-            wrapped(line.as_str(), width).iter().map(|piece| plain(piece)).collect()
-        } else {
-            vec![plain(fitting(without(line.as_str(), usize::from(log.left)), width + 1))]
+    let of_line = |line: &LogLine| -> Vec<Row> {
+        let head = head(state, line, width);
+        let (text, blank) = (line.text.as_str(), head.width());
+        let room = width.saturating_sub(blank);
+        if !log.wrap {
+            return vec![found(state, head, Scope::Plain, fitting(without(text, usize::from(log.left)), room + 1))];
         }
+        let pieces = wrapped(text, room).into_iter().enumerate();
+        let start = |part| if part == 0 { head.clone() } else { Row::new().to(blank) };
+        pieces.map(|(part, piece)| found(state, start(part), Scope::Plain, &piece)).collect()
     };
     // Only lines that come into sight are worked on: from the end while it is followed, otherwise from the top.
     let mut rows = Vec::new();
@@ -245,16 +326,17 @@ fn status(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let log = &state.log;
     let what = match log.mode {
         LogMode::Said if log.all => "said by all".to_owned(),
-        LogMode::Said => match state.run.as_ref().and_then(crate::console::RunView::selected_step) {
-            Some(step) => format!("said by {}", step.step),
-            None => "said".to_owned(),
+        LogMode::Said => match log.said_by() {
+            Part::All => "said".to_owned(),
+            Part::Stage(stage) => format!("said by stage {stage}"),
+            Part::Step(step) => format!("said by {}", step.step),
         },
-        LogMode::Output => match log.lines.source.as_ref() {
-            Some(source) => format!("printed by {}", place(&source.unit)),
+        LogMode::Output => match log.asked() {
+            Some(source) => format!("printed by {}", printers(source)),
             None => "printed".to_owned(),
         },
     };
-    // What is printed names its own host.
+    // Who prints is told with the host.
     let host = log.host.as_ref().filter(|_| log.mode == LogMode::Said);
     let host = host.map(|host| format!(" on {host}")).unwrap_or_default();
     let more = log.mode == LogMode::Output && !log.lines.counted;
@@ -279,7 +361,15 @@ pub fn log_text(state: &State) -> SafeText {
     match state.log.mode {
         LogMode::Said => written(state, state.log.in_sight()),
         LogMode::Output => {
-            let lines: Vec<&str> = state.log.lines.lines.iter().map(SafeText::as_str).collect();
+            let several = matches!(state.log.lines.source, Some(LogSource::Several(_)));
+            let copied = |line: &LogLine| match &line.by {
+                Some((unit, attempt)) if several => {
+                    let at = line.at.map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
+                    format!("{at}  {}  {}", printer(unit, *attempt, true, usize::MAX), line.text)
+                }
+                _ => line.text.to_string(),
+            };
+            let lines: Vec<String> = state.log.lines.lines.iter().map(copied).collect();
             SafeText::block(&lines.join("\n"))
         }
     }
@@ -301,4 +391,25 @@ fn written(state: &State, numbers: &[u32]) -> SafeText {
         })
         .collect();
     SafeText::block(&lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::sample;
+
+    #[test]
+    fn the_place_of_a_line_is_told_before_its_step() {
+        for (unit, attempt, with_step, room, told) in [
+            ("restore/restart@bcp:app1", 1, true, 16, "restart@bcp:app1"),
+            ("restore/restart@bcp:app1", 2, true, 16, "res…@bcp:app1 #2"),
+            ("restore/restart@bcp:app1", 2, true, 15, "re…@bcp:app1 #2"),
+            ("restore/restart@bcp:app1", 1, false, 13, "bcp:app1"),
+            ("restore/restart@bcp:search-node-01", 1, true, 20, "bcp:search-node-01"),
+            ("restore/restart@bcp:search-node-01", 1, false, 13, "…arch-node-01"),
+            ("restore/note", 3, false, 13, "note #3"),
+        ] {
+            assert_eq!(printer(&sample::unit(unit), attempt, with_step, room), told);
+        }
+    }
 }
