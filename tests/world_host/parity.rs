@@ -101,6 +101,7 @@ fn find_in_all_forms_that_steps_use() {
             "find @/a '(' -name x",
             "find @/a -name x ')'",
             "~find @/a/f @/a/d -maxdepth 0",
+            "find @/a/ @/none @/a/f -maxdepth 0 '(' -writable -printf 'w %y %p\\n' -o -printf '- %p\\n' ')'",
             "find @/a/f/below",
         ],
     );

@@ -21,6 +21,7 @@ enum Expression {
     Name(Pattern),
     Path(Pattern),
     Links(u32),
+    Writable,
     /// Matches nothing that was found to be invalid; the whole path.
     Regex(Pattern),
     Always,
@@ -150,6 +151,7 @@ impl<'a> Reader<'a> {
             }
             "-name" => Expression::Name(Pattern::shell(self.value(word)?)),
             "-path" => Expression::Path(Pattern::shell(self.value(word)?)),
+            "-writable" => Expression::Writable,
             "-links" => Expression::Links(self.number(word)?),
             "-regex" => {
                 let value = self.value(word)?;
@@ -206,6 +208,8 @@ struct Entry<'a> {
     /// Relative to the root; empty for the root itself.
     below: &'a str,
     inode: &'a Inode,
+    /// Its disk may be changed; the rights of users are not known here.
+    writable: bool,
 }
 
 impl Entry<'_> {
@@ -226,11 +230,12 @@ impl Entry<'_> {
 impl Walk<'_> {
     fn root(&mut self, on: &Machine<'_>, call: &Call, root: &str, io: &mut Io<'_>) -> Result<(), DiskError> {
         let (disk, path) = on.disk(&call.path(root));
+        let writable = !disk.read_only;
         let top = disk.stat(&path)?;
         self.seen += 1;
         self.pruned = false;
         if self.plan.least == 0 {
-            self.judge(&self.plan.expression, &Entry { root, below: "", inode: top }, io);
+            self.judge(&self.plan.expression, &Entry { root, below: "", inode: top, writable }, io);
         }
         if self.pruned || self.quit || !matches!(top.node, Node::Folder(_)) {
             return Ok(());
@@ -248,7 +253,7 @@ impl Walk<'_> {
             self.seen += 1;
             self.pruned = false;
             if depth >= self.plan.least {
-                self.judge(&self.plan.expression, &Entry { root, below: &below, inode }, io);
+                self.judge(&self.plan.expression, &Entry { root, below: &below, inode, writable }, io);
             }
             if self.quit {
                 break;
@@ -269,6 +274,7 @@ impl Walk<'_> {
             Expression::Name(pattern) => pattern.fits(entry.name()),
             Expression::Path(pattern) | Expression::Regex(pattern) => pattern.fits(&entry.path()),
             Expression::Links(number) => entry.inode.links == *number,
+            Expression::Writable => entry.writable,
             Expression::Always => true,
             Expression::Printf(format) => {
                 io.say(printed(format, entry));
