@@ -128,6 +128,19 @@ async fn what_breaks_is_seen_where_it_is_and_nowhere_else() {
                 ("prod app2 ssh", Down),
                 ("prod assets folders", Degraded),
                 ("prod config folders", Degraded),
+                ("prod exchange mount", Degraded),
+            ]),
+        ),
+        (
+            // The points are read through another host.
+            vec![Fault::HostDown { site: prod(), host: host("app1") }],
+            only(&[
+                ("prod app nodes", Degraded),
+                ("prod app1 disk", Unknown),
+                ("prod app1 ssh", Down),
+                ("prod assets folders", Degraded),
+                ("prod config folders", Degraded),
+                ("prod exchange mount", Degraded),
             ]),
         ),
         (vec![Fault::SiteDown { site: bcp() }], dead()),
@@ -173,6 +186,52 @@ async fn what_breaks_is_seen_where_it_is_and_nowhere_else() {
         tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!(play.troubles().await, BTreeMap::new(), "mended after {faults:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_that_a_host_has_not_or_has_another_of_is_seen_there() {
+    let play = Play::new(&Spec::small(1)).await;
+    let mark = "/mnt/exchange/.changeover-exchange";
+    play.run("prod", Command::new("touch").arg(mark)).await;
+    tokio::time::sleep(Duration::from_mins(3)).await;
+    let exchange = async |found: Verdict, said: &str| {
+        let (state, now) = play.look().await;
+        let prod = site("prod");
+        let mut lights = state.of(&prod, &Subject::Exchange);
+        let (_, mount) = lights.find(|(key, _)| key.question == "mount").expect("its light");
+        let reasons: Vec<String> = mount.reasons(now).iter().map(ToString::to_string).collect();
+        assert_eq!(mount.verdict(now), found, "{reasons:?}");
+        assert!(reasons.iter().any(|reason| reason.contains(said)) || said.is_empty(), "{reasons:?} do not say {said}");
+        let (_, points) = lights.find(|(key, _)| key.question == "points").expect("its light");
+        assert!(
+            points.reading.as_ref().is_some_and(|reading| reading.summary.as_str().contains("1 of 1 point complete"))
+        );
+    };
+    exchange(Verdict::Up, "").await;
+    let remount = |name: &str, mounted: bool| {
+        play.world.with(|state| {
+            let here = state.sites.get_mut(&site("prod")).expect("a site");
+            let shared = here.exchange;
+            let mounts = &mut here.hosts.get_mut(&host(name)).expect("a host").mounts;
+            mounts.retain(|(mount, _)| mount != "/mnt/exchange");
+            mounts.extend(mounted.then(|| ("/mnt/exchange".to_owned(), shared)));
+        });
+    };
+    remount("app2", false);
+    exchange(Verdict::Degraded, "on prod:app2 it is neither a mount point nor marked").await;
+    let on = async |name: &str, command: Command| {
+        let place = Place::Host(site("prod"), host(name));
+        let done = play.world.exec(&place, &Pipeline::from(command), Duration::from_secs(10)).await;
+        assert!(done.expect("an answer").is_success());
+    };
+    // Somebody wrote to it as if it were the tree.
+    on("app2", Command::new("touch").arg(mark)).await;
+    tokio::time::sleep(Duration::from_mins(3)).await;
+    exchange(Verdict::Degraded, "prod:app1 and prod:app2 do not show the same tree").await;
+    remount("app2", true);
+    exchange(Verdict::Up, "").await;
+    remount("app1", false);
+    exchange(Verdict::Degraded, "on prod:app1, through which runs reach it, it is neither").await;
 }
 
 #[tokio::test(start_paused = true)]

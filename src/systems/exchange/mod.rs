@@ -4,6 +4,7 @@
 mod arrived;
 mod listing;
 mod looks;
+mod mount;
 mod prepare;
 mod probe;
 mod prune;

@@ -2,14 +2,17 @@
 //!
 //! The very first run writes the direction record; from then on this step only compares. It never turns a direction.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::looks::At;
+use super::mount::{Patience, Sight, sight, stalled};
 use crate::guard::LEASE_SILENCE;
 use crate::model::{Direction, DirectionRecord, End, Epoch, Failure, FailureKind, SafeText, Sighting, SiteName};
-use crate::port::{Command, Pipeline};
+use crate::port::Command;
 use crate::systems::epoch::{describe, read_record};
 use crate::systems::lease::sighting;
 use crate::systems::remote::{change, get_file, make_folder, path_arg, put_file};
@@ -24,8 +27,8 @@ pub(super) struct Prepare {
     alone: bool,
 }
 
-/// The file that says that a folder is meant to be the exchange folder, when it is not itself a mount point.
-const MARK: &str = ".changeover-exchange";
+/// How long the exchange folder may take to answer.
+const PATIENCE: Patience = Patience { share: "25", host: Duration::from_secs(30) };
 
 /// What the other site says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,35 +124,12 @@ impl Prepare {
     }
 
     /// The exchange folder is there, and it is really the mount.
-    pub(super) async fn ensure_mount(cx: &StepContext, at: &At) -> Result<(), Failure> {
-        let exchange = path_arg(at.tree.exchange())?;
-        let tried = || format!("look at the exchange folder {exchange} on {}", at.place);
-        let is = |command: Command| {
-            let (reach, place, command) = (cx.reach.clone(), at.place.clone(), Pipeline::from(command));
-            let tried = tried();
-            async move {
-                let output = reach.exec(&place, &command, std::time::Duration::from_secs(30)).await;
-                output.map(|output| output.is_success()).map_err(|error| error.while_reading(tried))
-            }
-        };
-        if !is(Command::new("test").args(["-d", &exchange])).await? {
-            let hint = "mount the share there, or correct `exchange` of the site in the estate; it is never created";
-            return Err(Self::refused(tried(), "there is no such folder", hint));
+    async fn ensure_mount(cx: &StepContext, at: &At) -> Result<(), Failure> {
+        match sight(cx, &at.place, &at.tree, PATIENCE).await? {
+            Sight::Tree(_) => Ok(()),
+            Sight::Other(other) => Err(other.failure(&at.place, &at.tree)),
+            Sight::Stalled => Err(stalled(&at.place, &at.tree, PATIENCE)),
         }
-        if is(Command::new("mountpoint").args(["-q", &exchange])).await? {
-            return Ok(());
-        }
-        let mark = path_arg(&at.tree.exchange().join(MARK))?;
-        let record = path_arg(&at.tree.direction_record())?;
-        if is(Command::new("test").args(["-e", &mark])).await? || is(Command::new("test").args(["-e", &record])).await?
-        {
-            return Ok(());
-        }
-        let hint = format!(
-            "is the share mounted? If this folder is right although it is not a mount point itself, say so once: \
-             touch {mark}"
-        );
-        Err(Self::refused(tried(), "it is neither a mount point nor marked", &hint))
     }
 
     /// Writes, syncs, reads back and removes a file.
@@ -319,7 +299,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_holds_the_lease_is_said_before_anything_is_begun() {
         let (bench, shelf) = (Bench::new(""), Shelf::agreed("/mnt/exchange"));
-        bench.reach.always("test -d", Answer::stdout("")).always("mountpoint", Answer::stdout(""));
+        bench
+            .reach
+            .always("-writable", Answer::stdout("w 7.5 4096 /mnt/exchange/\0w 9.5 120 /mnt/exchange/direction.json\0"));
         shelf.serve(&bench.reach);
         let lease = Lease {
             run: RunId::new("r2").expect("a name"),

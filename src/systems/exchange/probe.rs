@@ -1,23 +1,26 @@
-//! The lights of an exchange tree: mounted, writable, room, the last complete restore point with its age, and who changes
-//! the site.
+//! The lights of an exchange tree: mounted on every host of the site, writable, room, the last complete restore point with
+//! its age, and who changes the site. One host that cannot be asked hides none of it.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 use super::looks::At;
-use super::prepare::Prepare;
+use super::mount::{Folder, Patience, Sight, sight, stalled};
 use crate::model::{
-    ByteSize, Counted, DirectionRecord, End, Failure, FailureKind, Lease, PointId, SafeText, Sighting, Span,
+    ByteSize, Counted, DirectionRecord, End, Failure, HostName, Lease, PointId, SafeText, Sighting, SiteName, Span,
 };
-use crate::points::point_time;
-use crate::port::{Command, Pipeline};
+use crate::points::{Tree, point_time};
+use crate::port::Place;
 use crate::systems::epoch::read_record;
 use crate::systems::held::{PointSeen, newest_complete};
 use crate::systems::lease::sighting;
 use crate::systems::probe::behind;
-use crate::systems::remote::{DF_SECONDS, Disks, Space, disks};
+use crate::systems::remote::{DF_SECONDS, Disks, disks, path_arg};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
 /// The figure that says how old the last complete point is.
@@ -26,30 +29,42 @@ pub const LAST_POINT: &str = "age of the last complete point";
 /// The question about restore points.
 pub const POINTS: &str = "points";
 
+/// How long a share may take to answer, and its host.
+const PATIENCE: Patience = Patience { share: DF_SECONDS, host: Duration::from_secs(6) };
+/// After this time without an answer the other hosts are asked too.
+const SOON: Duration = Duration::from_secs(2);
+
 /// The questions every site's exchange tree is asked.
 #[must_use]
 pub fn probes() -> Vec<ProbeEntry> {
-    vec![ProbeEntry::new("mount", Mount).every(30).within(12), ProbeEntry::new(POINTS, Points).every(30).within(12)]
+    vec![ProbeEntry::new("mount", Mount).every(30).within(15), ProbeEntry::new(POINTS, Points).every(30).within(15)]
 }
 
-/// Looks at the disk first, which never hangs; a host that does not answer says nothing of the tree.
-async fn space(cx: &StepContext, at: &At) -> Result<Option<Space>, Failure> {
-    let exchange = at.tree.exchange().display().to_string();
-    match disks(cx, &at.place, &[exchange]).await {
-        Ok(Disks::Seen(spaces)) => Ok(spaces.first().copied()),
-        Ok(Disks::Stalled) => Ok(None),
-        Err(failure) => Err(behind(cx, &at.place, failure).await),
+/// The hosts of a site, the one through which runs reach the tree first.
+fn places(cx: &StepContext, site: &SiteName) -> Result<Vec<Place>, Failure> {
+    let first = cx.exchange_place(site)?;
+    let all = cx.estate.hosts_with_role(site, None).map(|(host, _)| Place::Host(site.clone(), host.clone()));
+    let others: Vec<Place> = all.filter(|place| *place != first).collect();
+    Ok([first].into_iter().chain(others).collect())
+}
+
+fn host_of(place: &Place) -> Option<HostName> {
+    match place {
+        Place::Host(_, host) => Some(host.clone()),
+        Place::Console => None,
     }
 }
 
-fn stalled(at: &At) -> Reading {
-    let mut reading = Reading::up(source(at)).summed_up("no answer");
-    reading.find(Condition::Down, format!("the share does not answer on {} within {DF_SECONDS}s", at.place));
-    reading
+/// What a host shows; of a host that does not answer nothing is known.
+async fn look_at(cx: &StepContext, place: &Place, tree: &Tree) -> Result<Sight, Failure> {
+    match sight(cx, place, tree, PATIENCE).await {
+        Ok(sight) => Ok(sight),
+        Err(failure) => Err(behind(cx, place, failure).await),
+    }
 }
 
-fn source(at: &At) -> String {
-    format!("{} on {}", at.tree.exchange().display(), at.place)
+fn source(tree: &Tree, place: &Place) -> String {
+    format!("{} on {place}", tree.exchange().display())
 }
 
 /// Mounted, writable, room.
@@ -59,33 +74,140 @@ struct Mount;
 #[async_trait]
 impl Probe for Mount {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
-        let at = At::new(cx, cx.site()?)?;
-        let Some(space) = space(cx, &at).await? else { return Ok(stalled(&at)) };
-        let mut reading = Reading::up(source(&at));
-        // A rule that is broken is a finding; a look that failed is none.
-        match Prepare::ensure_mount(cx, &at).await {
-            Ok(()) => {}
-            Err(failure) if failure.kind == FailureKind::Rule => reading.find(Condition::Down, failure.got.as_str()),
-            Err(failure) => return Err(behind(cx, &at.place, failure).await),
+        let site = cx.site()?;
+        let (tree, places) = (cx.tree(site)?, places(cx, site)?);
+        let looks = join_all(places.iter().map(async |place| (place, look_at(cx, place, &tree).await))).await;
+        let (mut reading, hosts) = (Reading::up(source(&tree, &places[0])), looks.len());
+        let mounted = together(&mut reading, looks, cx.clock.now())?;
+        let Some((place, _)) = mounted.first() else { return Ok(reading.summed_up("not usable")) };
+        reading.source = SafeText::line(&source(&tree, place));
+        let mut words = vec![match mounted.len() {
+            all if all == hosts => "mounted".to_owned(),
+            some => format!("mounted on {some} of {hosts} hosts"),
+        }];
+        words.push(if reading.condition == Condition::Down { "not writable" } else { "writable" }.to_owned());
+        match disks(cx, place, &[path_arg(tree.exchange())?]).await {
+            Ok(Disks::Seen(spaces)) => {
+                for space in spaces {
+                    if let Some(problem) = space.problem(cx.estate.policy.min_free_percent.unwrap_or(10)) {
+                        reading.find(Condition::Degraded, format!("its disk {problem}"));
+                    }
+                    let used = Figure::share("used", space.size.saturating_sub(space.free), space.size);
+                    words.push(format!("{:.0} % used", used.value));
+                    words.push(format!("{} free", ByteSize(space.free)));
+                    reading = reading.figure(used).figure(Figure::whole("free", space.free, Unit::Bytes));
+                }
+            }
+            // It has answered a moment ago.
+            Ok(Disks::Stalled) => return Err(stalled(place, &tree, PATIENCE)),
+            Err(failure) => return Err(behind(cx, place, failure).await),
         }
-        // `test -w` asks the kernel, which knows of read-only mounts, and writes nothing.
-        let exchange = at.tree.exchange().display().to_string();
-        let writable = Pipeline::from(Command::new("test").args(["-w", &exchange]));
-        let tried = format!("run {writable}");
-        match cx.reach.exec(&at.place, &writable, Duration::from_secs(10)).await {
-            Ok(output) if output.is_success() => {}
-            Ok(_) => reading.find(Condition::Down, "it cannot be written to"),
-            Err(error) => return Err(behind(cx, &at.place, error.while_reading(tried)).await),
-        }
-        if let Some(problem) = space.problem(cx.estate.policy.min_free_percent.unwrap_or(10)) {
-            reading.find(Condition::Degraded, format!("its disk {problem}"));
-        }
-        let used = Figure::share("used", space.size.saturating_sub(space.free), space.size);
-        let free = Figure::whole("free", space.free, Unit::Bytes);
-        let state = if reading.condition == Condition::Down { "not usable" } else { "mounted, writable" };
-        let summary = format!("{state}, {:.0} % used, {} free", used.value, ByteSize(space.free));
-        Ok(reading.figure(used).figure(free).summed_up(summary))
+        Ok(reading.summed_up(words.join(", ")))
     }
+}
+
+/// What the hosts of a site show together: finds what is wrong, and returns those that have the tree, in their order.
+///
+/// # Errors
+/// When no host has it, and one cannot be asked: it may have it. When none can tell.
+fn together<'a>(
+    reading: &mut Reading,
+    looks: Vec<(&'a Place, Result<Sight, Failure>)>,
+    now: Timestamp,
+) -> Result<Vec<(&'a Place, Folder)>, Failure> {
+    let alone = looks.len() == 1;
+    let (mut mounted, mut wrong, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let mut anyone_told = false;
+    for (number, (place, look)) in looks.into_iter().enumerate() {
+        let named = match number {
+            0 if !alone => format!("{place}, through which runs reach it,"),
+            _ => place.to_string(),
+        };
+        match look {
+            Ok(Sight::Tree(folder)) => mounted.push((place, folder)),
+            Ok(Sight::Other(other)) => {
+                anyone_told = true;
+                wrong.push(format!("on {named} {}", other.got()));
+            }
+            Ok(Sight::Stalled) => {
+                anyone_told = true;
+                wrong.push(format!("the share does not answer on {named} within {DF_SECONDS}s"));
+            }
+            Err(failure) => {
+                wrong.push(format!("{named} cannot tell whether it is mounted there: {}", failure.got));
+                failures.push(failure);
+            }
+        }
+    }
+    if mounted.is_empty()
+        && let Some(failure) = failures.iter().position(Failure::is_unknown).or((!anyone_told).then_some(0))
+    {
+        return Err(failures.swap_remove(failure));
+    }
+    let bad = if mounted.is_empty() { Condition::Down } else { Condition::Degraded };
+    for finding in wrong {
+        reading.find(bad, finding);
+    }
+    let locked: Vec<&Place> = mounted.iter().filter(|(_, folder)| !folder.writable).map(|(place, _)| *place).collect();
+    if !locked.is_empty() && locked.len() == mounted.len() {
+        reading.find(Condition::Down, "it cannot be written to");
+    } else {
+        for place in locked {
+            reading.find(Condition::Degraded, format!("it cannot be written to on {place}"));
+        }
+    }
+    if let Some(((first, has), rest)) = mounted.split_first() {
+        for (place, _) in rest.iter().filter(|(_, folder)| folder.differs(has, now)) {
+            let finding = format!("{first} and {place} do not show the same tree: is one share mounted on both?");
+            reading.find(Condition::Degraded, finding);
+        }
+    }
+    Ok(mounted)
+}
+
+/// The look as one goes through a host that has the tree: through the one that runs take when it answers soon.
+///
+/// # Errors
+/// When no host has it, or none can be asked.
+async fn through_a_host(cx: &StepContext, site: &SiteName) -> Result<StepContext, Failure> {
+    let (tree, places) = (cx.tree(site)?, places(cx, site)?);
+    let (tree, places) = (&tree, &places);
+    let open = |number: usize| async move {
+        let place = &places[number];
+        let opened = match look_at(cx, place, tree).await {
+            Ok(Sight::Tree(_)) => Ok(()),
+            Ok(Sight::Other(other)) => Err(other.failure(place, tree)),
+            Ok(Sight::Stalled) => Err(stalled(place, tree, PATIENCE)),
+            Err(failure) => Err(failure),
+        };
+        (number, opened)
+    };
+    let mut asked = FuturesUnordered::new();
+    asked.push(open(0));
+    let mut failures = Vec::new();
+    let mut others = (1..places.len()).peekable();
+    loop {
+        let answer = if others.peek().is_some() && failures.is_empty() {
+            tokio::time::timeout(SOON, asked.next()).await
+        } else {
+            Ok(asked.next().await)
+        };
+        match answer {
+            Ok(Some((number, Ok(())))) => {
+                let host = host_of(&places[number]);
+                return Ok(StepContext { host, ..cx.clone() });
+            }
+            Ok(Some((number, Err(failure)))) => failures.push((number, failure)),
+            // All were asked, and none has it.
+            Ok(None) if others.peek().is_none() => break,
+            Ok(None) | Err(_) => {}
+        }
+        for number in others.by_ref() {
+            asked.push(open(number));
+        }
+    }
+    failures.sort_by_key(|(number, failure)| (!failure.is_unknown(), *number));
+    Err(failures.swap_remove(0).1)
 }
 
 /// The restore points of the direction, what the site believes of the direction, and who holds its lease.
@@ -95,11 +217,9 @@ struct Points;
 #[async_trait]
 impl Probe for Points {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
-        let at = At::new(cx, cx.site()?)?;
-        if space(cx, &at).await?.is_none() {
-            return Ok(stalled(&at));
-        }
         let site = cx.site()?;
+        let cx = &through_a_host(cx, site).await?;
+        let at = At::new(cx, site)?;
         let looks =
             async { Ok::<_, Failure>((at.points(cx).await?, read_record(cx, site).await?, sighting(cx, site).await)) };
         let (points, record, seen) = match looks.await {
@@ -113,7 +233,7 @@ impl Probe for Points {
             // No run could change anything here, and it is no reason to hide the points.
             reading.find(Condition::Degraded, format!("its leases cannot be read: {}", failure.got));
         }
-        Ok(Reading { source: SafeText::line(&source(&at)), ..reading })
+        Ok(Reading { source: SafeText::line(&source(&at.tree, &at.place)), ..reading })
     }
 }
 
@@ -166,8 +286,9 @@ fn age(point: &PointId, now: Timestamp) -> Option<Span> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mount::{Other, shown};
     use super::*;
-    use crate::model::{ConsoleId, RunId};
+    use crate::model::{ConsoleId, FailureKind, RunId};
     use crate::port::ReachErrorKind;
     use crate::port::fake::Answer;
     use crate::systems::fake::Bench;
@@ -202,44 +323,148 @@ mod tests {
         }
     }
 
-    /// Looks at a tree whose host falls silent at one question, and asks that host once more with `true`.
+    const BARE: &str = "w 7.5 4096 /mnt/exchange/\0";
+    const MARKED: &str = "w 7.5 4096 /mnt/exchange/\0w 9.5 0 /mnt/exchange/.changeover-exchange\0";
+    const DF: &str = "Filesystem\n/dev/vda 1000 100 900 10% /\n";
+
+    fn silence() -> Answer {
+        Answer::error(ReachErrorKind::Unreachable, "no connection within 2s")
+    }
+
+    /// Looks at a tree whose hosts fall silent at one question, and asks them once more with `true`.
     async fn silent_at(question: &str, host: Answer) -> Failure {
         let bench = Bench::new("");
-        bench.reach.always(question, Answer::error(ReachErrorKind::Unreachable, "no connection within 6s"));
+        bench.reach.always(question, silence());
         bench.reach.always("$ true", host);
-        bench.reach.always("df -P", Answer::stdout("Filesystem\n/dev/vda 1000 100 900 10% /\n"));
-        bench.reach.always("$ test", Answer::stdout("")).always("$ mountpoint", Answer::stdout(""));
+        bench.reach.always("-writable", Answer::stdout(BARE));
+        bench.reach.always("mountpoint", Answer::stdout("")).always("df -P", Answer::stdout(DF));
         Mount.look(&bench.cx).await.expect_err(question)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whatever_a_silent_host_was_asked_nothing_is_known_of_its_tree() {
-        for question in ["df -P", "$ test -d", "$ mountpoint", "$ test -w"] {
-            let gone = silent_at(question, Answer::error(ReachErrorKind::Unreachable, "no connection within 2s")).await;
+    async fn whatever_silent_hosts_were_asked_nothing_is_known_of_the_tree() {
+        for question in ["-writable", "mountpoint", "df -P"] {
+            let gone = silent_at(question, silence()).await;
             assert!(gone.is_unknown() && gone.got.as_str().contains("does not answer"), "{question}: {gone}");
             let there = silent_at(question, Answer::stdout("")).await;
-            assert_eq!(there.kind, FailureKind::Unreachable, "the host is there: {there}");
+            assert_eq!(there.kind, FailureKind::Unreachable, "the hosts are there: {there}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_a_tree_behind_a_host_that_lets_nobody_in_nothing_is_known() {
+    async fn of_a_tree_behind_hosts_that_let_nobody_in_nothing_is_known() {
         let changed = || Answer::error(ReachErrorKind::Denied, "its host key is another one than before");
         let bench = Bench::new("");
-        bench.reach.always("df -P", changed()).always("$ true", changed());
+        bench.reach.always("-writable", changed()).always("$ true", changed());
         let nobody = Mount.look(&bench.cx).await.expect_err("no way in");
         assert!(nobody.is_unknown() && nobody.got.as_str().contains("cannot be asked"), "{nobody}");
-        // The host is there, and it is the folder that is not.
+        // The hosts are there, and it is the share that is not well.
         let bench = Bench::new("");
-        bench.reach.always("df -P", Answer::exec(&[1], "", "df: /mnt/exchange: No such file or directory"));
+        bench.reach.always("-writable", Answer::exec(&[1], "", "find: '/mnt/exchange/': Stale file handle"));
         bench.reach.always("$ true", Answer::stdout(""));
-        assert_eq!(Mount.look(&bench.cx).await.expect_err("no folder").kind, FailureKind::Refused);
+        let stale = Mount.look(&bench.cx).await.expect_err("a stale share");
+        assert!(stale.kind == FailureKind::Refused && stale.got.as_str().contains("Stale"), "{stale}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_does_not_answer_hides_nothing_that_another_one_shows() {
+        for (answer, longest) in [(silence(), 1), (Answer::Hang, 3)] {
+            let bench = Bench::new("");
+            bench.reach.always("prod:app1 $", answer.clone());
+            bench.reach.always("-writable", Answer::stdout(MARKED)).always("df -P", Answer::stdout(DF));
+            bench.reach.always("-name COMPLETE", Answer::stdout("p-20260301-015900-0001/COMPLETE\0"));
+            bench.reach.always("/points", Answer::stdout("1.5 p-20260301-015900-0001\0"));
+            bench.reach.always("direction.json", Answer::exec(&[1], "", "cat: No such file or directory"));
+            bench.reach.always("/leases", Answer::exec(&[1], "", "find: No such file or directory"));
+            let began = tokio::time::Instant::now();
+            let points = Points.look(&bench.cx).await.expect("a reading");
+            assert!(began.elapsed() < Duration::from_secs(longest), "{:?}", began.elapsed());
+            assert!(points.summary.as_str().contains("1 of 1 point complete"), "{points:?}");
+            assert_eq!(points.source.as_str(), "/mnt/exchange on prod:app2");
+            if matches!(answer, Answer::Hang) {
+                // The world itself would give it up; the scripted one does not.
+                continue;
+            }
+            let mount = Mount.look(&bench.cx).await.expect("a reading");
+            assert_eq!(mount.condition, Condition::Degraded);
+            let found = mount.findings[0].as_str();
+            assert!(found.starts_with("prod:app1, through which runs reach it, cannot tell whether"), "{found}");
+            assert_eq!(mount.summary.as_str(), "mounted on 1 of 2 hosts, writable, 10 % used, 900 B free");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn points_are_not_read_where_the_share_is_not_mounted() {
+        let bench = Bench::new("");
+        bench.reach.always("prod:app1 $", Answer::exec(&[1], "", "find: '/mnt/exchange/': No such file or directory"));
+        bench.reach.always("prod:app2 $", Answer::exec(&[1], "", "find: '/mnt/exchange/': No such file or directory"));
+        let failure = Points.look(&bench.cx).await.expect_err("nothing to read");
+        assert_eq!((failure.kind, failure.got.as_str()), (FailureKind::Rule, "there is no such folder"));
+    }
+
+    #[test]
+    fn what_the_hosts_of_a_site_show_is_seen_together() {
+        let place =
+            |host: &str| Place::Host(crate::systems::fake::site("prod"), HostName::new(host).expect("a host name"));
+        let places = [place("app1"), place("app2"), place("app3")];
+        let tree = |records: &str| Ok(shown(records, "/x/"));
+        let (good, locked) = ("w 7.5 9 /x/\0w 9.5 0 /x/direction.json\0", "- 7.5 9 /x/\0- 9.5 0 /x/direction.json\0");
+        let old = "w 7.5 9 /x/\0w 8.5 0 /x/direction.json\0";
+        let missing = || Ok(Sight::Other(Other::Missing));
+        let fails = |kind| Err(Failure::new(kind, "look", "no way"));
+        let runs = ", through which runs reach it,";
+        for (looks, mounted, condition, said) in [
+            (vec![tree(good), tree(good), tree(good)], 3, Condition::Up, String::new()),
+            (
+                vec![tree(good), missing(), tree(good)],
+                2,
+                Condition::Degraded,
+                "on prod:app2 there is no such folder".into(),
+            ),
+            (vec![missing(), tree(good)], 1, Condition::Degraded, format!("on prod:app1{runs} there is no")),
+            (
+                vec![tree(good), Ok(Sight::Other(Other::Unmarked))],
+                1,
+                Condition::Degraded,
+                "on prod:app2 it is neither a mount point nor marked".into(),
+            ),
+            (
+                vec![tree(good), Ok(Sight::Stalled)],
+                1,
+                Condition::Degraded,
+                "does not answer on prod:app2 within".into(),
+            ),
+            (vec![tree(good), fails(FailureKind::Unknown)], 1, Condition::Degraded, "prod:app2 cannot tell".into()),
+            (vec![tree(good), fails(FailureKind::Refused)], 1, Condition::Degraded, "prod:app2 cannot tell".into()),
+            (vec![tree(good), tree(locked)], 2, Condition::Degraded, "it cannot be written to on prod:app2".into()),
+            (vec![tree(locked), tree(locked)], 2, Condition::Down, "it cannot be written to".into()),
+            (
+                vec![tree(good), tree(good), tree(old)],
+                3,
+                Condition::Degraded,
+                "prod:app1 and prod:app3 do not show the same tree".into(),
+            ),
+            (vec![missing()], 0, Condition::Down, "on prod:app1 there is no such folder".into()),
+            (vec![missing(), Ok(Sight::Stalled)], 0, Condition::Down, format!("on prod:app1{runs} there is no")),
+            (vec![missing(), fails(FailureKind::Refused)], 0, Condition::Down, format!("on prod:app1{runs} there is")),
+        ] {
+            let mut reading = Reading::up("");
+            let told = format!("{looks:?}");
+            let seen = together(&mut reading, places.iter().zip(looks).collect(), Timestamp::MAX).expect(&told);
+            let found = reading.findings.first().map_or("", SafeText::as_str);
+            assert_eq!((seen.len(), reading.condition), (mounted, condition), "{told}: {found}");
+            assert!(found.contains(&said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
+        }
+        // One that cannot be asked may have it.
+        let looks = [missing(), fails(FailureKind::Unknown), fails(FailureKind::Refused)];
+        let failure = together(&mut Reading::up(""), places.iter().zip(looks).collect(), Timestamp::MAX);
+        assert!(failure.expect_err("not known").is_unknown());
     }
 
     #[tokio::test(start_paused = true)]
     async fn leases_that_cannot_be_read_hide_no_points() {
         let bench = Bench::new("");
-        bench.reach.always("df -P", Answer::stdout("Filesystem\n/dev/vda 1000 100 900 10% /\n"));
+        bench.reach.always("-writable", Answer::stdout(MARKED));
         bench.reach.always("-name COMPLETE", Answer::stdout("p-20260301-015900-0001/COMPLETE\0"));
         bench.reach.always("/points", Answer::stdout("1.5 p-20260301-015900-0001\0"));
         bench.reach.always("direction.json", Answer::exec(&[1], "", "cat: No such file or directory"));
