@@ -10,6 +10,7 @@ use crate::estate::Estate;
 use crate::model::{Direction, HostName, SiteName};
 use crate::port::{Clock as _, Command, Pipeline, Place, Reach as _};
 use crate::systems::catalogue;
+use crate::world::disk::Disk;
 use crate::world::{Fault, SimulatedWorld, Spec, Zone, sql};
 
 fn site(name: &str) -> SiteName {
@@ -232,6 +233,29 @@ async fn a_share_that_a_host_has_not_or_has_another_of_is_seen_there() {
     exchange(Verdict::Up, "").await;
     remount("app1", false);
     exchange(Verdict::Degraded, "on prod:app1, through which runs reach it, it is neither").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_without_inodes_is_seen_and_so_is_one_without_bytes() {
+    let play = Play::new(&Spec::small(1)).await;
+    let standby = |act: fn(&mut Disk)| {
+        play.world.with(|state| {
+            let shared = state.sites[&site("bcp")].exchange;
+            let own = state.disks_of(&site("bcp")).into_iter().find(|disk| *disk != shared).expect("a disk of a host");
+            act(&mut state.disks[own.0]);
+        });
+    };
+    let troubles = ["bcp app1 disk", "bcp assets folders", "bcp config folders"];
+    let troubles: BTreeMap<String, Verdict> = troubles.map(|light| (light.to_owned(), Verdict::Degraded)).into();
+    standby(|disk| disk.inode_capacity -= disk.free_inodes());
+    assert_eq!(play.troubles().await, troubles);
+    let (state, now) = play.look().await;
+    let (bcp, app1) = (site("bcp"), Subject::Host(host("app1")));
+    let (_, light) = state.of(&bcp, &app1).find(|(key, _)| key.question == "disk").expect("it");
+    assert_eq!(light.reasons(now)[0].as_str(), "its disk at / has no inode left: nothing new can be made there");
+    standby(|disk| disk.inode_capacity += 1000);
+    standby(|disk| disk.capacity -= disk.free());
+    assert_eq!(play.troubles().await, troubles);
 }
 
 #[tokio::test(start_paused = true)]

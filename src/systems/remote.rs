@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::StepContext;
-use crate::model::{ByteSize, Failure, FailureKind, PointId, ServiceName, SiteName};
+use crate::model::{ByteSize, Counted, Failure, FailureKind, PointId, ServiceName, SiteName};
 use crate::points::Part;
 use crate::port::{Command, ExecOutput, Exit, Pipeline, Place};
 
@@ -158,29 +158,52 @@ pub struct Space {
     pub size: u64,
     /// How many more can be written.
     pub free: u64,
+    /// Its inodes; nothing where their number has no limit, or was not asked.
+    pub inodes: Option<Inodes>,
+}
+
+/// How many files, folders and links a disk can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inodes {
+    /// In all.
+    pub all: u64,
+    /// How many more.
+    pub free: u64,
 }
 
 impl Space {
     /// What is wrong with it, given how many percent must stay free.
     #[must_use]
     pub fn problem(self, min_free_percent: u8) -> Option<String> {
-        let percent = u128::from(self.free) * 100 / u128::from(self.size.max(1));
-        match self.free {
+        let min = min_free_percent;
+        let bytes = match self.free {
             0 => Some("is full".to_owned()),
-            _ if percent < u128::from(min_free_percent) => Some(format!(
-                "has {} left ({percent} %, and {min_free_percent} % should stay free)",
-                ByteSize(self.free)
-            )),
-            _ => None,
-        }
+            free => short(free, self.size, min)
+                .map(|percent| format!("has {} left ({percent} %, and {min} % should stay free)", ByteSize(free))),
+        };
+        let inodes = self.inodes.and_then(|inodes| match inodes.free {
+            0 => Some("has no inode left: nothing new can be made there".to_owned()),
+            free => short(free, inodes.all, min).map(|percent| {
+                let left = Counted(free, "inode", "inodes");
+                format!("has {left} left ({percent} %, and {min} % should stay free)")
+            }),
+        });
+        let problems: Vec<String> = bytes.into_iter().chain(inodes).collect();
+        (!problems.is_empty()).then(|| problems.join(", and "))
     }
+}
+
+/// How many percent are free when that is too few.
+fn short(free: u64, all: u64, min_free_percent: u8) -> Option<u128> {
+    let percent = u128::from(free) * 100 / u128::from(all.max(1));
+    (percent < u128::from(min_free_percent)).then_some(percent)
 }
 
 /// What a look at disks found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disks {
-    /// The space at each path, in their order.
-    Seen(Vec<Space>),
+    /// Of each path, in their order, where its disk is mounted, and its space.
+    Seen(Vec<(String, Space)>),
     /// The host answers, and the file system at one of the paths does not.
     Stalled,
 }
@@ -191,23 +214,69 @@ pub const DF_SECONDS: &str = "4";
 /// A little more: then it is the host that does not answer.
 const DF_PATIENCE: Duration = Duration::from_secs(6);
 
+/// What `df` is to print.
+const DF_COLUMNS: &str = "--output=size,avail,itotal,iavail,target";
+
 /// Looks at the space of the disks that hold these paths, and never leaves anything hanging on the host.
 ///
 /// # Errors
 /// As [`look`]: also when one of the paths is not there.
 pub async fn disks(cx: &StepContext, place: &Place, paths: &[String]) -> Result<Disks, Failure> {
-    let df = Command::new("timeout").args(["-s", "KILL", DF_SECONDS, "df", "-P", "-B1"]);
-    let df = Pipeline::from(df.args(paths.iter().map(String::as_str)).env("LC_ALL", "C"));
+    let df = df(paths.iter().map(String::as_str));
     let tried = format!("run {df}");
-    let output = cx.reach.exec(place, &df, DF_PATIENCE).await.map_err(|error| error.while_reading(&tried))?;
-    if output.exits == [Exit::Code(137)] {
-        return Ok(Disks::Stalled);
-    }
+    let Some(output) = run_df(cx, place, &df).await? else { return Ok(Disks::Stalled) };
     let text = finished(place, &df, output, &tried)?.text();
-    match spaces(&text) {
+    match columns(&text) {
         Some(seen) if seen.len() == paths.len() => Ok(Disks::Seen(seen)),
         _ => Err(Failure::new(FailureKind::Refused, format!("{tried} on {place}"), text)),
     }
+}
+
+/// The same, of those of the paths that are there and may be looked at.
+///
+/// # Errors
+/// As [`look`], and when none is there.
+pub async fn disks_there(cx: &StepContext, place: &Place, paths: &[&str]) -> Result<Disks, Failure> {
+    let df = df(paths.iter().copied());
+    let Some(output) = run_df(cx, place, &df).await? else { return Ok(Disks::Stalled) };
+    match columns(&output.text()) {
+        Some(seen) if !seen.is_empty() => Ok(Disks::Seen(seen)),
+        _ => {
+            let got = [output.text(), output.complaint(&df)].join("\n");
+            Err(Failure::new(FailureKind::Refused, format!("run {df} on {place}"), got.trim_start()))
+        }
+    }
+}
+
+fn df<'a>(paths: impl IntoIterator<Item = &'a str>) -> Pipeline {
+    let df = Command::new("timeout").args(["-s", "KILL", DF_SECONDS, "df", "-B1", DF_COLUMNS]);
+    df.args(paths).env("LC_ALL", "C").into()
+}
+
+/// The answer; nothing when the host had to end it.
+async fn run_df(cx: &StepContext, place: &Place, df: &Pipeline) -> Result<Option<ExecOutput>, Failure> {
+    let output = cx.reach.exec(place, df, DF_PATIENCE).await;
+    let output = output.map_err(|error| error.while_reading(format!("run {df}")))?;
+    Ok((output.exits != [Exit::Code(137)]).then_some(output))
+}
+
+/// The lines of an answer with [`DF_COLUMNS`]; nothing when it is none.
+fn columns(text: &str) -> Option<Vec<(String, Space)>> {
+    text.lines().skip(1).map(column_line).collect()
+}
+
+fn column_line(line: &str) -> Option<(String, Space)> {
+    let mut rest = line.trim_start();
+    let mut numbers = [None; 4];
+    for number in &mut numbers {
+        let (word, behind) = rest.split_once(' ')?;
+        // A file system that does not say it shows `-`.
+        *number = word.parse::<u64>().ok();
+        rest = behind.trim_start();
+    }
+    let [size, free, all, free_inodes] = numbers;
+    let inodes = all.filter(|all| *all > 0).zip(free_inodes).map(|(all, free)| Inodes { all, free });
+    Some((rest.to_owned(), Space { size: size?, free: free?, inodes }))
 }
 
 /// The disks in an answer of `df -P -B1`; nothing when it is none.
@@ -226,7 +295,7 @@ fn parse_df_line(line: &str) -> Option<Space> {
     // From the right, because the device name may hold spaces: … size used available capacity% mount.
     let percent = fields.iter().rposition(|field| field.ends_with('%'))?;
     let number = |back: usize| fields.get(percent.checked_sub(back)?)?.parse().ok();
-    Some(Space { size: number(3)?, free: number(1)? })
+    Some(Space { size: number(3)?, free: number(1)?, inodes: None })
 }
 
 /// Keeps what one store put into the point, at the source's exchange tree.
@@ -265,7 +334,7 @@ pub async fn load_part(
 
 #[cfg(test)]
 mod tests {
-    use super::{Space, parse_df};
+    use super::{Inodes, Space, columns, parse_df};
 
     #[test]
     fn a_disk_is_full_or_short_or_fine() {
@@ -276,8 +345,38 @@ mod tests {
             (1000, 0, Some("is full")),
             (0, 0, Some("is full")),
         ] {
-            assert_eq!(Space { size, free }.problem(10).as_deref(), said, "{free} of {size}");
+            assert_eq!(Space { size, free, inodes: None }.problem(10).as_deref(), said, "{free} of {size}");
         }
+    }
+
+    #[test]
+    fn a_disk_runs_out_of_inodes_too() {
+        for (free, all, left, said) in [
+            (500, 1000, 500, None),
+            (500, 1000, 100, None),
+            (500, 1000, 99, Some("has 99 inodes left (9 %, and 10 % should stay free)")),
+            (500, 1000, 0, Some("has no inode left: nothing new can be made there")),
+            (0, 1000, 500, Some("is full")),
+            (0, 1000, 0, Some("is full, and has no inode left: nothing new can be made there")),
+        ] {
+            let space = Space { size: 1000, free, inodes: Some(Inodes { all, free: left }) };
+            assert_eq!(space.problem(10).as_deref(), said, "{free} bytes, {left} inodes");
+        }
+    }
+
+    #[test]
+    fn df_is_read_by_columns() {
+        let head = "  1B-blocks      Avail Inodes IFree Mounted on\n";
+        let read = |line: &str| columns(&format!("{head}{line}\n"));
+        let space = |inodes| Space { size: 1000, free: 600, inodes };
+        let inodes = Some(Inodes { all: 50, free: 7 });
+        assert_eq!(read("       1000        600     50     7 /"), Some(vec![("/".to_owned(), space(inodes))]));
+        assert_eq!(read("1000 600 50 7 /mnt/x y"), Some(vec![("/mnt/x y".to_owned(), space(inodes))]));
+        assert_eq!(read("1000 600 0 0 /"), Some(vec![("/".to_owned(), space(None))]), "btrfs has no limit");
+        assert_eq!(read("1000 600 - - /"), Some(vec![("/".to_owned(), space(None))]));
+        assert_eq!(read("- - 50 7 /"), None, "unknown is never zero");
+        assert_eq!(read("nonsense"), None);
+        assert_eq!(columns(""), Some(vec![]));
     }
 
     #[test]

@@ -12,12 +12,16 @@ use jiff::Timestamp;
 pub use inode::{DiskError, Inode, Node};
 
 const ROOT: u64 = 0;
+/// How many files, folders and links a disk can hold when nothing else is said: more than any story makes.
+const INODES: u64 = 1 << 20;
 
 /// A disk.
 #[derive(Debug, Clone)]
 pub struct Disk {
     /// How many bytes it can hold.
     pub capacity: u64,
+    /// How many files, folders and links it can hold.
+    pub inode_capacity: u64,
     /// Nothing may be changed.
     pub read_only: bool,
     /// How many times slower than usual it is.
@@ -40,7 +44,15 @@ impl Disk {
             links: 1,
             synced: 0,
         };
-        Self { capacity, read_only: false, slowness: 1, inodes: [(ROOT, root)].into(), next: 1, used: 0 }
+        Self {
+            capacity,
+            inode_capacity: INODES,
+            read_only: false,
+            slowness: 1,
+            inodes: [(ROOT, root)].into(),
+            next: 1,
+            used: 0,
+        }
     }
 
     /// How many bytes its files take; what has several names counts once.
@@ -53,6 +65,12 @@ impl Disk {
     #[must_use]
     pub fn free(&self) -> u64 {
         self.capacity.saturating_sub(self.used)
+    }
+
+    /// How many more files, folders and links it can hold.
+    #[must_use]
+    pub fn free_inodes(&self) -> u64 {
+        self.inode_capacity.saturating_sub(self.inodes.len() as u64)
     }
 
     /// What `path` stands for.
@@ -176,7 +194,7 @@ impl Disk {
     /// Makes a folder.
     ///
     /// # Errors
-    /// As [`Self::stat`] of its parent; `Exists`, `ReadOnly`.
+    /// As [`Self::stat`] of its parent; `Exists`, `Full`, `ReadOnly`.
     pub fn make_folder(&mut self, path: &str, mode: u16, now: Timestamp) -> Result<(), DiskError> {
         self.may_change()?;
         if self.exists(path) {
@@ -391,6 +409,9 @@ impl Disk {
     }
 
     fn create(&mut self, path: &str, node: Node, mode: u16, now: Timestamp) -> Result<u64, DiskError> {
+        if self.free_inodes() == 0 {
+            return Err(DiskError::Full);
+        }
         let number = self.next;
         self.enter(path, number, now)?;
         self.next += 1;

@@ -88,7 +88,7 @@ impl Probe for Mount {
         words.push(if reading.condition == Condition::Down { "not writable" } else { "writable" }.to_owned());
         match disks(cx, place, &[path_arg(tree.exchange())?]).await {
             Ok(Disks::Seen(spaces)) => {
-                for space in spaces {
+                for (_, space) in spaces {
                     if let Some(problem) = space.problem(cx.estate.policy.min_free_percent.unwrap_or(10)) {
                         reading.find(Condition::Degraded, format!("its disk {problem}"));
                     }
@@ -325,7 +325,7 @@ mod tests {
 
     const BARE: &str = "w 7.5 4096 /mnt/exchange/\0";
     const MARKED: &str = "w 7.5 4096 /mnt/exchange/\0w 9.5 0 /mnt/exchange/.changeover-exchange\0";
-    const DF: &str = "Filesystem\n/dev/vda 1000 100 900 10% /\n";
+    const DF: &str = "1B-blocks Avail Inodes IFree Mounted on\n1000 900 0 0 /\n";
 
     fn silence() -> Answer {
         Answer::error(ReachErrorKind::Unreachable, "no connection within 2s")
@@ -337,13 +337,13 @@ mod tests {
         bench.reach.always(question, silence());
         bench.reach.always("$ true", host);
         bench.reach.always("-writable", Answer::stdout(BARE));
-        bench.reach.always("mountpoint", Answer::stdout("")).always("df -P", Answer::stdout(DF));
+        bench.reach.always("mountpoint", Answer::stdout("")).always("df -B1", Answer::stdout(DF));
         Mount.look(&bench.cx).await.expect_err(question)
     }
 
     #[tokio::test(start_paused = true)]
     async fn whatever_silent_hosts_were_asked_nothing_is_known_of_the_tree() {
-        for question in ["-writable", "mountpoint", "df -P"] {
+        for question in ["-writable", "mountpoint", "df -B1"] {
             let gone = silent_at(question, silence()).await;
             assert!(gone.is_unknown() && gone.got.as_str().contains("does not answer"), "{question}: {gone}");
             let there = silent_at(question, Answer::stdout("")).await;
@@ -371,7 +371,7 @@ mod tests {
         for (answer, longest) in [(silence(), 1), (Answer::Hang, 3)] {
             let bench = Bench::new("");
             bench.reach.always("prod:app1 $", answer.clone());
-            bench.reach.always("-writable", Answer::stdout(MARKED)).always("df -P", Answer::stdout(DF));
+            bench.reach.always("-writable", Answer::stdout(MARKED)).always("df -B1", Answer::stdout(DF));
             bench.reach.always("-name COMPLETE", Answer::stdout("p-20260301-015900-0001/COMPLETE\0"));
             bench.reach.always("/points", Answer::stdout("1.5 p-20260301-015900-0001\0"));
             bench.reach.always("direction.json", Answer::exec(&[1], "", "cat: No such file or directory"));

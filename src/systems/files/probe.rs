@@ -42,7 +42,7 @@ fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failu
     for (place, look) in looks {
         match look {
             Ok(Disks::Seen(spaces)) => {
-                for (path, space) in paths.iter().zip(spaces) {
+                for (path, (_, space)) in paths.iter().zip(spaces) {
                     if let Some(problem) = space.problem(min_free) {
                         reading.find(Condition::Degraded, format!("the disk of {path} on {place} {problem}"));
                     }
@@ -89,7 +89,7 @@ mod tests {
             |host: &str| Place::Host(SiteName::new("prod").expect("a name"), HostName::new(host).expect("a name"));
         let places = [place("app1"), place("app2")];
         let paths = ["/data".to_owned()];
-        let seen = |free| Ok(Disks::Seen(vec![Space { size: 1000, free }]));
+        let seen = |free| Ok(Disks::Seen(vec![("/".to_owned(), Space { size: 1000, free, inodes: None })]));
         let fails = |kind, got: &str| Err(Failure::new(kind, "run df", got));
         for (first, second, condition, said) in [
             (seen(500), seen(400), Condition::Up, ""),

@@ -1,5 +1,7 @@
-//! The lights of a host: it can be reached, how busy it is, how far its clock is from this machine's, room on its disk.
+//! The lights of a host: it can be reached, how busy it is, how far its clock is from this machine's, room on its disks. The
+//! disks of what is copied have lights of their own: those of the files, of the search nodes and of the exchange tree.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +10,7 @@ use jiff::Timestamp;
 use crate::model::{ByteSize, Counted, Failure, FailureKind, Span};
 use crate::port::{Command, Pipeline, Place};
 use crate::systems::probe::behind;
-use crate::systems::remote::{self, DF_SECONDS, Disks, disks};
+use crate::systems::remote::{self, DF_SECONDS, Disks, Space, disks_there};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
 /// A clock that is further off is worth a look: copies are compared by their times.
@@ -19,7 +21,7 @@ const BUSY: f64 = 4.0;
 /// The questions every host is asked.
 #[must_use]
 pub fn probes() -> Vec<ProbeEntry> {
-    vec![ProbeEntry::new("ssh", Alive), ProbeEntry::new("disk", RootDisk).every(60).within(12)]
+    vec![ProbeEntry::new("ssh", Alive), ProbeEntry::new("disk", OwnDisks).every(60).within(12)]
 }
 
 fn place(cx: &StepContext) -> Result<Place, Failure> {
@@ -105,40 +107,60 @@ fn parse_load(text: &str) -> Option<(f64, u32)> {
     Some((load, processors))
 }
 
-/// Room on the host's own disk: work of ours keeps its output there.
+/// Paths that may be disks of their own, and without which nothing goes on: servers keep their data and logs below `/var`,
+/// and what is sorted or dumped passes through `/tmp`.
+const PATHS: [&str; 4] = ["/", "/var", "/var/lib", "/tmp"];
+/// The folder in which commands over SSH begin: the login user's home, below which durable jobs keep their output.
+const HOME: &str = ".";
+
+/// Room on the host's own disks, in bytes and in inodes.
 #[derive(Debug)]
-struct RootDisk;
+struct OwnDisks;
 
 #[async_trait]
-impl Probe for RootDisk {
+impl Probe for OwnDisks {
     async fn look(&self, cx: &StepContext) -> Result<Reading, Failure> {
         let place = place(cx)?;
-        let found = match disks(cx, &place, &["/".to_owned()]).await {
-            Ok(found) => found,
-            Err(failure) => return Err(behind(cx, &place, failure).await),
-        };
-        let mut reading = Reading::up(format!("{place} $ df -P -B1 /"));
-        let space = match &found {
-            Disks::Seen(spaces) if spaces.len() == 1 => spaces[0],
-            _ => {
-                reading.find(Condition::Down, format!("its disk does not answer within {DF_SECONDS}s"));
-                return Ok(reading.summed_up("no answer"));
-            }
-        };
-        if let Some(problem) = space.problem(cx.estate.policy.min_free_percent.unwrap_or(10)) {
-            reading.find(Condition::Degraded, format!("its disk {problem}"));
+        let local =
+            cx.host.as_ref().and_then(|host| cx.estate.host(cx.site().ok()?, host)).is_some_and(|host| host.local);
+        // On this machine commands begin wherever the program was started.
+        let paths: Vec<&str> = PATHS.into_iter().chain((!local).then_some(HOME)).collect();
+        match disks_there(cx, &place, &paths).await {
+            Ok(found) => Ok(judge_disks(&place, found, cx.estate.policy.min_free_percent.unwrap_or(10))),
+            Err(failure) => Err(behind(cx, &place, failure).await),
         }
-        let used = Figure::share("used", space.size.saturating_sub(space.free), space.size);
-        let summary = format!("{:.0} % used, {} free", used.value, ByteSize(space.free));
-        let free = Figure::whole("free", space.free, Unit::Bytes);
-        Ok(reading.figure(used).figure(free).summed_up(summary))
     }
+}
+
+fn judge_disks(place: &Place, found: Disks, min_free: u8) -> Reading {
+    let mut reading = Reading::up(format!("{place} $ df"));
+    let Disks::Seen(seen) = found else {
+        reading.find(Condition::Down, format!("one of its disks does not answer within {DF_SECONDS}s"));
+        return reading.summed_up("no answer");
+    };
+    // Several paths on one disk are told once.
+    let disks: BTreeMap<String, Space> = seen.into_iter().collect();
+    for (mount, problem) in disks.iter().filter_map(|(mount, space)| Some((mount, space.problem(min_free)?))) {
+        reading.find(Condition::Degraded, format!("its disk at {mount} {problem}"));
+    }
+    let used = |space: &Space| Figure::share("used", space.size.saturating_sub(space.free), space.size);
+    let fullest = disks.iter().max_by(|(_, one), (_, other)| used(one).value.total_cmp(&used(other).value));
+    let Some((mount, space)) = fullest else { return reading.summed_up("no disk") };
+    let (used, free) = (used(space), ByteSize(space.free));
+    let summary = match disks.len() {
+        1 => format!("{:.0} % used, {free} free", used.value),
+        several => format!("{:.0} % used of {mount}, the fullest of {several} disks, {free} free", used.value),
+    };
+    reading.figure(used).figure(Figure::whole("free", space.free, Unit::Bytes)).summed_up(summary)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{HostName, SafeText, SiteName};
+    use crate::port::fake::Answer;
+    use crate::systems::fake::Bench;
+    use crate::systems::remote::Inodes;
 
     #[test]
     fn load_is_read_with_the_processors() {
@@ -186,5 +208,45 @@ mod tests {
             assert_eq!(reading.condition, condition, "{date} {load:?}: {found}");
             assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
         }
+    }
+    #[test]
+    fn the_fullest_disk_is_named_and_each_is_told_once() {
+        let place = Place::Host(SiteName::new("prod").expect("a name"), HostName::new("app1").expect("a name"));
+        let disk = |mount: &str, free: u64, left: u64| {
+            let inodes = Some(Inodes { all: 1000, free: left });
+            (mount.to_owned(), Space { size: 1000, free, inodes })
+        };
+        for (seen, findings, summary) in [
+            (vec![disk("/", 600, 900); 4], vec![], "40 % used, 600 B free"),
+            (
+                vec![disk("/", 600, 900), disk("/var", 50, 900), disk("/var", 50, 900)],
+                vec!["its disk at /var has 50 B left (5 %, and 10 % should stay free)"],
+                "95 % used of /var, the fullest of 2 disks, 50 B free",
+            ),
+            (
+                vec![disk("/", 600, 0), disk("/home", 0, 900)],
+                vec!["its disk at / has no inode left: nothing new can be made there", "its disk at /home is full"],
+                "100 % used of /home, the fullest of 2 disks, 0 B free",
+            ),
+        ] {
+            let reading = judge_disks(&place, Disks::Seen(seen), 10);
+            let found: Vec<&str> = reading.findings.iter().map(SafeText::as_str).collect();
+            assert_eq!((found, reading.summary.as_str()), (findings.clone(), summary));
+            assert_eq!(reading.condition, if findings.is_empty() { Condition::Up } else { Condition::Degraded });
+        }
+        assert_eq!(judge_disks(&place, Disks::Stalled, 10).condition, Condition::Down);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_path_that_is_not_there_hides_no_disk() {
+        let bench = Bench::new("").host("app1");
+        let said = "df: /var/lib: No such file or directory\n";
+        bench.reach.on("df -B1", Answer::exec(&[1], "Size Avail Inodes IFree Mounted on\n10 6 0 0 /\n", said));
+        let reading = OwnDisks.look(&bench.cx).await.expect("a reading");
+        assert_eq!(reading.summary.as_str(), "40 % used, 6 B free");
+        bench.reach.on("df -B1", Answer::exec(&[1], "", "df: unrecognized option '--output'"));
+        bench.reach.always("$ true", Answer::stdout(""));
+        let failure = OwnDisks.look(&bench.cx).await.expect_err("nothing was said");
+        assert!(failure.got.as_str().contains("unrecognized option"), "{failure}");
     }
 }

@@ -103,9 +103,22 @@ fn device(on: &Machine<'_>, disk: DiskId) -> (&'static str, &'static str) {
     if disk == on.here().exchange { ("nas:/exchange", "nfs4") } else { ("/dev/vda1", "ext4") }
 }
 
+/// What `df` prints of each disk.
+#[derive(Clone, Copy)]
+enum Columns {
+    /// Those of POSIX.
+    Posix,
+    /// Bytes, inodes, and where it is mounted.
+    Room,
+}
+
 pub(super) fn df(call: Call) -> Box<dyn Process> {
-    let ["-P", "-B1", first, more @ ..] = &call.words()[..] else { return unknown(&call, &call.words.join(" ")) };
-    let words: Vec<String> = [first].into_iter().chain(more).map(|word| (*word).to_owned()).collect();
+    let (columns, first, more) = match &call.words()[..] {
+        ["-P", "-B1", first, more @ ..] => (Columns::Posix, *first, more.to_vec()),
+        ["-B1", "--output=size,avail,itotal,iavail,target", first, more @ ..] => (Columns::Room, *first, more.to_vec()),
+        _ => return unknown(&call, &call.words.join(" ")),
+    };
+    let words: Vec<String> = [first].into_iter().chain(more).map(str::to_owned).collect();
     if let Some(option) = words.iter().find(|word| word.starts_with('-')) {
         return unknown(&call, option);
     }
@@ -120,13 +133,28 @@ pub(super) fn df(call: Call) -> Box<dyn Process> {
             }
             let (id, _, mount) = on.resolve(&path);
             let disk = &on.state.disks[id.0];
-            let (used, free) = (disk.used(), disk.free());
-            let percent = (used * 100).div_ceil((used + free).max(1));
+            let (size, used, free) = (disk.capacity, disk.used(), disk.free());
             // Writing to a `String` cannot fail.
-            let _ = writeln!(lines, "{} {} {used} {free} {percent}% {mount}", device(on, id).0, disk.capacity);
+            let _ = match columns {
+                Columns::Posix => {
+                    let percent = (used * 100).div_ceil((used + free).max(1));
+                    writeln!(lines, "{} {size} {used} {free} {percent}% {mount}", device(on, id).0)
+                }
+                Columns::Room => {
+                    writeln!(
+                        lines,
+                        "{size:>11} {free:>11} {:>8} {:>8} {mount}",
+                        disk.inode_capacity,
+                        disk.free_inodes()
+                    )
+                }
+            };
         }
         if !lines.is_empty() {
-            io.say("Filesystem         1-blocks        Used   Available Capacity Mounted on\n");
+            io.say(match columns {
+                Columns::Posix => "Filesystem         1-blocks        Used   Available Capacity Mounted on\n",
+                Columns::Room => "  1B-blocks       Avail   Inodes    IFree Mounted on\n",
+            });
             io.say(lines);
         }
         Slice::Ended(code, MOMENT)
