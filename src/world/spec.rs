@@ -100,6 +100,7 @@ bcp = {{ via = "ssh", leader = "app", address = "{}", port = 3306 }}
 
 [services.cache]
 kind = "redis"
+replicas = 1
 prod = {{ address = "{}", port = 6379 }}
 bcp = {{ address = "{}", port = 6379 }}
 

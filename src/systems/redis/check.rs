@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::RedisSettings;
 use super::client::look;
-use super::info::{Info, Role};
+use super::info::{Info, ReplicaLine, Role};
 use super::leader::find;
-use crate::model::{ByteSize, Failure, SafeText, Span};
+use crate::model::{ByteSize, Counted, Failure, SafeText, Span};
 use crate::systems::{Step, StepContext, StepDone};
 
 /// Looks at the configured server, and at its master when it is a replica.
@@ -37,7 +37,7 @@ impl Step for RedisCheck {
             leader.info.memory.map_or_else(|| "memory unknown".to_owned(), |used| format!("{} used", ByteSize(used))),
             leader.info.replicas.len(),
         ));
-        for problem in master_problems(&leader.info) {
+        for problem in master_problems(&leader.info).into_iter().chain(missing(&leader.info, settings.replicas)) {
             done = done.warn(format!("{master}: {problem}"));
         }
         for problem in loading(&leader.info).into_iter().chain(unsaved(&leader.info)) {
@@ -63,12 +63,30 @@ impl Step for RedisCheck {
     }
 }
 
+/// A replica that has said nothing for longer is gone, or will be as soon as its master notices: after a minute, unless told
+/// otherwise.
+const QUIET: u64 = 10;
+
 /// What a person should know about the replicas, as the master sees them.
 pub(super) fn master_problems(info: &Info) -> Vec<String> {
-    let copying = info.replicas.iter().filter(|replica| replica.state != "online");
-    copying
-        .map(|replica| format!("replica {}:{} is not online: {}", replica.address, replica.port, replica.state))
-        .collect()
+    let problem = |replica: &ReplicaLine| {
+        let quiet = replica.lag.filter(|lag| *lag > QUIET);
+        let what = match (replica.state.as_str(), quiet) {
+            ("online", None) => return None,
+            ("online", Some(lag)) => format!("has said nothing for {}", Span::seconds(lag)),
+            (state, _) => format!("is not online: {state}"),
+        };
+        Some(format!("replica {}:{} {what}", replica.address, replica.port))
+    };
+    info.replicas.iter().filter_map(problem).collect()
+}
+
+/// That a master has fewer replicas than the estate says.
+pub(super) fn missing(info: &Info, wanted: Option<u32>) -> Option<String> {
+    let wanted = wanted.filter(|wanted| info.replicas.len() < *wanted as usize)?;
+    let listed: Vec<String> = info.replicas.iter().map(|line| format!("{}:{}", line.address, line.port)).collect();
+    let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+    Some(format!("{} must follow, and the master lists {listed}", Counted(wanted.into(), "replica", "replicas")))
 }
 
 /// That a server is not there yet, because it reads its data set into memory.

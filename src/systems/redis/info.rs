@@ -66,6 +66,8 @@ pub(super) struct ReplicaLine {
     pub(super) state: String,
     /// How far it has acknowledged.
     pub(super) offset: u64,
+    /// So many seconds ago it said so. A server says it every second.
+    pub(super) lag: Option<u64>,
 }
 
 impl Info {
@@ -144,6 +146,7 @@ fn replica_line(name: &str, value: &str) -> Option<Result<ReplicaLine, String>> 
             port: parts.get("port")?.parse().ok()?,
             state: (*parts.get("state")?).to_owned(),
             offset: parts.get("offset")?.parse().ok()?,
+            lag: parts.get("lag").and_then(|lag| lag.parse().ok()),
         })
     };
     Some(read().ok_or_else(|| format!("`{name}:{value}` cannot be read")))

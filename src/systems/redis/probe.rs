@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::RedisSettings;
-use super::check::{loading, master_problems, unsaved};
+use super::check::{loading, master_problems, missing, unsaved};
 use super::client::look;
 use super::info::{Info, Role};
 use super::leader::{Leader, find};
@@ -74,8 +74,15 @@ fn judge(
     for problem in unsaved(info) {
         reading.find(Condition::Degraded, format!("{}: {problem}", leader.endpoint));
     }
-    for problem in master_problems(info) {
-        reading.find(Condition::Degraded, problem);
+    for problem in master_problems(info).into_iter().chain(missing(info, settings.replicas)) {
+        reading.find(Condition::Degraded, format!("{}: {problem}", leader.endpoint));
+    }
+    // What the master lists is the last word: a link that only one end believes in brings nothing over.
+    if let Some((replica, Info { role: Role::Replica { linked: true, .. }, .. })) = passed.last()
+        && info.replicas.is_empty()
+    {
+        let finding = format!("replica {replica} follows {}, which lists no replica", leader.endpoint);
+        reading.find(Condition::Degraded, finding);
     }
     for (replica, info) in passed {
         for problem in loading(info).into_iter().chain(unsaved(info)) {
@@ -139,7 +146,10 @@ mod tests {
 
     #[test]
     fn what_the_servers_say_together() {
-        let settings: RedisSettings = serde_json::from_value(serde_json::json!({"address": "c1"})).expect("settings");
+        let settings = |replicas: Option<u32>| -> RedisSettings {
+            serde_json::from_value(serde_json::json!({"address": "c1", "replicas": replicas})).expect("settings")
+        };
+        let listed = "role:master\r\nslave0:ip=c2,port=6379,state=online,offset=5,lag=1";
         let replica = |link: &str| {
             info(&format!(
                 "role:slave\r\nmaster_host:c1\r\nmaster_port:6379\r\nmaster_link_status:{link}\r\n\
@@ -156,6 +166,12 @@ mod tests {
                 "is not online",
             ),
             (
+                "role:master\r\nslave0:ip=c2,port=6379,state=online,offset=5,lag=34",
+                None,
+                Condition::Degraded,
+                "c1:6379: replica c2:6379 has said nothing for 34s",
+            ),
+            (
                 "role:master\r\nloading:1\r\nloading_eta_seconds:90",
                 None,
                 Condition::Down,
@@ -166,15 +182,21 @@ mod tests {
             ("role:master\r\nrdb_last_bgsave_status:err", None, Condition::Degraded, "the last save to disk failed"),
             ("role:master\r\naof_last_write_status:err", None, Condition::Degraded, "append-only file failed"),
             ("role:master\r\nrdb_last_bgsave_status:ok\r\naof_last_write_status:ok", None, Condition::Up, ""),
-            ("role:master", Some(replica("up")), Condition::Up, ""),
+            (listed, Some(replica("up")), Condition::Up, ""),
             (
                 "role:master",
+                Some(replica("up")),
+                Condition::Degraded,
+                "replica c2:6379 follows c1:6379, which lists no",
+            ),
+            (
+                listed,
                 Some(replica("up\r\nrdb_last_bgsave_status:err")),
                 Condition::Degraded,
                 "replica c2:6379: the last save to disk failed",
             ),
             (
-                "role:master",
+                listed,
                 Some(replica("up\r\nloading:1")),
                 Condition::Degraded,
                 "replica c2:6379: it is loading its data set",
@@ -184,11 +206,24 @@ mod tests {
             let passed: Vec<_> = passed.into_iter().map(|info| (endpoint("c2"), info)).collect();
             let asked = passed.iter().map(|(endpoint, _)| endpoint.clone()).collect();
             let leader = Leader { endpoint: endpoint("c1"), info: info(master), passed: asked };
-            let reading = judge(&settings, &endpoint("c1"), &leader, &passed);
+            let reading = judge(&settings(None), &endpoint("c1"), &leader, &passed);
             let found = reading.findings.first().map_or("", SafeText::as_str);
             assert_eq!(reading.condition, condition, "{master}: {found}");
             assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");
             assert_eq!(reading.figures[0], Figure::whole("keys", 12, Unit::Count));
+        }
+        // How many there must be is known from the estate only.
+        for (master, replicas, said) in [
+            ("role:master", None, ""),
+            ("role:master", Some(0), ""),
+            ("role:master", Some(1), "c1:6379: 1 replica must follow, and the master lists none"),
+            (listed, Some(1), ""),
+            (listed, Some(2), "c1:6379: 2 replicas must follow, and the master lists c2:6379"),
+        ] {
+            let leader = Leader { endpoint: endpoint("c1"), info: info(master), passed: Vec::new() };
+            let reading = judge(&settings(replicas), &endpoint("c1"), &leader, &[]);
+            assert_eq!(reading.findings.first().map_or("", SafeText::as_str), said);
+            assert_eq!(reading.condition, if said.is_empty() { Condition::Up } else { Condition::Degraded });
         }
     }
 }

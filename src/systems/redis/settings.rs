@@ -25,6 +25,9 @@ pub struct RedisSettings {
     /// The only database that may be flushed and counted; all databases of the server when left out.
     #[serde(default)]
     pub database: Option<u32>,
+    /// How many replicas the master must have, so that one that is gone is missed; not looked at when left out.
+    #[serde(default)]
+    pub replicas: Option<u32>,
     /// How the server is reached.
     #[serde(default)]
     pub via: RedisVia,

@@ -83,7 +83,8 @@ fn info_of_a_real_server_is_read() {
     let master = Info::parse(MASTER).expect("a master");
     assert_eq!((master.version.as_str(), master.mode.as_str(), &master.role), ("7.0.15", "standalone", &Role::Master));
     assert_eq!((master.offset, master.memory, master.pending_free), (1122, Some(1_108_672), Some(0)));
-    let line = ReplicaLine { address: "127.0.0.1".into(), port: 6379, state: "online".into(), offset: 1122 };
+    let line =
+        ReplicaLine { address: "127.0.0.1".into(), port: 6379, state: "online".into(), offset: 1122, lag: Some(0) };
     assert_eq!(master.replicas, [line]);
     assert_eq!((master.keys_in(None), master.keys_in(Some(5)), master.keys_in(Some(1))), (203, 3, 0));
     let replica = Info::parse(REPLICA).expect("a replica");
