@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::*;
 use crate::estate::Estate;
 use crate::model::{Direction, HostName, SiteName};
-use crate::port::{Clock as _, Command, Pipeline, Place, Reach as _};
+use crate::port::{Clock as _, Command, HttpRequest, Method, Pipeline, Place, Reach as _};
 use crate::systems::catalogue;
 use crate::world::disk::Disk;
-use crate::world::{Fault, SimulatedWorld, Spec, Zone, sql};
+use crate::world::{Fault, SimulatedWorld, Spec, Zone, cache, sql};
 
 fn site(name: &str) -> SiteName {
     SiteName::new(name).expect("a name")
@@ -170,6 +172,10 @@ async fn what_breaks_is_seen_where_it_is_and_nowhere_else() {
             vec![Fault::Sql { site: bcp(), trouble: sql::Trouble::ReadOnly }],
             only(&[]),
         ),
+        (
+            vec![Fault::Cache { site: prod(), trouble: cache::Trouble::Unlinks }],
+            only(&[("prod cache server", Degraded)]),
+        ),
         (vec![Fault::AppBreaks { site: prod(), host: host("app1") }], only(&[("prod app nodes", Degraded)])),
         (
             vec![Fault::ClockJumps { site: prod(), host: host("app1"), seconds: -120 }],
@@ -272,6 +278,30 @@ async fn a_cluster_that_lost_a_node_limps_and_one_that_lost_its_quorum_is_down()
     let (_, probe) =
         state.probes().iter().find(|(key, _)| key.question == "cluster" && key.site == site("prod")).expect("it");
     assert!(probe.reasons(now)[0].as_str().contains("knows no elected master"), "{:?}", probe.reasons(now));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_index_that_nobody_can_write_to_is_seen_where_its_users_are() {
+    let play = Play::new(&Spec::small(1)).await;
+    let set = async |number: u8, body: serde_json::Value| {
+        let url = format!("http://10.0.{number}.21:9200/orders/_settings");
+        let answer = play.world.http(&HttpRequest::new(Method::Put, url).json(body)).await.expect("an answer");
+        assert_eq!(answer.status, 200);
+    };
+    for (block, verdict, said) in [
+        ("write", Verdict::Degraded, "nobody can write to orders: index write (api)"),
+        ("read_only", Verdict::Degraded, "nobody can write to orders: index read-only (api)"),
+        ("read_only_allow_delete", Verdict::Down, "nobody can write to orders: index read-only / allow delete (api)"),
+    ] {
+        let setting = format!("index.blocks.{block}");
+        set(1, json!({ &setting: true })).await;
+        let (state, now) = play.look().await;
+        let (_, light) =
+            state.probes().iter().find(|(key, _)| key.question == "cluster" && key.site == site("prod")).expect("it");
+        assert_eq!((light.verdict(now), light.reasons(now)[0].as_str()), (verdict, said));
+        set(1, json!({ &setting: null })).await;
+        assert_eq!(play.troubles().await, BTreeMap::new());
+    }
 }
 
 #[tokio::test(start_paused = true)]

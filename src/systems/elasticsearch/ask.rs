@@ -115,6 +115,19 @@ impl Ask {
         Self::read(format!("/_cluster/state/metadata?filter_path={},{}", wanted.join(","), settings.join(",")))
     }
 
+    /// What is blocked: indices by name, and the whole cluster.
+    #[must_use]
+    pub fn blocks() -> Self {
+        Self::read("/_cluster/state/blocks?filter_path=blocks")
+    }
+
+    /// Which indices are open, and which are under a lifecycle policy.
+    #[must_use]
+    pub fn in_use() -> Self {
+        const INDEX: &str = "metadata.indices.*.";
+        Self::read(format!("/_cluster/state/metadata?filter_path={INDEX}state,{INDEX}settings.index.lifecycle.name"))
+    }
+
     /// Where the shards of some indices are, and what they recover from.
     #[must_use]
     pub fn routing(names: &str) -> Self {

@@ -89,6 +89,7 @@ pub(super) fn usual(reach: &FakeReach) {
         };
         always("/_cluster/state/master_node", json!({"cluster_name": site, "cluster_uuid": uuid, "master_node": "m1"}));
         always("/_cluster/state/metadata", indices(&[("orders", 2, "open")]));
+        always("/_cluster/state/blocks", json!({}));
         always("/_cluster/health", health("green"));
         always("/_snapshot/_all", json!({}));
         always("/_snapshot/_status", json!({"snapshots": []}));

@@ -6,6 +6,7 @@
 
 mod answers;
 mod ask;
+mod blocks;
 mod check;
 mod client;
 mod companions;

@@ -1,4 +1,5 @@
-//! The lights of a search cluster: its state as every node sees it, its snapshot repository, the disks of its nodes.
+//! The lights of a search cluster: its state as every node sees it, what cannot be written, its snapshot repository, the
+//! disks of its nodes.
 //! They judge with what the checks judge with, so that no light is well where a gate refuses; a node that knows no master
 //! keeps a gate shut, and leaves the light of a cluster that has one degraded.
 
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::answers::{Count, Health, Running};
 use super::ask::Ask;
+use super::blocks::Unwritable;
 use super::check::{self, judge_health};
 use super::client::Client;
 use super::masters::{Accord, Eligible, Masters};
@@ -69,7 +71,7 @@ async fn led(cx: &StepContext, tried: &str) -> Result<Client, Failure> {
     }
 }
 
-/// Status, master as every node sees it, nodes, shards, documents, running snapshots.
+/// Status, master as every node sees it, nodes, shards, documents, what cannot be written, running snapshots.
 #[derive(Debug)]
 struct Cluster;
 
@@ -108,7 +110,11 @@ impl Probe for Cluster {
         let running: Running = client.fetch(&Ask::running_snapshots(None), &tried).await?;
         let mut words = vec![health.status.clone(), nodes_in_words(&health)];
         // A count is a search: a cluster that is not well may refuse it.
-        let (documents, eligible) = tokio::join!(documents(&client), Eligible::ask(&client, NODE));
+        let (documents, eligible, unwritable) =
+            tokio::join!(documents(&client), Eligible::ask(&client, NODE), unwritable(cx, &client));
+        if let Some(unwritable) = unwritable {
+            unwritable.tell(&mut reading);
+        }
         if let Some(documents) = documents {
             words.push(Counted(documents, "document", "documents").to_string());
             reading = reading.figure(Figure::whole("documents", documents, Unit::Count));
@@ -145,6 +151,15 @@ async fn documents(client: &Client) -> Option<u64> {
     let asked = client.fetch::<Count>(&ask, "count the documents");
     let count = tokio::time::timeout(NODE, asked).await.ok()?.ok()?;
     (count.shards.successful == count.shards.total).then_some(count.count)
+}
+
+/// What users cannot write to at the source; nothing at the standby, where a restore takes blocks away, and when the cluster
+/// does not say so in time.
+async fn unwritable(cx: &StepContext, client: &Client) -> Option<Unwritable> {
+    if cx.end != Some(End::Source) {
+        return None;
+    }
+    tokio::time::timeout(NODE, Unwritable::ask(client)).await.ok()?.ok()
 }
 
 /// Whether the repository of the direction is registered as this end must have it: one writer, and it is the source.

@@ -184,10 +184,28 @@ impl Index {
         hash % self.shards.len()
     }
 
+    /// What it refuses, by the number of each block.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let set = |name: &str| self.settings.get(name).is_some_and(|value| value == "true");
+        let read_only = ["write", "metadata_write"].as_slice();
+        [
+            (!self.open, "4", "index closed", ["read", "write"].as_slice()),
+            (set("index.blocks.read_only"), "5", "index read-only (api)", read_only),
+            (set("index.blocks.write"), "8", "index write (api)", &["write"]),
+            (set("index.blocks.read_only_allow_delete"), "12", "index read-only / allow delete (api)", read_only),
+        ]
+        .into_iter()
+        .filter(|(set, ..)| *set)
+        .map(|(_, id, description, levels)| {
+            (id, json!({"description": description, "retryable": false, "levels": levels}))
+        })
+    }
+
     /// Writes a document; true when it was acknowledged.
     pub(super) fn write(&mut self, id: &str, source: String, up: &[bool], now: Duration) -> bool {
         let number = self.shard_of(id);
-        let ready = self.open && self.opens_at <= now;
+        let refused = self.blocks().any(|(_, block)| block["levels"][0] == json!("write"));
+        let ready = self.open && self.opens_at <= now && !refused;
         let shard = &mut self.shards[number];
         if !ready || shard.active(up).is_empty() {
             return false;

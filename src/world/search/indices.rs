@@ -172,6 +172,43 @@ impl Scene<'_> {
             "metadata": {"cluster_uuid": self.cluster.uuid, "indices": indices}}))
     }
 
+    /// `GET /_cluster/state/blocks`
+    pub(super) fn blocks(&self) -> Reply {
+        let mut blocked = Map::new();
+        for (name, index) in &self.cluster.indices {
+            let blocks: Map<String, Value> = index.blocks().map(|(id, block)| (id.to_owned(), block)).collect();
+            if !blocks.is_empty() {
+                blocked.insert(name.clone(), Value::Object(blocks));
+            }
+        }
+        let blocks = if blocked.is_empty() { json!({}) } else { json!({ "indices": blocked }) };
+        Reply::ok(json!({"cluster_name": self.cluster.name, "cluster_uuid": self.cluster.uuid, "blocks": blocks}))
+    }
+
+    /// `PUT /<names>/_settings`, for blocks: the only settings that anybody changes here.
+    pub(super) fn set(&mut self, names: &str, body: &Map<String, Value>) -> Reply {
+        let found = match self.named(names, false) {
+            Ok(found) => found,
+            Err(refused) => return refused,
+        };
+        if let Some(other) = body.keys().find(|name| !name.starts_with("index.blocks.")) {
+            let reason = format!("the world does not know how to change {other}");
+            return Reply::error(400, "illegal_argument_exception", reason);
+        }
+        for name in found {
+            let Some(index) = self.cluster.indices.get_mut(&name) else { continue };
+            for (setting, value) in body {
+                match value {
+                    Value::Null => drop(index.settings.remove(setting)),
+                    Value::String(text) => drop(index.settings.insert(setting.clone(), text.clone())),
+                    other => drop(index.settings.insert(setting.clone(), other.to_string())),
+                }
+            }
+            self.note(Store::Search, format!("change the blocks of {name}"));
+        }
+        Reply::acknowledged()
+    }
+
     /// Why these indices cannot be closed or deleted now.
     fn being_copied(&self, names: &[String], verb: &str) -> Option<Reply> {
         let taken = |running: &Running, name: &String| running.indices.contains(name);

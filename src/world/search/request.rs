@@ -165,6 +165,7 @@ impl Request {
             (Method::Get, ["_nodes"]) => scene.all_nodes(),
             (Method::Get, ["_cluster", "state", "master_node" | "cluster_manager_node"]) => scene.master_seen(),
             (Method::Get, ["_cluster", "state", "metadata"]) => scene.metadata(),
+            (Method::Get, ["_cluster", "state", "blocks"]) => scene.blocks(),
             (Method::Get, ["_cluster", "state", "routing_table"]) => scene.routing("_all"),
             (Method::Get, ["_cluster", "state", "routing_table", names]) => scene.routing(names),
             (Method::Get, ["_cluster", "health"]) => scene.health(None, self),
@@ -183,6 +184,7 @@ impl Request {
             (_, ["_snapshot", ..]) => self.repository_asked(scene, &path[1..]),
             (Method::Post, [names, "_close"]) => scene.close(names),
             (Method::Post, [names, "_open"]) => scene.open(names),
+            (Method::Put, [names, "_settings"]) => scene.set(names, &self.body),
             (Method::Put, [name]) if !name.starts_with('_') => scene.create(name, &self.body),
             (Method::Delete, [names]) if !names.starts_with('_') => scene.delete(names),
             _ => {

@@ -54,6 +54,7 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         reach.always("GET http://prod:9200", Answer::Hang);
         reach.always("GET http://prod2:9200/_cluster/health", Answer::json(200, health("green")));
         reach.always("GET http://prod2:9200/_snapshot/_status", Answer::json(200, json!({"snapshots": []})));
+        reach.always("GET http://prod2:9200/_cluster/state/blocks", Answer::json(200, json!({})));
     };
     let unjoined: Prepare = |reach| {
         let none = json!({"cluster_uuid": "_na_", "master_node": null});
@@ -70,6 +71,27 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         reach.always("/_cluster/health", Answer::json(200, health("red")));
         reach.always("/_count", error(503, "search_phase_execution_exception", "all shards failed"));
     };
+    let blocked: Prepare = |reach| {
+        let block = json!({"8": {"description": "index write (api)", "levels": ["write"]}});
+        reach.always("/_cluster/state/blocks", Answer::json(200, json!({"blocks": {"indices": {"orders": block}}})));
+    };
+    let flooded: Prepare = |reach| {
+        let block = json!({"12": {"description": "index read-only / allow delete (api)", "levels": ["write"]}});
+        reach.always("/_cluster/state/blocks", Answer::json(200, json!({"blocks": {"indices": {"orders": block}}})));
+        // The light of the disks tells it.
+        let disks = json!([{"node": "n1", "disk.avail": "1000", "disk.total": "1000000"}]);
+        reach.always("/_cat/allocation", Answer::json(200, disks));
+        let marks = json!({"defaults": {"cluster": {"routing": {"allocation": {"disk": {
+            "threshold_enabled": "true", "watermark": {"low": "85%", "flood_stage": "95%"}}}}}}});
+        reach.always("/_cluster/settings", Answer::json(200, marks));
+    };
+    let drained: Prepare = |reach| {
+        let block = json!({"12": {"description": "index read-only / allow delete (api)", "levels": ["write"]}});
+        reach.always("/_cluster/state/blocks", Answer::json(200, json!({"blocks": {"indices": {"orders": block}}})));
+    };
+    let mute: Prepare = |reach| {
+        reach.always("/_cluster/state/blocks", Answer::Hang);
+    };
     let (up, degraded, down) = (Condition::Up, Condition::Degraded, Condition::Down);
     for (what, end, prepare, condition, said) in [
         ("well", End::Source, well, up, ""),
@@ -79,6 +101,11 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         ("a node has not joined", End::Source, unjoined, degraded, "node http://prod2:9200 knows no master"),
         ("another cluster", End::Source, foreign, down, "prod2:9200 belongs to another cluster"),
         ("no master", End::Source, headless, down, "the quorum is lost"),
+        ("blocked", End::Source, blocked, down, "nobody can write to orders: index write (api)"),
+        ("blocked where it will be replaced", End::Target, blocked, up, ""),
+        ("flooded", End::Source, flooded, up, ""),
+        ("flooded once", End::Source, drained, down, "nobody can write to orders: index read-only / allow delete"),
+        ("nobody says what is blocked", End::Source, mute, up, ""),
         ("yellow", End::Source, yellow, degraded, "1 copies are on no node"),
         ("red", End::Source, red, down, "the cluster is red"),
         ("red where it will be replaced", End::Target, red, degraded, "the cluster is red"),
@@ -155,6 +182,7 @@ async fn a_first_node_that_hangs_hides_nothing() {
         let at = "GET http://prod2:9200";
         reach.always(&format!("{at}/_cluster/health"), Answer::json(200, health("green")));
         reach.always(&format!("{at}/_snapshot/_status"), Answer::json(200, json!({"snapshots": []})));
+        reach.always(&format!("{at}/_cluster/state/blocks"), Answer::json(200, json!({})));
         reach.always(&format!("{at}/_snapshot/_all"), Answer::json(200, repository(false)));
         let disks = json!([{"node": "n2", "disk.avail": "900000", "disk.total": "1000000"}]);
         reach.always(&format!("{at}/_cat/allocation"), Answer::json(200, disks));
