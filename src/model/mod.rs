@@ -22,4 +22,4 @@ pub use ids::{
 pub use lease::{Lease, LeaseSign, Sighting};
 pub use outcome::{CancelReason, Failure, FailureKind, NotRun, Outcome, RunOutcome, Skip};
 pub use secret::{CommandForm, Secret, SecretSource};
-pub use text::SafeText;
+pub use text::{Hue, SafeText, Tint, TintedLine};

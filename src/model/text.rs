@@ -3,13 +3,20 @@
 //! Four properties hold for every `SafeText` (`text/properties.rs`): no control byte, bidi override or invisible character
 //! is left in it; nothing disappears silently (what is replaced is shown, as `^[`, `<9B>`, `<U+202E>` or
 //! `…[+812 bytes]`), except well-formed colour sequences, which carry no text; one line cannot affect another; and
-//! the cost of a line is bounded. Raw output stays byte-exact in its file; this is about what is shown.
+//! the cost of a line is bounded. What a colour sequence asks for is known of a [`TintedLine`] only. Raw output stays byte-exact in its file; this is about what is shown.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use unicode_width::UnicodeWidthChar;
+
+// By its path, because the fuzz target includes this file from elsewhere.
+#[path = "text/tint.rs"]
+mod tint;
+
+use tint::Tints;
+pub use tint::{Hue, Tint};
 
 /// Longest line that is kept, in bytes of input; the rest is counted and said.
 const LINE_CAP: usize = 16 * 1024;
@@ -65,17 +72,7 @@ impl SafeText {
     /// character are used: whoever gives one byte more lets the cut fall between two characters.
     #[must_use]
     pub fn line_start(start: &[u8], length: u64) -> Self {
-        let mut cut = start.len().min(Self::LONGEST);
-        // At most three bytes of a character can stand before the cut; more of them are no character.
-        for _ in 0..3 {
-            if cut > 0 && start.get(cut).is_some_and(|byte| byte & 0xC0 == 0x80) {
-                cut -= 1;
-            }
-        }
-        let mut out = String::with_capacity(cut);
-        push_kept(&mut out, &String::from_utf8_lossy(&start[..cut]));
-        push_left_out(&mut out, length.saturating_sub(cut as u64));
-        Self(out)
+        TintedLine::start(start, length).text
     }
 
     /// The text.
@@ -88,6 +85,34 @@ impl SafeText {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// One line of a program's output with the looks that the program asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TintedLine {
+    /// The line.
+    pub text: SafeText,
+    /// From which byte of it on it looks how; plain before the first. The places grow and are between characters.
+    pub tints: Vec<(usize, Tint)>,
+}
+
+impl TintedLine {
+    /// Makes the beginning of one line safe, as [`SafeText::line_start`] does.
+    #[must_use]
+    pub fn start(start: &[u8], length: u64) -> Self {
+        let mut cut = start.len().min(LINE_CAP);
+        // At most three bytes of a character can stand before the cut; more of them are no character.
+        for _ in 0..3 {
+            if cut > 0 && start.get(cut).is_some_and(|byte| byte & 0xC0 == 0x80) {
+                cut -= 1;
+            }
+        }
+        let mut out = String::with_capacity(cut);
+        let mut tints = Tints::default();
+        push_kept(&mut out, &String::from_utf8_lossy(&start[..cut]), |at, params| tints.change(at, params));
+        push_left_out(&mut out, length.saturating_sub(cut as u64));
+        Self { text: SafeText(out), tints: tints.into_inner() }
     }
 }
 
@@ -129,12 +154,12 @@ fn push_line(out: &mut String, line: &str) {
         cut -= 1;
     }
     let (kept, dropped) = line.split_at(cut);
-    push_kept(out, kept);
+    push_kept(out, kept, |_, _| ());
     push_left_out(out, dropped.len() as u64);
 }
 
-/// Appends what is kept of a line.
-fn push_kept(out: &mut String, kept: &str) {
+/// Appends what is kept of a line. Of each colour sequence it tells where it stands and what its parameters are.
+fn push_kept(out: &mut String, kept: &str, mut colours: impl FnMut(usize, &str)) {
     let mut marks = 0;
     let mut column = 0;
     let mut rest = kept;
@@ -149,6 +174,7 @@ fn push_kept(out: &mut String, kept: &str) {
         }
         let Some(c) = rest.chars().next() else { return };
         if let Some(length) = colour_sequence(rest) {
+            colours(out.len(), &rest[2..length - 1]);
             rest = &rest[length..];
             continue;
         }
@@ -307,6 +333,17 @@ mod tests {
     }
 
     #[test]
+    fn a_line_keeps_the_looks_that_are_let_through() {
+        let look = |raw: &str| TintedLine::start(raw.as_bytes(), raw.len() as u64);
+        let red = Tint { hue: Some(Hue::Red), ..Tint::default() };
+        let line = look("ok \u{1b}[31mFAILED\u{1b}[0m \u{1b}[31m\u{1b}[0mtail\u{202e}");
+        assert_eq!(line.text.as_str(), "ok FAILED tail<U+202E>");
+        assert_eq!(line.tints[..2], [(3, red), (9, Tint::default())]);
+        assert!(line.tints[2..].iter().all(|(_, tint)| *tint == Tint::default()), "{:?}", line.tints);
+        assert_eq!(look("\u{1b}[7mas if selected\u{1b}[8m").tints, []);
+    }
+
+    #[test]
     fn the_properties_bite() {
         let as_it_is = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned();
         let seen_only = |raw: &[u8]| bytes(raw).replace("^[", "");
@@ -344,6 +381,10 @@ mod tests {
             properties::check(raw.as_bytes(), bytes).map_err(TestCaseError::fail)?;
             let line = SafeText::line(&raw);
             prop_assert!(!line.as_str().contains('\n'));
+            let tinted = TintedLine::start(raw.as_bytes(), raw.len() as u64);
+            prop_assert!(tinted.tints.len() <= 64);
+            prop_assert!(tinted.tints.iter().all(|(at, _)| tinted.text.as_str().is_char_boundary(*at)));
+            prop_assert!(tinted.tints.is_sorted_by(|(a, _), (b, _)| a < b));
             properties::check(line.as_str().as_bytes(), bytes).map_err(TestCaseError::fail)?;
         }
     }
