@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::line::Line;
 use super::run_view::RunView;
-use crate::model::{HostName, RunId, SafeText, StageId, StepKey, UnitKey};
+use crate::model::{HostName, RunId, SafeText, StageId, StepKey, Tint, UnitKey};
 use crate::run::EventKind;
 
 /// More lines than any file has: whoever scrolls so far up wants the beginning.
@@ -105,12 +105,14 @@ pub struct LogLine {
     pub by: Option<(UnitKey, u32)>,
     /// The line.
     pub text: SafeText,
+    /// The looks that were asked for, as in [`TintedLine`](crate::model::TintedLine).
+    pub tints: Vec<(usize, Tint)>,
 }
 
 impl From<SafeText> for LogLine {
     /// A line of which nothing else is known.
     fn from(text: SafeText) -> Self {
-        Self { at: None, by: None, text }
+        Self { at: None, by: None, text, tints: Vec::new() }
     }
 }
 

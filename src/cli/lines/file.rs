@@ -10,7 +10,7 @@ use super::index::Index;
 use super::splice::{Splice, cut_short};
 use crate::console::log::{LogLine, LogSource};
 use crate::journal::Printed;
-use crate::model::SafeText;
+use crate::model::{SafeText, TintedLine};
 
 /// What is read at a time to count lines.
 const PIECE: usize = 256 * 1024;
@@ -196,11 +196,11 @@ impl TextFile {
             length -= 1;
         }
         let head = self.bytes(start, limited(length, SafeText::LONGEST + 1))?;
-        let text = SafeText::line_start(head, length);
+        let TintedLine { text, tints } = TintedLine::start(head, length);
         // An empty last line has no byte of its own: its newline says whose it is.
         let whose = self.text.whose(start)?;
         let (by, at) = whose.map_or((None, None), |(unit, attempt, at)| (Some((unit, attempt)), at));
-        Ok(LogLine { at, by, text })
+        Ok(LogLine { at, by, text, tints })
     }
 
     fn byte(&mut self, at: u64) -> io::Result<u8> {

@@ -6,9 +6,9 @@ use super::*;
 use crate::console::facts::EstateFacts;
 use crate::console::run_view::Row;
 use crate::console::tests::made;
-use crate::console::tests::picture::text;
+use crate::console::tests::picture::{drawn, text};
 use crate::console::{Badge, Effect, Key, KeyCode, Msg, State, update};
-use crate::model::{Failure, FailureKind, Outcome, Span};
+use crate::model::{Failure, FailureKind, Outcome, Span, TintedLine};
 use crate::run::sample::{self, Story};
 
 fn source(attempt: u32) -> LogSource {
@@ -338,7 +338,7 @@ fn printed(state: &mut State) {
     let source = state.log.asked().cloned();
     let by = |unit: &str, attempt| Some((sample::unit(unit), attempt));
     let at = |second: u32| format!("2026-03-01T03:15:{second:02}Z").parse().ok();
-    let line = |at, by, text: &str| LogLine { at, by, text: SafeText::line(text) };
+    let line = |at, by, text: &str| LogLine { at, by, ..LogLine::from(SafeText::line(text)) };
     let lines = vec![
         line(at(1), by("backup/snapshot@prod", 1), "{\"snapshot\":\"p-20260301t031500z\",\"state\":\"SUCCESS\"}"),
         line(at(2), by("restore/a-step-with-a-long-name@bcp:app1", 1), "its name is cut, its place is not"),
@@ -379,6 +379,44 @@ fn what_all_print_is_drawn_with_time_and_place() {
     press(&mut state, &[KeyCode::Char('t'), KeyCode::Char('H')]);
     printed(&mut state);
     at_sizes("printed_host", &state);
+}
+
+#[test]
+fn what_a_program_colours_is_shown_as_the_theme_shows_what_it_means() {
+    let mut state = screen();
+    press(&mut state, &[KeyCode::Char('o'), KeyCode::Char('z'), KeyCode::Char('A')]);
+    let raw = format!("ok \u{1b}[1;31mFAILED{}\u{1b}[0m tail", " again".repeat(30));
+    let show = |state: &mut State| {
+        let TintedLine { text, tints } = TintedLine::start(raw.as_bytes(), raw.len() as u64);
+        let lines = vec![LogLine { tints, ..LogLine::from(text) }];
+        let source = state.log.asked().cloned();
+        let lines = Lines { source, total: 1, counted: true, bytes: 400, lines, ..Lines::default() };
+        update(state, Msg::Lines(Box::new(lines)));
+        state.clone()
+    };
+    // The look of the first cell of a word.
+    let look = |state: &State, word: &str| {
+        let cells = drawn(state, (100, 30));
+        let rows = (0..30).map(|y| (0..100).map(|x| cells[(x, y)].symbol()).collect::<Vec<_>>());
+        let found = rows.enumerate().find_map(|(y, row)| {
+            let x = (0..row.len()).find(|x| row[*x..].concat().starts_with(word))?;
+            Some(cells[(u16::try_from(x).ok()?, u16::try_from(y).ok()?)].style())
+        });
+        found.unwrap_or_else(|| panic!("no {word}"))
+    };
+    let whole = show(&mut state);
+    assert_ne!(look(&whole, "FAILED"), look(&whole, "ok "));
+    state.log.left = 5;
+    let scrolled = show(&mut state);
+    assert_eq!(look(&scrolled, "ILED again"), look(&whole, "FAILED"), "the places are those of the whole line");
+    state.log.left = 0;
+    press(&mut state, &[KeyCode::Char('w')]);
+    let wrapped = show(&mut state);
+    assert_eq!(look(&wrapped, "ok "), look(&whole, "ok "));
+    assert_eq!(look(&wrapped, "FAILED"), look(&whole, "FAILED"));
+    assert_eq!(look(&wrapped, "tail"), look(&whole, "ok "), "after the cut too");
+    state.log.search = Some("again".to_owned());
+    assert_eq!(look(&show(&mut state), "FAILED"), look(&whole, "ok "), "only what was found stands out");
 }
 
 #[test]

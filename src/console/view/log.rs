@@ -7,7 +7,7 @@ use super::{nothing, safe};
 use crate::console::action::Action;
 use crate::console::log::{LogLine, LogMode, LogSource, Part, Several, Shown};
 use crate::console::state::State;
-use crate::model::{Counted, Direction, SafeText, UnitKey};
+use crate::model::{Counted, Direction, Hue, SafeText, Tint, UnitKey};
 use crate::run::{Event, EventKind, PromptAnswer};
 use crate::style::Scope;
 
@@ -266,6 +266,38 @@ fn printers(source: &LogSource) -> String {
     }
 }
 
+/// A piece of a printed line, which begins at this byte of it, in the looks that its program asked for. Where something is
+/// searched for, what was found is all that stands out.
+fn tinted(state: &State, mut row: Row, line: &LogLine, at: usize, piece: &str) -> Row {
+    let searched = state.log.search.as_deref().is_some_and(|wanted| !wanted.is_empty());
+    if searched || line.tints.is_empty() {
+        return found(state, row, Scope::Plain, piece);
+    }
+    let before = line.tints.partition_point(|(place, _)| *place <= at);
+    let mut scope = before.checked_sub(1).map_or(Scope::Plain, |last| look(line.tints[last].1));
+    let mut taken = 0;
+    for (place, tint) in &line.tints[before..] {
+        let Some(part) = piece.get(taken..*place - at) else { break };
+        row = row.put(scope, part);
+        (scope, taken) = (look(*tint), *place - at);
+    }
+    row.put(scope, &piece[taken..])
+}
+
+/// What a program's own colours look like: as what they mean nearly everywhere does, in this theme.
+fn look(tint: Tint) -> Scope {
+    match tint.hue {
+        Some(Hue::Red) => Scope::Bad,
+        Some(Hue::Green) => Scope::Good,
+        Some(Hue::Yellow) => Scope::Warn,
+        Some(Hue::Blue | Hue::Cyan) => Scope::Active,
+        Some(Hue::Magenta) => Scope::Title,
+        None if tint.bold || tint.underlined => Scope::Strong,
+        None if tint.dim => Scope::Muted,
+        None => Scope::Plain,
+    }
+}
+
 fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let log = &state.log;
     if let Some(trouble) = &log.lines.trouble {
@@ -292,11 +324,23 @@ fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         let (text, blank) = (line.text.as_str(), head.width());
         let room = width.saturating_sub(blank);
         if !log.wrap {
-            return vec![found(state, head, Scope::Plain, fitting(without(text, usize::from(log.left)), room + 1))];
+            let in_sight = without(text, usize::from(log.left));
+            return vec![tinted(state, head, line, text.len() - in_sight.len(), fitting(in_sight, room + 1))];
         }
         let pieces = wrapped(text, room).into_iter().enumerate();
         let start = |part| if part == 0 { head.clone() } else { Row::new().to(blank) };
-        pieces.map(|(part, piece)| found(state, start(part), Scope::Plain, &piece)).collect()
+        let mut at = 0;
+        let of_piece = |(part, piece): (usize, String)| {
+            // Blanks at the cuts are dropped, and others stand in front.
+            let words = piece.trim_start();
+            let row = if part == 0 { start(0) } else { start(part).plain(&piece[..piece.len() - words.len()]) };
+            let piece = if part == 0 { piece.as_str() } else { words };
+            at += text[at..].find(piece).unwrap_or(0);
+            let row = tinted(state, row, line, at, piece);
+            at += piece.len();
+            row
+        };
+        pieces.map(of_piece).collect()
     };
     // Only lines that come into sight are worked on: from the end while it is followed, otherwise from the top.
     let mut rows = Vec::new();
