@@ -2,7 +2,7 @@
 //!
 //! Nothing is ever asked of it: size comes from the system, everything else from the environment.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
@@ -21,10 +21,11 @@ use crate::model::SafeText;
 /// True while the terminal is ours: a panic gives it back first.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal, taken.
+/// The terminal, taken. Not ratatui's own `Terminal`, which asks for the cursor's position when it clears.
 pub(super) struct Taken {
-    /// Where cells are written. Not ratatui's own `Terminal`, which asks for the cursor's position when it clears.
-    backend: CrosstermBackend<BufWriter<Stdout>>,
+    /// What is to be written next. A picture goes out whole or not at all: what a panic leaves half made is dropped with
+    /// this, and not written over what the terminal shows once it is given back.
+    out: Vec<u8>,
     /// What the terminal shows.
     shown: Buffer,
     /// The picture in the making.
@@ -42,8 +43,8 @@ impl Taken {
         give_back_on_panic();
         // What `NO_COLOR` asks for is done by the theme; crossterm's own way loses bold and reverse with the colours.
         crossterm::style::force_color_output(true);
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
-        let mut taken = Self { backend, shown: Buffer::default(), next: Buffer::default(), mouse, titled: false };
+        let mut taken =
+            Self { out: Vec::new(), shown: Buffer::default(), next: Buffer::default(), mouse, titled: false };
         taken.enter()?;
         Ok(taken)
     }
@@ -55,18 +56,18 @@ impl Taken {
     pub(super) fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
-        let out = &mut self.backend;
-        execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        queue!(self.out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
         if self.mouse {
-            execute!(out, EnableMouseCapture)?;
+            queue!(self.out, EnableMouseCapture)?;
         }
-        self.wipe()
+        self.wipe()?;
+        self.send()
     }
 
     /// Empties the terminal, so that the next picture is written whole.
     fn wipe(&mut self) -> io::Result<()> {
         self.shown.reset();
-        queue!(self.backend, Clear(ClearType::All))
+        queue!(self.out, Clear(ClearType::All))
     }
 
     /// Draws the state; only what has changed is written.
@@ -75,7 +76,7 @@ impl Taken {
     /// When the terminal is gone.
     pub(super) fn draw(&mut self, state: &State) -> io::Result<()> {
         let area = Rect { x: 0, y: 0, width: state.size.0, height: state.size.1 };
-        queue!(self.backend, BeginSynchronizedUpdate)?;
+        queue!(self.out, BeginSynchronizedUpdate)?;
         if self.shown.area != area {
             self.shown.resize(area);
             self.next.resize(area);
@@ -83,10 +84,10 @@ impl Taken {
         }
         self.next.reset();
         view::draw(state, area, &mut self.next);
-        self.backend.draw(self.shown.diff(&self.next).into_iter())?;
-        execute!(self.backend, EndSynchronizedUpdate)?;
+        CrosstermBackend::new(&mut self.out).draw(self.shown.diff(&self.next).into_iter())?;
+        queue!(self.out, EndSynchronizedUpdate)?;
         std::mem::swap(&mut self.shown, &mut self.next);
-        Ok(())
+        self.send()
     }
 
     /// Draws everything anew.
@@ -109,8 +110,8 @@ impl Taken {
     /// When the terminal is gone.
     pub(super) fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
-        let out = &mut self.backend;
-        if on { execute!(out, EnableMouseCapture) } else { execute!(out, DisableMouseCapture) }
+        if on { queue!(self.out, EnableMouseCapture) } else { queue!(self.out, DisableMouseCapture) }?;
+        self.send()
     }
 
     /// Sets the title. It was made safe: nothing in it ends the sequence early.
@@ -127,8 +128,17 @@ impl Taken {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn write(&mut self, sequence: &str) -> io::Result<()> {
-        self.backend.write_all(sequence.as_bytes())?;
-        io::Write::flush(&mut self.backend)
+        self.out.extend_from_slice(sequence.as_bytes());
+        self.send()
+    }
+
+    /// Writes what has been put together.
+    fn send(&mut self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let sent = out.write_all(&self.out).and_then(|()| out.flush());
+        // What could not be written is not written later, in the middle of something else.
+        self.out.clear();
+        sent
     }
 
     /// Gives the terminal to the shell until the program is continued.
