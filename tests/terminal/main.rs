@@ -200,6 +200,41 @@ fn a_held_picture_is_drawn_anew_at_every_size() {
     assert!(is_given_back(&screen.raw()));
 }
 
+/// To the byte: what gives the terminal back, what is said, and nothing else. The terminal is set as it was.
+#[test]
+fn nothing_is_left_in_the_terminal() {
+    const GIVEN_BACK: &str = "\u{1b}[?1006l\u{1b}[?1015l\u{1b}[?1003l\u{1b}[?1002l\u{1b}[?1000l\u{1b}[?2004l\
+                              \u{1b}[23;2t\u{1b}[?1049l\u{1b}[?25h";
+    for (key, signal, said) in [
+        (Some("q"), None, ""),
+        (None, Some(Signal::SIGTERM), "the console was ended by SIGTERM\r\n"),
+        (None, Some(Signal::SIGHUP), "the console was ended by SIGHUP\r\n"),
+    ] {
+        let mut demo = opened(100, 30);
+        let state = demo.folder.path().join("state/demo");
+        let screen = &mut demo.screen;
+        assert!(!screen.is_set_as_before());
+        if let Some(key) = key {
+            screen.send(key);
+        }
+        if let Some(signal) = signal {
+            screen.signal(signal);
+        }
+        assert_eq!(screen.ended(), 0, "{said}");
+        let world = format!(
+            "the simulated world has ended; its runs are kept: changeover --estate {0}/estate.toml --state-dir {0} runs list\r\n",
+            state.display()
+        );
+        assert_eq!(screen.last_words(), format!("\u{1b}[?2026l{GIVEN_BACK}{world}{said}"));
+        assert!(screen.is_set_as_before(), "{said}");
+        let raw = String::from_utf8_lossy(&screen.raw()).into_owned();
+        // The title is kept once, before it gets another one.
+        let kept: Vec<usize> = raw.match_indices("\u{1b}[22;2t").map(|(at, _)| at).collect();
+        let titled = raw.find("\u{1b}]2;SIMULATED").expect("a title");
+        assert!(matches!(kept[..], [at] if at < titled), "{kept:?} {titled}");
+    }
+}
+
 #[test]
 fn a_signal_ends_it_in_order() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {

@@ -23,10 +23,23 @@ struct Seen {
 
 /// The program in a terminal.
 pub struct Screen {
-    master: Box<dyn MasterPty + Send>,
-    writer: Box<dyn Write + Send>,
+    /// Its other end, until that is taken away.
+    line: Option<Line>,
+    /// How the terminal was set before the program began.
+    before: String,
     child: Box<dyn Child + Send + Sync>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
+}
+
+/// The end of a terminal that people sit at.
+struct Line {
+    master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn Write + Send>,
+}
+
+/// How a terminal is set, in words.
+fn settings(master: &(dyn MasterPty + Send)) -> String {
+    format!("{:?}", master.get_termios().expect("a terminal"))
 }
 
 fn size(width: u16, height: u16) -> PtySize {
@@ -56,7 +69,11 @@ impl Screen {
         width: u16,
         height: u16,
     ) -> Self {
-        let pair = native_pty_system().openpty(size(width, height)).expect("a pseudo terminal");
+        Self::spawn(Self::command(names, program, args, folder), width, height)
+    }
+
+    /// What starts a program in an environment that has these names beside the most needed ones.
+    pub fn command(names: &[(&str, &str)], program: &Path, args: &[&str], folder: &Path) -> CommandBuilder {
         let mut command = CommandBuilder::new(program);
         command.env_clear();
         for name in ["PATH", "HOME", "USER"] {
@@ -70,6 +87,13 @@ impl Screen {
         }
         command.args(args);
         command.cwd(folder);
+        command
+    }
+
+    /// Starts what there is to be started in a terminal of this size.
+    pub fn spawn(command: CommandBuilder, width: u16, height: u16) -> Self {
+        let pair = native_pty_system().openpty(size(width, height)).expect("a pseudo terminal");
+        let before = settings(&*pair.master);
         let child = pair.slave.spawn_command(command).expect("the program can be started");
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().expect("the terminal can be read");
@@ -89,12 +113,16 @@ impl Screen {
                     seen.raw.extend_from_slice(&buffer[..read]);
                 }
                 shared.1.notify_all();
-                if read == 0 {
+                if seen.over {
                     return;
                 }
             }
         });
-        Self { master: pair.master, writer, child, seen }
+        Self { line: Some(Line { master: pair.master, writer }), before, child, seen }
+    }
+
+    fn line(&self) -> &Line {
+        self.line.as_ref().expect("a terminal")
     }
 
     /// What the terminal shows.
@@ -105,6 +133,22 @@ impl Screen {
     /// Every byte that the program has written.
     pub fn raw(&self) -> Vec<u8> {
         lock(&self.seen.0).raw.clone()
+    }
+
+    /// Every byte that the program has written after its last picture, once there are no more.
+    pub fn last_words(&self) -> String {
+        let seen = self.seen.1.wait_timeout_while(lock(&self.seen.0), LONG, |seen| !seen.over);
+        let (seen, late) = seen.unwrap_or_else(PoisonError::into_inner);
+        assert!(!late.timed_out(), "the program still has the terminal");
+        let raw = String::from_utf8_lossy(&seen.raw).into_owned();
+        let (_, picture) = raw.rsplit_once("\u{1b}[?2026h").expect("a picture");
+        let (_, after) = picture.split_once("\u{1b}[?2026l").expect("its end");
+        after.to_owned()
+    }
+
+    /// True when the terminal is set as it was before the program began: lines, echo, signals of keys.
+    pub fn is_set_as_before(&self) -> bool {
+        settings(&*self.line().master) == self.before
     }
 
     /// True while the other screen of the terminal is shown: that of full-screen programs.
@@ -139,8 +183,9 @@ impl Screen {
 
     /// Types bytes.
     pub fn send(&mut self, bytes: &str) {
-        self.writer.write_all(bytes.as_bytes()).expect("it can be typed");
-        self.writer.flush().expect("it can be typed");
+        let Line { writer, .. } = self.line.as_mut().expect("a terminal");
+        writer.write_all(bytes.as_bytes()).expect("it can be typed");
+        writer.flush().expect("it can be typed");
     }
 
     /// Presses keys one after the other, round and round and as far apart as fingers do, until something is shown: what
@@ -166,7 +211,7 @@ impl Screen {
     /// Makes the terminal another size.
     pub fn resize(&self, width: u16, height: u16) {
         lock(&self.seen.0).parser.screen_mut().set_size(cells(height), cells(width));
-        self.master.resize(size(width, height)).expect("a new size");
+        self.line().master.resize(size(width, height)).expect("a new size");
     }
 
     /// Shows what somebody else writes to the terminal.

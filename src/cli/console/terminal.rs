@@ -10,7 +10,7 @@ use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{cursor, execute, queue};
+use crossterm::{cursor, queue};
 use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -18,7 +18,13 @@ use ratatui::layout::Rect;
 use crate::console::{State, view};
 use crate::model::SafeText;
 
-/// True while the terminal is ours: a panic gives it back first.
+/// Has the terminal keep its title (XTWINOPS of xterm, which tmux and those of VTE know too). It cannot be asked for, and an
+/// empty one in its place would be left standing where the shell sets none. Terminals that do not know this ignore it.
+const KEEP_TITLE: &[u8] = b"\x1b[22;2t";
+/// Has the terminal take the title again that it kept.
+const OWN_TITLE: &[u8] = b"\x1b[23;2t";
+
+/// True while the terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, taken. Not ratatui's own `Terminal`, which asks for the cursor's position when it clears.
@@ -31,7 +37,8 @@ pub(super) struct Taken {
     /// The picture in the making.
     next: Buffer,
     mouse: bool,
-    titled: bool,
+    /// Its title, once it has one of ours.
+    title: Option<SafeText>,
 }
 
 impl Taken {
@@ -43,8 +50,7 @@ impl Taken {
         give_back_on_panic();
         // What `NO_COLOR` asks for is done by the theme; crossterm's own way loses bold and reverse with the colours.
         crossterm::style::force_color_output(true);
-        let mut taken =
-            Self { out: Vec::new(), shown: Buffer::default(), next: Buffer::default(), mouse, titled: false };
+        let mut taken = Self { out: Vec::new(), shown: Buffer::default(), next: Buffer::default(), mouse, title: None };
         taken.enter()?;
         Ok(taken)
     }
@@ -55,8 +61,12 @@ impl Taken {
     /// When it cannot be taken.
     pub(super) fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
-        TAKEN.store(true, Ordering::SeqCst);
+        if !TAKEN.swap(true, Ordering::SeqCst) {
+            // Once: of what was kept twice the second would be our own title.
+            self.out.extend_from_slice(KEEP_TITLE);
+        }
         queue!(self.out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        self.name();
         if self.mouse {
             queue!(self.out, EnableMouseCapture)?;
         }
@@ -119,8 +129,15 @@ impl Taken {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn title(&mut self, title: &SafeText) -> io::Result<()> {
-        self.titled = true;
-        self.write(&format!("\u{1b}]2;{title}\u{7}"))
+        self.title = Some(title.clone());
+        self.name();
+        self.send()
+    }
+
+    fn name(&mut self) {
+        if let Some(title) = &self.title {
+            self.out.extend_from_slice(format!("\u{1b}]2;{title}\u{7}").as_bytes());
+        }
     }
 
     /// Writes a sequence that shows nothing.
@@ -146,7 +163,7 @@ impl Taken {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn suspend(&mut self) -> io::Result<()> {
-        self.leave()?;
+        give_back()?;
         // The whole group: what the shell has started as one job stops and goes on as one. Not SIGTSTP, which a run
         // in this process (that of the demo) ignores.
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(0), nix::sys::signal::Signal::SIGSTOP)
@@ -164,21 +181,12 @@ impl Taken {
         };
         (0..area.height).map(|y| line(y).trim_end().to_owned()).collect()
     }
-
-    fn leave(&mut self) -> io::Result<()> {
-        let titled = std::mem::take(&mut self.titled);
-        if titled {
-            // What it was before cannot be asked for; an empty title lets the shell set its own.
-            self.write("\u{1b}]2;\u{7}")?;
-        }
-        give_back()
-    }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
         // A terminal that is gone needs nothing back.
-        drop(self.leave());
+        drop(give_back());
     }
 }
 
@@ -187,17 +195,15 @@ fn give_back() -> io::Result<()> {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return Ok(());
     }
-    let mut out = io::stdout();
-    let shown = execute!(
-        out,
-        EndSynchronizedUpdate,
-        DisableMouseCapture,
-        DisableBracketedPaste,
-        LeaveAlternateScreen,
-        cursor::Show
-    );
+    let mut back = Vec::new();
+    // The mouse too when it was not taken: a sequence too many costs nothing, one too few the mouse of the shell.
+    queue!(back, EndSynchronizedUpdate, DisableMouseCapture, DisableBracketedPaste)?;
+    back.extend_from_slice(OWN_TITLE);
+    queue!(back, LeaveAlternateScreen, cursor::Show)?;
+    let mut out = io::stdout().lock();
+    let written = out.write_all(&back).and_then(|()| out.flush());
     disable_raw_mode()?;
-    shown
+    written
 }
 
 fn give_back_on_panic() {
