@@ -225,13 +225,29 @@ fn nothing_is_left_in_the_terminal() {
             "the simulated world has ended; its runs are kept: changeover --estate {0}/estate.toml --state-dir {0} runs list\r\n",
             state.display()
         );
-        assert_eq!(screen.last_words(), format!("\u{1b}[?2026l{GIVEN_BACK}{world}{said}"));
+        assert_eq!(screen.last_words(), format!("\u{1b}[?2026l{GIVEN_BACK}{said}{world}"));
         assert!(screen.is_set_as_before(), "{said}");
         let raw = String::from_utf8_lossy(&screen.raw()).into_owned();
         // The title is kept once, before it gets another one.
         let kept: Vec<usize> = raw.match_indices("\u{1b}[22;2t").map(|(at, _)| at).collect();
         let titled = raw.find("\u{1b}]2;SIMULATED").expect("a title");
         assert!(matches!(kept[..], [at] if at < titled), "{kept:?} {titled}");
+    }
+}
+
+/// Without a terminal of its own the program gets no signal either.
+#[test]
+fn a_terminal_that_goes_is_an_end_as_good_as_any() {
+    for its_own in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("state");
+        let args = ["--state-dir", state.to_str().expect("a path"), "demo", "--speed", "20"];
+        let mut command = Screen::command(&[("TERM", "xterm-256color")], Path::new(PROGRAM), &args, folder.path());
+        command.set_controlling_tty(its_own);
+        let mut screen = Screen::spawn(command, 100, 30);
+        screen.sees("last copy 4m");
+        screen.hang_up();
+        assert_eq!(screen.ended(), 0, "its own: {its_own}");
     }
 }
 

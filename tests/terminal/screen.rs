@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -35,6 +36,7 @@ pub struct Screen {
 struct Line {
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
+    reading: JoinHandle<()>,
 }
 
 /// How a terminal is set, in words.
@@ -101,7 +103,7 @@ impl Screen {
         let parser = vt100::Parser::new(cells(height), cells(width), 0);
         let seen = Arc::new((Mutex::new(Seen { parser, raw: Vec::new(), over: false }), Condvar::new()));
         let shared = Arc::clone(&seen);
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             loop {
                 let read = reader.read(&mut buffer).unwrap_or(0);
@@ -118,7 +120,7 @@ impl Screen {
                 }
             }
         });
-        Self { line: Some(Line { master: pair.master, writer }), before, child, seen }
+        Self { line: Some(Line { master: pair.master, writer, reading }), before, child, seen }
     }
 
     fn line(&self) -> &Line {
@@ -227,6 +229,16 @@ impl Screen {
     /// Sends the process a signal.
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).expect("the process is there");
+    }
+
+    /// Takes the terminal away, as a connection does that breaks.
+    pub fn hang_up(&mut self) {
+        lock(&self.seen.0).over = true;
+        let Line { master, mut writer, reading } = self.line.take().expect("a terminal");
+        // It comes back from the terminal, or as another picture, so that there is something to read.
+        writer.write_all(b"\r").expect("it can be typed");
+        reading.join().expect("it has read");
+        drop((master, writer));
     }
 
     /// Waits for the end of the program. Returns its exit code.

@@ -1,12 +1,16 @@
 //! The loop: messages in, pictures and effects out. Ten pictures a second at most, and none when nothing has changed.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crossterm::event::{Event as Input, EventStream, KeyEventKind, KeyModifiers, MouseEventKind};
-use futures::StreamExt as _;
-use tokio::signal::unix::{SignalKind, signal};
+use futures::FutureExt as _;
+use nix::libc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -17,10 +21,11 @@ use super::ground::{Ground, Order, Preferences, Themes};
 use super::open::Looking;
 use super::signals::Ends;
 use super::terminal::Taken;
+use super::{input, panics};
 use crate::cli::lines::LineStore;
 use crate::cli::{App, CliError, Exit};
 use crate::console::log::LogFile;
-use crate::console::{Effect, Key, KeyCode, Msg, Settings, State, update};
+use crate::console::{Effect, Msg, Settings, State, update};
 use crate::journal::Store;
 use crate::model::{Counted, RunId, SafeText};
 
@@ -37,25 +42,39 @@ pub(in crate::cli) struct Leave {
     picture: Option<Vec<String>>,
     /// The run that goes on without it.
     goes_on: Option<RunId>,
-    /// The signal that ended it.
-    signal: Option<&'static str>,
+    end: End,
+}
+
+/// What ended the screen.
+enum End {
+    /// Whoever sat before it.
+    Person,
+    /// A signal, or what is none and means the same.
+    Signal(&'static str),
+    /// A panic, and what was said of it beside the screen.
+    Defect(Vec<SafeText>),
 }
 
 impl Leave {
-    /// Left by somebody who had no picture before him.
-    pub(super) fn quietly(state: &State) -> Self {
-        Self { picture: None, goes_on: goes_on(state), signal: None }
+    fn by(end: End, state: &State) -> Self {
+        Self { picture: None, goes_on: state.goes_on().cloned(), end }
     }
 
-    /// Leaves the demo: its world ends with the screen.
+    /// Left by somebody who had no picture before him.
+    pub(super) fn quietly(state: &State) -> Self {
+        Self::by(End::Person, state)
+    }
+
+    /// Leaves the demo: its world ends with the screen, and whatever went on in it.
     ///
     /// # Errors
     /// When nothing can be printed.
-    pub(in crate::cli) fn farewell_of_demo(mut self, app: &mut App) -> Result<Exit, CliError> {
-        self.goes_on = None;
+    pub(in crate::cli) fn farewell_of_demo(self, app: &mut App) -> Result<Exit, CliError> {
         let program = super::super::output::program(app);
-        writeln!(app.io.err, "the simulated world has ended; its runs are kept: {program} runs list")?;
-        self.farewell(app, &program)
+        self.say(app, |run| {
+            let cut_off = run.map(|run| format!("{run} was cut off with it, unfinished\n")).unwrap_or_default();
+            format!("the simulated world has ended; its runs are kept: {program} runs list\n{cut_off}")
+        })
     }
 
     /// Says where to find again what goes on.
@@ -63,19 +82,41 @@ impl Leave {
     /// # Errors
     /// When nothing can be printed.
     pub(in crate::cli) fn farewell(self, app: &mut App, program: &str) -> Result<Exit, CliError> {
-        if let Some(picture) = self.picture {
-            for line in picture {
+        let by_defect = matches!(self.end, End::Defect(_));
+        self.say(app, |run| match run {
+            Some(run) => format!("{run} goes on; watch it: {program} attach {run}, or open the console again\n"),
+            // What it knew of runs may be wrong.
+            None if by_defect => format!("a run goes on without it; whether there is one: {program} runs list\n"),
+            None => String::new(),
+        })
+    }
+
+    /// Says how it was left, and what became of the run that went on.
+    fn say(self, app: &mut App, became: impl FnOnce(Option<RunId>) -> String) -> Result<Exit, CliError> {
+        let Self { picture, goes_on, end } = self;
+        let exit = if matches!(end, End::Defect(_)) { Exit::Failed } else { Exit::Done };
+        let said: io::Result<()> = (|| {
+            for line in picture.into_iter().flatten() {
                 writeln!(app.io.out, "{line}")?;
             }
             app.io.out.flush()?;
+            match end {
+                End::Person => {}
+                End::Signal(name) => writeln!(app.io.err, "the console was ended by {name}")?,
+                End::Defect(defects) => {
+                    for defect in defects {
+                        writeln!(app.io.err, "{defect}")?;
+                    }
+                    writeln!(app.io.err, "the console was ended by this defect")?;
+                }
+            }
+            write!(app.io.err, "{}", became(goes_on))
+        })();
+        match said {
+            // The terminal has gone, and with it whoever could be told.
+            Err(error) if is_gone(&error) => Ok(exit),
+            said => Ok(said.map(|()| exit)?),
         }
-        if let Some(signal) = self.signal {
-            writeln!(app.io.err, "the console was ended by {signal}")?;
-        }
-        if let Some(run) = self.goes_on {
-            writeln!(app.io.err, "{run} goes on; watch it: {program} attach {run}, or open the console again")?;
-        }
-        Ok(Exit::Done)
     }
 }
 
@@ -107,16 +148,50 @@ struct Stage {
 /// # Errors
 /// When the terminal cannot be taken.
 pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Leave, CliError> {
-    let broken = |error: io::Error| CliError::new(Exit::Failed, format!("the terminal cannot be used: {error}"));
+    // Heard before the terminal is taken: from then on each of them gives it back.
+    let heard = Heard::hear().map_err(broken)?;
+    panics::take_over();
+    let terminal = Taken::take(state.settings.mouse).map_err(broken)?;
+    // Of a state that a panic has left half changed no more is read than which run goes on.
+    let shown = AssertUnwindSafe(play(&mut state, ground, heard, terminal)).catch_unwind().await;
+    let defects = panics::waiting();
+    match shown {
+        Ok(Ok(leave)) if defects.is_empty() => Ok(leave),
+        Ok(Err(error)) if defects.is_empty() && is_gone(&error) => Ok(gone(&state, "the loss of its terminal")),
+        Ok(Err(error)) if defects.is_empty() => Err(broken(error)),
+        _ => Ok(Leave::by(End::Defect(defects), &state)),
+    }
+}
+
+/// The signals that the screen hears.
+struct Heard {
+    ends: Ends,
+    continued: Signal,
+}
+
+impl Heard {
+    fn hear() -> io::Result<Self> {
+        Ok(Self { ends: Ends::hear()?, continued: signal(SignalKind::from_raw(libc::SIGCONT))? })
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` takes")]
+fn broken(error: io::Error) -> CliError {
+    CliError::new(Exit::Failed, format!("the terminal cannot be used: {error}"))
+}
+
+/// True when a terminal that could be used is there no more.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::ENODEV | libc::EPIPE))
+}
+
+async fn play(state: &mut State, ground: Ground, heard: Heard, terminal: Taken) -> io::Result<Leave> {
     let Ground { mut tells, orders, store, own_time, themes, preferences } = ground;
+    let Heard { mut ends, mut continued } = heard;
     let (told, mut news) = mpsc::unbounded_channel();
     let outputs = store.clone();
     let (lines, mut read) =
         LineStore::start(move |source| outputs.open_run(source.run()).ok().map(|reader| reader.printed()));
-    // Heard before the terminal is taken: from then on each of them gives it back.
-    let mut ends = Ends::hear().map_err(broken)?;
-    let mut continued = signal(SignalKind::from_raw(nix::libc::SIGCONT)).map_err(broken)?;
-    let terminal = Taken::take(state.settings.mouse).map_err(broken)?;
     let mut stage = Stage {
         terminal,
         store,
@@ -135,8 +210,8 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Lea
     };
     state.size = Taken::size();
     let (width, height) = state.size;
-    stage.feed(&mut state, Msg::Resize(width, height)).map_err(broken)?;
-    let mut inputs = EventStream::new();
+    stage.feed(state, Msg::Resize(width, height))?;
+    let mut inputs = input::listen()?;
     let mut second = tokio::time::interval(SECOND);
     let mut due: Option<Instant> = None;
     let mut drawn = Instant::now();
@@ -144,25 +219,23 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Lea
         let mut at_once = false;
         let msg = tokio::select! {
             biased;
-            name = ends.next() => return Ok(gone(&state, name)),
+            name = ends.next() => return Ok(gone(state, name)),
+            // Whoever sees what was said of it says how the screen was left.
+            () = panics::beside() => return Ok(Leave::quietly(state)),
             _ = continued.recv() => {
-                stage.retake(&state).map_err(broken)?;
+                stage.retake(state)?;
                 continue;
             }
-            input = inputs.next() => match input {
-                None => return Ok(gone(&state, "the end of its terminal")),
-                Some(Err(_)) => return Ok(gone(&state, "the loss of its terminal")),
-                Some(Ok(input)) => {
+            msg = inputs.recv() => match msg {
+                None => return Ok(gone(state, "the loss of its terminal")),
+                Some(msg) => {
                     at_once = true;
-                    match message(input) {
-                        Some(msg) => msg,
-                        None => continue,
-                    }
+                    msg
                 }
             },
             () = until(due) => {
                 if !state.frozen {
-                    stage.terminal.draw(&state).map_err(broken)?;
+                    stage.terminal.draw(state)?;
                 }
                 drawn = Instant::now();
                 due = None;
@@ -178,8 +251,12 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Lea
                 }
             } => msg,
             _ = second.tick() => {
+                // Where nothing is drawn, nothing else would tell.
+                if !Taken::is_there() {
+                    return Ok(gone(state, "the loss of its terminal"));
+                }
                 stage.look_at_preferences();
-                stage.look_at_theme(&state);
+                stage.look_at_theme(state);
                 if own_time {
                     continue;
                 }
@@ -188,15 +265,15 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Lea
         };
         if at_once {
             let now = jiff::Timestamp::now();
-            stage.feed(&mut state, if own_time { Msg::Wall(now) } else { Msg::Tick(now) }).map_err(broken)?;
+            stage.feed(state, if own_time { Msg::Wall(now) } else { Msg::Tick(now) })?;
         }
         let (was_frozen, calm) = (state.frozen, matches!(msg, Msg::Health(_)));
-        stage.feed(&mut state, msg).map_err(broken)?;
+        stage.feed(state, msg)?;
         if let Some(leave) = stage.leave.take() {
             return Ok(leave);
         }
         if at_once && (!state.frozen || !was_frozen) {
-            stage.terminal.draw(&state).map_err(broken)?;
+            stage.terminal.draw(state)?;
             drawn = Instant::now();
             due = None;
         } else {
@@ -214,16 +291,7 @@ async fn until(due: Option<Instant>) {
 }
 
 fn gone(state: &State, signal: &'static str) -> Leave {
-    Leave { picture: None, goes_on: goes_on(state), signal: Some(signal) }
-}
-
-fn goes_on(state: &State) -> Option<RunId> {
-    state
-        .run
-        .as_ref()
-        .filter(|run| run.live)
-        .map(|run| run.id.clone())
-        .or_else(|| state.alive().map(|row| row.run.clone()))
+    Leave::by(End::Signal(signal), state)
 }
 
 impl Stage {
@@ -266,7 +334,7 @@ impl Stage {
         match effect {
             Effect::Quit { keep } => {
                 let picture = keep.then(|| Taken::picture(state));
-                self.leave = Some(Leave { picture, goes_on: goes_on(state), signal: None });
+                self.leave = Some(Leave { picture, ..Leave::quietly(state) });
             }
             Effect::Suspend => self.suspend(state)?,
             Effect::Redraw => self.redraw(state)?,
@@ -395,48 +463,4 @@ impl Stage {
 /// Where files go that the user asked for: where the program was started.
 fn folder() -> PathBuf {
     std::env::current_dir().unwrap_or_default()
-}
-
-/// What came from the terminal, as a message.
-fn message(input: Input) -> Option<Msg> {
-    match input {
-        Input::Key(key) if key.kind != KeyEventKind::Release => {
-            use crossterm::event::KeyCode as C;
-            let code = match key.code {
-                C::Char(c) => KeyCode::Char(c),
-                C::F(n) => KeyCode::F(n),
-                C::Enter => KeyCode::Enter,
-                C::Esc => KeyCode::Esc,
-                C::Tab => KeyCode::Tab,
-                C::BackTab => return Some(Msg::Key(Key { code: KeyCode::Tab, ctrl: false, shift: true })),
-                C::Backspace => KeyCode::Backspace,
-                C::Delete => KeyCode::Delete,
-                C::Up => KeyCode::Up,
-                C::Down => KeyCode::Down,
-                C::Left => KeyCode::Left,
-                C::Right => KeyCode::Right,
-                C::Home => KeyCode::Home,
-                C::End => KeyCode::End,
-                C::PageUp => KeyCode::PageUp,
-                C::PageDown => KeyCode::PageDown,
-                _ => return None,
-            };
-            // With alt it is an escape and a key, which means nothing here.
-            let alt = key.modifiers.contains(KeyModifiers::ALT);
-            let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-            (!alt).then_some(Msg::Key(Key { code, ctrl, shift: false }))
-        }
-        Input::Paste(text) => Some(Msg::Paste(text)),
-        Input::Resize(width, height) => Some(Msg::Resize(width, height)),
-        Input::Mouse(mouse) => {
-            let wheel = match mouse.kind {
-                MouseEventKind::Down(_) => 0,
-                MouseEventKind::ScrollDown => 3,
-                MouseEventKind::ScrollUp => -3,
-                _ => return None,
-            };
-            Some(Msg::Mouse { column: mouse.column, row: mouse.row, wheel })
-        }
-        _ => None,
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is ever asked of it: size comes from the system, everything else from the environment.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
@@ -47,7 +47,6 @@ impl Taken {
     /// # Errors
     /// When it cannot be taken.
     pub(super) fn take(mouse: bool) -> io::Result<Self> {
-        give_back_on_panic();
         // What `NO_COLOR` asks for is done by the theme; crossterm's own way loses bold and reverse with the colours.
         crossterm::style::force_color_output(true);
         let mut taken = Self { out: Vec::new(), shown: Buffer::default(), next: Buffer::default(), mouse, title: None };
@@ -107,6 +106,11 @@ impl Taken {
     pub(super) fn redraw(&mut self, state: &State) -> io::Result<()> {
         self.wipe()?;
         self.draw(state)
+    }
+
+    /// False once it is gone.
+    pub(super) fn is_there() -> bool {
+        io::stdin().is_terminal()
     }
 
     /// Its size.
@@ -190,8 +194,16 @@ impl Drop for Taken {
     }
 }
 
+/// True while the terminal is ours.
+pub(super) fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
 /// The terminal as it was. Harmless when it is so already.
-fn give_back() -> io::Result<()> {
+///
+/// # Errors
+/// When the terminal is gone.
+pub(super) fn give_back() -> io::Result<()> {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return Ok(());
     }
@@ -204,15 +216,4 @@ fn give_back() -> io::Result<()> {
     let written = out.write_all(&back).and_then(|()| out.flush());
     disable_raw_mode()?;
     written
-}
-
-fn give_back_on_panic() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            drop(give_back());
-            before(info);
-        }));
-    });
 }

@@ -93,7 +93,7 @@ pub(super) fn open(app: &mut App, args: &DemoArgs, in_lines: bool) -> Result<Exi
             return Ok(exit);
         }
         match left.recv_timeout(LAST_WORD) {
-            Ok(Ok(Some(card))) => scored(app, &card),
+            Ok(Ok(Some(card))) => scored(app, &card).map(|scored| if exit == Exit::Done { scored } else { exit }),
             Ok(Err(error)) => Err(error),
             _ => Err(CliError::new(Exit::Failed, "the simulated world did not say how far the story had come")),
         }
