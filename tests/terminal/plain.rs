@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::PROGRAM;
@@ -17,6 +18,22 @@ fn in_lines(names: &[(&str, &str)], options: &[&str]) -> (Screen, TempDir) {
     screen.sees("`help` lists");
     screen.sees("direction: prod -> bcp, epoch 1");
     (screen, folder)
+}
+
+/// No signal is lost on it: what ends the screen in order ends the lines in order.
+#[test]
+fn a_signal_ends_the_lines_in_order_and_so_does_the_loss_of_the_terminal() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        let (mut screen, _folder) = in_lines(XTERM, &["--plain"]);
+        screen.signal(signal);
+        assert_eq!(screen.ended(), 0, "{signal}");
+        let last = screen.all();
+        let (_, said) = last.split_once("the console was ended by ").expect("why it ended");
+        assert!(said.starts_with(signal.as_str()) && said.contains("the simulated world has ended"), "{last}");
+    }
+    let (mut screen, _folder) = in_lines(XTERM, &["--plain"]);
+    screen.hang_up();
+    assert_eq!(screen.ended(), 0);
 }
 
 const XTERM: &[(&str, &str)] = &[("TERM", "xterm-256color")];

@@ -139,13 +139,18 @@ impl Screen {
 
     /// Every byte that the program has written after its last picture, once there are no more.
     pub fn last_words(&self) -> String {
+        let all = self.all();
+        let (_, picture) = all.rsplit_once("\u{1b}[?2026h").expect("a picture");
+        let (_, after) = picture.split_once("\u{1b}[?2026l").expect("its end");
+        after.to_owned()
+    }
+
+    /// Every byte that the program has written, once there are no more.
+    pub fn all(&self) -> String {
         let seen = self.seen.1.wait_timeout_while(lock(&self.seen.0), LONG, |seen| !seen.over);
         let (seen, late) = seen.unwrap_or_else(PoisonError::into_inner);
         assert!(!late.timed_out(), "the program still has the terminal");
-        let raw = String::from_utf8_lossy(&seen.raw).into_owned();
-        let (_, picture) = raw.rsplit_once("\u{1b}[?2026h").expect("a picture");
-        let (_, after) = picture.split_once("\u{1b}[?2026l").expect("its end");
-        after.to_owned()
+        String::from_utf8_lossy(&seen.raw).into_owned()
     }
 
     /// True when the terminal is set as it was before the program began: lines, echo, signals of keys.

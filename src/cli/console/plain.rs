@@ -16,10 +16,11 @@ use tokio::sync::mpsc;
 use super::ground::{Ground, Order};
 use super::open::Looking;
 use super::screen::Leave;
+use super::signals::Ends;
 use crate::cli::conduct::{next_line, terminal_lines};
 use crate::cli::output::{Flushed, program};
 use crate::cli::status::changed;
-use crate::cli::{App, CliError};
+use crate::cli::{App, CliError, Exit};
 use crate::console::dialog::{Dialog, Standing};
 use crate::console::{Effect, Msg, State, update};
 use crate::health::{ProbeKey, Verdict};
@@ -34,6 +35,8 @@ use crate::run::{Event, Prompt, RunState, choices};
 /// When nothing can be printed.
 pub(in crate::cli) async fn talk(app: &mut App, state: State, ground: Ground) -> Result<Leave, CliError> {
     let Ground { mut tells, orders, store, own_time, .. } = ground;
+    let cannot_hear = |error| CliError::new(Exit::Failed, format!("signals cannot be heard: {error}"));
+    let mut ends = Ends::hear().map_err(cannot_hear)?;
     let (told, mut news) = mpsc::unbounded_channel();
     let mut lines = Some(terminal_lines());
     let (program, may_change) = (program(app), app.io.is_interactive && !state.read_only);
@@ -60,10 +63,7 @@ pub(in crate::cli) async fn talk(app: &mut App, state: State, ground: Ground) ->
     while !talker.left {
         tokio::select! {
             biased;
-            stop = tokio::signal::ctrl_c() => {
-                stop?;
-                break;
-            }
+            signal = ends.next() => return Ok(Leave::ended(&talker.state, signal)),
             Some(msg) = news.recv() => talker.feed(msg),
             Some(msg) = tells.recv() => talker.feed(msg),
             line = next_line(&mut lines), if lines.is_some() => match line {

@@ -49,7 +49,7 @@ pub(in crate::cli) struct Leave {
 enum End {
     /// Whoever sat before it.
     Person,
-    /// A signal, or what is none and means the same.
+    /// A signal, or the loss of the terminal.
     Signal(&'static str),
     /// A panic, and what was said of it beside the screen.
     Defect(Vec<SafeText>),
@@ -63,6 +63,11 @@ impl Leave {
     /// Left by somebody who had no picture before him.
     pub(super) fn quietly(state: &State) -> Self {
         Self::by(End::Person, state)
+    }
+
+    /// Ended by a signal, or by the loss of the terminal.
+    pub(super) fn ended(state: &State, signal: &'static str) -> Self {
+        Self::by(End::Signal(signal), state)
     }
 
     /// Leaves the demo: its world ends with the screen, and whatever went on in it.
@@ -157,7 +162,7 @@ pub(in crate::cli) async fn show(mut state: State, ground: Ground) -> Result<Lea
     let defects = panics::waiting();
     match shown {
         Ok(Ok(leave)) if defects.is_empty() => Ok(leave),
-        Ok(Err(error)) if defects.is_empty() && is_gone(&error) => Ok(gone(&state, "the loss of its terminal")),
+        Ok(Err(error)) if defects.is_empty() && is_gone(&error) => Ok(Leave::ended(&state, "the loss of its terminal")),
         Ok(Err(error)) if defects.is_empty() => Err(broken(error)),
         _ => Ok(Leave::by(End::Defect(defects), &state)),
     }
@@ -219,7 +224,7 @@ async fn play(state: &mut State, ground: Ground, heard: Heard, terminal: Taken) 
         let mut at_once = false;
         let msg = tokio::select! {
             biased;
-            name = ends.next() => return Ok(gone(state, name)),
+            name = ends.next() => return Ok(Leave::ended(state, name)),
             // Whoever sees what was said of it says how the screen was left.
             () = panics::beside() => return Ok(Leave::quietly(state)),
             _ = continued.recv() => {
@@ -227,7 +232,7 @@ async fn play(state: &mut State, ground: Ground, heard: Heard, terminal: Taken) 
                 continue;
             }
             msg = inputs.recv() => match msg {
-                None => return Ok(gone(state, "the loss of its terminal")),
+                None => return Ok(Leave::ended(state, "the loss of its terminal")),
                 Some(msg) => {
                     at_once = true;
                     msg
@@ -253,7 +258,7 @@ async fn play(state: &mut State, ground: Ground, heard: Heard, terminal: Taken) 
             _ = second.tick() => {
                 // Where nothing is drawn, nothing else would tell.
                 if !Taken::is_there() {
-                    return Ok(gone(state, "the loss of its terminal"));
+                    return Ok(Leave::ended(state, "the loss of its terminal"));
                 }
                 stage.look_at_preferences();
                 stage.look_at_theme(state);
@@ -288,10 +293,6 @@ async fn until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
-}
-
-fn gone(state: &State, signal: &'static str) -> Leave {
-    Leave::by(End::Signal(signal), state)
 }
 
 impl Stage {

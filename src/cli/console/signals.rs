@@ -1,10 +1,10 @@
-//! The signals that the screen hears: those that end it in order, with its terminal given back.
+//! The signals that end the console in order: with its terminal given back, and the way to what goes on.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that end the screen.
+/// The signals that end the console.
 pub(super) struct Ends(Vec<(&'static str, Signal)>);
 
 impl Ends {
