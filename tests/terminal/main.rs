@@ -5,6 +5,7 @@ mod demo;
 mod files;
 mod plain;
 mod screen;
+mod status;
 
 use std::path::Path;
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
+use terminal_size::{Height, Width, terminal_size};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use unicode_width::UnicodeWidthChar;
 
@@ -45,6 +47,7 @@ pub(super) async fn follow(app: &mut App, live: &Live, args: &StatusArgs) -> Res
         told: BTreeMap::new(),
         told_direction: None,
         rows: 0,
+        room: None,
         in_place: app.io.is_terminal && !args.json,
     };
     let around = Around { reach: live.world.clone(), clock: live.clock.clone(), estate: Arc::clone(&estate) };
@@ -57,6 +60,8 @@ pub(super) async fn follow(app: &mut App, live: &Live, args: &StatusArgs) -> Res
             tokio::time::sleep(DIRECTION).await;
         }
     });
+    let cannot_hear = |error| CliError::new(Exit::Failed, format!("the terminal's size cannot be followed: {error}"));
+    let mut resized = signal(SignalKind::window_change()).map_err(cannot_hear)?;
     let mut draw = tokio::time::interval(DRAW);
     draw.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut record = tokio::time::interval_at(tokio::time::Instant::now() + RECORD, RECORD);
@@ -68,6 +73,7 @@ pub(super) async fn follow(app: &mut App, live: &Live, args: &StatusArgs) -> Res
                 stop?;
                 break;
             }
+            _ = resized.recv(), if shown.in_place => shown.draw(app, &estate, live.clock.now())?,
             Some(says) = turns.recv() => shown.turn(live, &watch, says)?,
             look = looks.recv() => match look {
                 Some(look) => {
@@ -109,6 +115,8 @@ struct Shown {
     told_direction: Option<Result<Direction, NoDirection>>,
     /// How many lines of the terminal the last table took.
     rows: usize,
+    /// How large the terminal was then, in columns and rows.
+    room: Option<(usize, usize)>,
     in_place: bool,
 }
 
@@ -130,16 +138,20 @@ impl Shown {
     fn draw(&mut self, app: &mut App, estate: &Estate, now: Timestamp) -> Result<(), CliError> {
         let colour = app.io.colour;
         let look = Look { attributes: colour, color: colour, ascii: false };
+        let room @ (width, height) = room(app);
+        let is_as_before = self.room.replace(room) == Some(room);
         let view = self.view(estate, now);
         let head = self.summary.lines(&view);
-        let height = app.io.height.unwrap_or(usize::MAX);
         let mut lines = [head.clone(), view.lines(look)].concat();
         if lines.len() >= height {
             lines = [head, view.trouble(look)].concat();
         }
-        let lines: Vec<String> = cropped(lines, height).iter().map(|line| fitting(line, app.io.width)).collect();
+        let lines: Vec<String> = cropped(lines, height).iter().map(|line| fitting(line, width)).collect();
         let out = &mut app.io.out;
-        if self.rows > 0 {
+        if self.rows > 0 && !is_as_before {
+            // It may have wrapped the last table anew: nobody knows where that begins.
+            write!(out, "\x1b[H\x1b[J")?;
+        } else if self.rows > 0 {
             // Up to where the last table began: only lines of our own.
             write!(out, "\x1b[{}F", self.rows)?;
         }
@@ -215,6 +227,15 @@ pub(in crate::cli) fn changed(key: &ProbeKey, probe: &ProbeHealth, before: Optio
     let why = probe.reasons(now).into_iter().next().or_else(|| Some(probe.reading.as_ref()?.summary.clone()));
     let why = why.map_or_else(String::new, |why| format!(": {}", why.as_str().lines().next().unwrap_or_default()));
     format!("{site} {subject} {question}: {came}{}{why}", probe.verdict(now).word())
+}
+
+/// The columns and rows that the terminal has now. Not the width that the environment tells: a line that is too long for
+/// the terminal takes two rows of it.
+fn room(app: &App) -> (usize, usize) {
+    match terminal_size() {
+        Some((Width(width), Height(height))) => (width.into(), height.into()),
+        None => (app.io.width, app.io.height.unwrap_or(usize::MAX)),
+    }
 }
 
 /// As many lines as a terminal of `height` rows shows with the cursor below them: the first ones and the last, and how many
