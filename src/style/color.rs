@@ -201,7 +201,8 @@ impl Color {
     }
 
     /// The codes of an escape sequence that turns it on.
-    pub(super) fn codes(self, is_background: bool) -> String {
+    #[must_use]
+    pub fn codes(self, is_background: bool) -> String {
         let shift = if is_background { 10 } else { 0 };
         match self {
             Self::Named(named) if named.index() < 8 => (30 + shift + named.index()).to_string(),

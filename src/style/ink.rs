@@ -59,7 +59,8 @@ pub struct Ink {
 
 impl Ink {
     /// The same with the nearest colours that `depth` has; attributes stay. Letters never vanish: where both colours
-    /// would become the same one, the letters become black or white.
+    /// would become the same one, the letters become black or white. And terminals with sixteen colours, such as the
+    /// console of Linux, show bold as the brighter of two, so that dark letters on a block would be grey: they are not bold.
     #[must_use]
     pub fn at(self, depth: Depth) -> Self {
         let lesser = |color: Color| match (depth, color) {
@@ -77,7 +78,9 @@ impl Ink {
             }
             _ => fg,
         };
-        Self { fg, bg, ..self }
+        let is_dark = matches!(fg, Some(Color::Named(named)) if named.index() < 8);
+        let greys = depth == Depth::Sixteen && is_dark && bg.is_some();
+        Self { fg, bg, bold: self.bold && !greys, ..self }
     }
 
     /// The text between the escape sequences that make it look so; as it is when nothing has to be done. The text must
@@ -165,6 +168,14 @@ mod tests {
             let ink = Ink { fg: Some(color(fg)), bg: Some(color(bg)), ..Ink::default() }.at(depth);
             assert_eq!(ink.fg, Some(Color::Named(letters)), "{fg} on {bg}: {ink:?}");
             assert_ne!(ink.fg, ink.bg);
+        }
+        let block = |fg| Ink { fg: Some(color(fg)), bg: Some(color("yellow")), bold: true, ..Ink::default() };
+        for (fg, depth, bold) in [
+            ("black", Depth::Sixteen, false),
+            ("black", Depth::TwoFiftySix, true),
+            ("bright_white", Depth::Sixteen, true),
+        ] {
+            assert_eq!(block(fg).at(depth), Ink { bold, ..block(fg) }, "{fg} {depth:?}");
         }
         // Who asks for it gets it.
         let hidden = Ink { fg: Some(color("red")), bg: Some(color("red")), ..Ink::default() };

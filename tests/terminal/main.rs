@@ -297,6 +297,35 @@ fn the_mouse_is_taken_as_it_was_chosen() {
     }
 }
 
+/// A terminal that has sixteen colours is asked for no others, and one without any for none; bold and reverse stay.
+#[test]
+fn colours_are_asked_for_as_the_terminal_has_them() {
+    for (term, no_colour, wanted) in
+        [("linux", "", Some("16")), ("xterm-256color", "", Some("256")), ("linux", "1", None)]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("state");
+        let args = ["--state-dir", state.to_str().expect("a path"), "demo", "--speed", "20"];
+        let names = [("TERM", term), ("NO_COLOR", no_colour)];
+        let mut screen = Screen::start_in(&names, Path::new(PROGRAM), &args, folder.path(), 100, 30);
+        screen.sees("last copy 4m");
+        screen.send("q");
+        assert_eq!(screen.ended(), 0);
+        let all = screen.all();
+        let looks: Vec<Vec<&str>> = all
+            .split("\u{1b}[")
+            .filter_map(|part| part.split_once('m'))
+            .filter(|(codes, _)| codes.bytes().all(|byte| byte.is_ascii_digit() || byte == b';'))
+            .map(|(codes, _)| codes.split(';').collect())
+            .collect();
+        let has = |code: &str| looks.iter().any(|codes| codes.contains(&code));
+        let is_named = |code: &&str| code.parse().is_ok_and(|code: u8| matches!(code, 30..=37 | 40..=47 | 90..=107));
+        assert!(has("1"), "{term}: bold");
+        assert_eq!(has("38") || has("48"), wanted == Some("256"), "{term}: {looks:?}");
+        assert_eq!(looks.iter().flatten().any(is_named), wanted == Some("16"), "{term}: {looks:?}");
+    }
+}
+
 #[test]
 fn ctrl_z_gives_the_shell_back_and_fg_the_screen() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -3,6 +3,7 @@
 //! The screen itself is pure and lives in `console`; here are the terminal, the loop, and what its effects do.
 
 mod attention;
+mod cells;
 mod clipboard;
 mod files;
 mod ground;

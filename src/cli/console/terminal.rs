@@ -11,10 +11,10 @@ use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, queue};
-use ratatui::backend::{Backend as _, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::cells;
 use crate::console::{State, view};
 use crate::model::SafeText;
 
@@ -47,8 +47,6 @@ impl Taken {
     /// # Errors
     /// When it cannot be taken.
     pub(super) fn take(mouse: bool) -> io::Result<Self> {
-        // What `NO_COLOR` asks for is done by the theme; crossterm's own way loses bold and reverse with the colours.
-        crossterm::style::force_color_output(true);
         let mut taken = Self { out: Vec::new(), shown: Buffer::default(), next: Buffer::default(), mouse, title: None };
         taken.enter()?;
         Ok(taken)
@@ -93,7 +91,7 @@ impl Taken {
         }
         self.next.reset();
         view::draw(state, area, &mut self.next);
-        CrosstermBackend::new(&mut self.out).draw(self.shown.diff(&self.next).into_iter())?;
+        cells::write(self.shown.diff(&self.next), state.settings.theme.depth(), &mut self.out)?;
         queue!(self.out, EndSynchronizedUpdate)?;
         std::mem::swap(&mut self.shown, &mut self.next);
         self.send()

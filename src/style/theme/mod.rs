@@ -21,6 +21,8 @@ pub struct Theme {
     title: SafeText,
     /// True when it promises to be told apart without seeing red or green.
     colour_blind: bool,
+    /// How many colours it needs at most.
+    depth: Depth,
     /// In the order of [`Scope::ALL`].
     inks: Vec<Ink>,
 }
@@ -32,6 +34,7 @@ impl Default for Theme {
             name: "dark".to_owned(),
             title: SafeText::line("The terminal's own colours, on a dark background"),
             colour_blind: false,
+            depth: Depth::True,
             inks: Scope::ALL.iter().map(|scope| Self::standard(*scope)).collect(),
         }
     }
@@ -82,7 +85,13 @@ impl Theme {
             let stands_out = depth == Depth::Mono && ink.bg.is_some() && ink.bg != screen;
             Ink { reverse: ink.reverse || stands_out, ..ink.at(depth) }
         });
-        Self { inks: inks.collect(), ..self.clone() }
+        Self { inks: inks.collect(), depth: self.depth.min(depth), ..self.clone() }
+    }
+
+    /// How many colours a terminal needs for it at most: those that it was asked for with, see [`Theme::at`].
+    #[must_use]
+    pub fn depth(&self) -> Depth {
+        self.depth
     }
 
     /// How a scope looks in the default theme.
