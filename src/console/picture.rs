@@ -325,6 +325,7 @@ mod tests {
     use ratatui::layout::Rect;
     use ratatui::style::Style;
 
+    #[expect(clippy::disallowed_methods, reason = "a picture is made of cells, whoever has filled them")]
     fn cells(width: u16, rows: &[(&str, Style)]) -> Buffer {
         let height = u16::try_from(rows.len()).expect("few rows");
         let mut cells = Buffer::empty(Rect { x: 0, y: 0, width, height });

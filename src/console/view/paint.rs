@@ -145,6 +145,7 @@ impl Canvas<'_> {
     }
 
     /// Puts one character, with its marks, into its cells; what ASCII does not have is shown as such.
+    #[expect(clippy::disallowed_methods, reason = "this is the place: what a row holds is `SafeText`")]
     fn put(&mut self, x: u16, y: u16, cluster: &str, style: Style) {
         match cluster {
             "\n" => self.cells.set_string(x, y, " ", style),
@@ -176,6 +177,7 @@ impl Canvas<'_> {
     }
 
     /// Draws a frame with a title, and returns what is inside.
+    #[expect(clippy::disallowed_methods, reason = "this is the place: the parts of a frame are our own")]
     pub fn frame(&mut self, area: Rect, title: &Row, scope: Scope) -> Rect {
         if area.width < 2 || area.height < 2 {
             return Rect { width: 0, height: 0, ..area };
