@@ -11,7 +11,7 @@ use crate::model::SafeText;
 use crate::run::EventKind;
 use crate::run::sample;
 
-const HOSTILE: [&str; 8] = [
+pub const HOSTILE: [&str; 8] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}[31mred\u{1b}[0m",
     "safe \u{202e}drop\u{2066} bidi \u{200b}zero\u{200d} width",
     "生产环境数据库和搜索引擎都好",
@@ -22,7 +22,7 @@ const HOSTILE: [&str; 8] = [
     "LIVE  shop  PROD ══▶ BCP │ └──┘ done",
 ];
 
-fn long() -> String {
+pub fn long() -> String {
     "name".repeat(75)
 }
 
@@ -61,7 +61,7 @@ fn infested(word: &str) -> State {
 }
 
 /// Every cell holds what a terminal prints in exactly its width, and frames stand where they stood.
-fn is_sane(state: &State, size: (u16, u16)) {
+pub fn is_sane(state: &State, size: (u16, u16)) {
     let cells = drawn(state, size);
     let mut x = 0;
     for (number, cell) in cells.content().iter().enumerate() {

@@ -17,7 +17,7 @@ use crate::health::{Condition, Figure, HealthState, Observation, ProbeHealth, Pr
 use crate::model::{Direction, Failure, FailureKind, Outcome, RunId, RunOutcome, SafeText, SiteName, Span, StepKey};
 use crate::run::sample::{self, Story};
 use crate::run::{Event, EventKind, Prompt, PromptId, PromptKind};
-use crate::runbook::GuardLevel;
+use crate::runbook::{GuardLevel, Mode};
 use crate::style::{Mark, Theme};
 
 pub const SNAPSHOT: &str = "backup/snapshot@prod";
@@ -327,6 +327,18 @@ pub fn done() -> Story {
         .end(500, ONE, Outcome::Succeeded, json!({}))
         .stage_ended("restore", Outcome::Succeeded)
         .over(RunOutcome::Done { warned: false })
+}
+
+/// The same as a drill.
+pub fn rehearsal(mut story: Story) -> Story {
+    for event in &mut story.events {
+        if let EventKind::RunCreated { plan, .. } = &mut event.kind {
+            plan.mode = Mode::Drill;
+            plan.runbook = "drill".parse().expect("a name");
+            plan.title = "Rehearse the takeover of Standby".to_owned();
+        }
+    }
+    story
 }
 
 pub fn events(story: Story) -> Vec<Arc<Event>> {

@@ -1,5 +1,6 @@
 //! The screen under test: what it shows, what it may never do, and what it does in spite of anything.
 
+mod all;
 mod chance;
 mod dialogs;
 mod guards;
@@ -8,6 +9,7 @@ mod hostile;
 mod late;
 mod looks;
 pub mod made;
+mod matrix;
 mod monkey;
 mod named_keys;
 mod palette;

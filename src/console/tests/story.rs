@@ -43,7 +43,7 @@ fn demo() -> State {
 }
 
 /// The screen with the briefing of a story.
-fn briefed() -> State {
+pub fn briefed() -> State {
     let mut state = demo();
     assert_eq!(update(&mut state, briefing()), []);
     state
