@@ -279,7 +279,8 @@ impl State {
     #[must_use]
     pub fn shown_runs(&self) -> Vec<&RunRow> {
         let passes = |run: &&RunRow| {
-            passes(&self.past, &[&run.title, &run.word, &run.by, &run.direction, &SafeText::line(run.run.as_str())])
+            let id = SafeText::line(run.run.as_str());
+            passes(&self.past, &[&run.runbook, &run.title, &run.mode, &run.word, &run.by, &run.direction, &id])
         };
         self.runs.iter().filter(passes).collect()
     }

@@ -7,6 +7,7 @@ mod guards;
 mod header;
 mod hostile;
 mod late;
+mod lists;
 mod looks;
 pub mod made;
 mod matrix;

@@ -184,7 +184,7 @@ fn open(state: &mut State, effects: &mut Vec<Effect>) {
         }
         Pane::Points => {
             if let Some(row) = state.shown_points().get(state.point.selected).copied().cloned() {
-                let text = crate::console::view::point_text(&row, state.now);
+                let text = crate::console::view::point_text(state, &row);
                 let title = row.point.map_or_else(SafeText::default, |point| point.id);
                 state.dialog = Some(Dialog::Text { title, text, top: 0 });
             }

@@ -1,6 +1,7 @@
 //! The picture of a state. Pure: a state in, cells out; nothing is remembered between two pictures.
 
 mod answers;
+mod brief;
 mod dialogs;
 mod frame;
 mod log;
@@ -32,6 +33,8 @@ pub use sites::detail_text;
 const LEAST: (u16, u16) = (60, 15);
 /// The least that several panes need.
 const SEVERAL: (u16, u16) = (80, 24);
+/// The least width at which a list of runs or points has its columns beside the log.
+const BESIDE: u16 = 120;
 
 /// Where everything is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,10 @@ fn layout(state: &State, area: Rect) -> Layout {
     let wanted = u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(4);
     let sites = Rect { height: wanted.clamp(7, (body.height * 9 / 20).max(7)), ..body };
     let below = Rect { y: body.y + sites.height, height: body.height - sites.height, ..body };
+    if area.width < BESIDE && state.focus == state.tab && matches!(state.tab, Pane::Runs | Pane::Points) {
+        // Their columns need the whole width, and a log beside them would be that of another run.
+        return Layout { header, hint, footer, panes: vec![(Pane::Sites, sites), (state.tab, below)], single: false };
+    }
     let left = Rect { width: (below.width * 9 / 20).clamp(38, 90), ..below };
     let right = Rect { x: below.x + left.width, width: below.width - left.width, ..below };
     let panes = vec![(Pane::Sites, sites), (state.tab, left), (Pane::Log, right)];
@@ -149,17 +156,19 @@ pub fn hit(state: &State, column: u16, row: u16) -> Option<(Pane, Option<usize>)
     let (pane, area) =
         layout.panes.iter().find(|(_, area)| area.contains(ratatui::layout::Position { x: column, y: row }))?;
     let line = usize::from(row.checked_sub(area.y + 1)?);
-    // Above a list are its head, and its filter when there is one.
-    let listed = |choice: &Choice, head: u16| {
+    let inner = Rect { width: area.width.saturating_sub(2), height: area.height.saturating_sub(2), ..*area };
+    // Above a list are its head, and its filter when there is one; below it may be what its columns leave out.
+    let listed = |choice: &Choice, head: u16, below: u16| {
         let above = head + u16::from(choice.filter.is_some());
         let line = line.checked_sub(usize::from(above))?;
-        Some(first(choice.selected, area.height.saturating_sub(2 + above)) + line)
+        let height = inner.height.saturating_sub(above + below);
+        (line < usize::from(height)).then(|| first(choice.selected, height) + line)
     };
     let line = match pane {
-        Pane::Runbooks => listed(&state.runbook, 0)?,
+        Pane::Runbooks => listed(&state.runbook, 0, 0)?,
         Pane::Run => run::line_at(state, line, area.height)?,
-        Pane::Runs => listed(&state.past, 1)?,
-        Pane::Points => listed(&state.point, 1)?,
+        Pane::Runs => listed(&state.past, 1, runs::below(state, inner))?,
+        Pane::Points => listed(&state.point, 1, points::below(state, inner))?,
         Pane::Sites | Pane::Log => return Some((*pane, None)),
     };
     Some((*pane, Some(line)))
@@ -194,6 +203,12 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
 /// A moment in the time zone of this screen.
 fn local(state: &State, at: jiff::Timestamp) -> jiff::Zoned {
     at.to_zoned(state.settings.zone.clone())
+}
+
+/// A moment in the time zone of this screen, in words that name the zone: for what leaves the screen, and where nothing
+/// beside it says which one it is.
+fn moment(state: &State, at: jiff::Timestamp) -> String {
+    local(state, at).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// A number of bytes as people read it.
