@@ -123,6 +123,50 @@ fn right_frames_stand_in_their_column() {
     }
 }
 
+/// However long a name is, the columns after it stay where they are, and where it is cut is seen.
+#[test]
+fn columns_stay_in_their_place() {
+    let place = |shown: &str, word: &str| {
+        let line = shown.lines().find(|line| line.contains(word)).unwrap_or_else(|| panic!("{word}\n{shown}"));
+        line.split_once(word).map(|(before, _)| before.width())
+    };
+    for word in HOSTILE.into_iter().map(str::to_owned).chain([long()]) {
+        let mut state = full();
+        state.runbooks.truncate(2);
+        let ordinary = state.runbooks[1].clone();
+        let (name, mode) = (&ordinary.name, &mut state.runbooks[0].mode);
+        *mode = SafeText::line(&word);
+        let name = name.to_string();
+        state.runbooks[0].name = SafeText::line(&word);
+        state.runs.clear();
+        state.go(Pane::Runbooks);
+        state.zoom = true;
+        for width in [60, 120, 200] {
+            let shown = text(&state, (width, 20));
+            let lines: Vec<&str> = shown.lines().skip(3).take(2).collect();
+            assert_eq!(place(lines[0], "never run here"), place(lines[1], "never run here"), "{name}\n{shown}");
+        }
+        for run in runs() {
+            let mut state = full();
+            state.go(Pane::Runs);
+            state.runs = vec![run.clone(), run];
+            (state.runs[0].runbook, state.runs[0].by) = (SafeText::line(&word), SafeText::line(&word));
+            for size in [(60, 15), (80, 24), (200, 60)] {
+                let shown = text(&state, size);
+                let took: Vec<_> =
+                    shown.lines().filter(|line| line.contains("repl") && line.contains("prod")).collect();
+                let at = |line: &str| line.split_once("prod").map(|(before, _)| before.width());
+                assert!(took.len() >= 2 && at(took[0]) == at(took[1]), "{word:?}\n{shown}");
+            }
+        }
+        let mut state = full();
+        state.estate.name = SafeText::line(&word);
+        let header = text(&state, (80, 24));
+        let whole = header.contains(state.estate.name.as_str());
+        assert!(whole || header.lines().next().is_some_and(|line| line.contains("…  PROD")), "{header}");
+    }
+}
+
 #[test]
 fn pictures() {
     for (name, word) in [("escapes", HOSTILE[0]), ("wide", HOSTILE[2]), ("bidi", HOSTILE[1])] {

@@ -15,6 +15,8 @@ use crate::model::{SafeText, SiteName};
 use crate::run::{RunPhase, UnitPhase};
 use crate::style::{Mark, Scope};
 
+/// The most of the estate's name that is shown.
+const NAME: usize = 20;
 /// The most lines of something that is told.
 const NOTICE: usize = 3;
 
@@ -34,12 +36,12 @@ pub(super) fn badge_scope(badge: Badge) -> Scope {
 /// The two lines that every screen has.
 pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let arrow = if state.settings.ascii { "==>" } else { "══▶" };
-    let mut line = Row::new()
+    let line = Row::new()
         .put(badge_scope(state.badge), safe(format!(" {} ", state.badge.word())))
         .put(Scope::BadgeReadOnly, if state.read_only { " READ-ONLY " } else { "" })
-        .plain(" ")
-        .put(Scope::Strong, safe(fitting(state.estate.name.as_str(), 20)))
-        .plain("  ");
+        .plain(" ");
+    let name = line.width();
+    let mut line = line.put(Scope::Strong, state.estate.name.clone()).limited(name + NAME).plain("  ");
     line = match &state.direction.direction {
         Some(direction) => line
             .put(site_scope(state, &direction.source), safe(direction.source.as_str().to_uppercase()))

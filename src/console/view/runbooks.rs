@@ -10,6 +10,9 @@ use crate::console::run_view::since;
 use crate::console::state::State;
 use crate::style::Scope;
 
+/// The longest word of a mode.
+const MODE: usize = 11;
+
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let books = state.shown_runbooks();
     let area = filtered(canvas, state, &state.runbook, area, books.len(), state.runbooks.len());
@@ -28,7 +31,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             let mut row =
                 Row::new().plain(" ").put(Scope::Strong, book.name.clone()).limited(name_width + 1).to(name_width + 2);
             if with_mode {
-                row = row.put(Scope::Muted, safe(format!("{:<12}", book.mode)));
+                let column = row.width();
+                row = row.put(Scope::Muted, book.mode.clone()).limited(column + MODE).to(column + MODE + 1);
             }
             if with_title {
                 let column = row.width();
