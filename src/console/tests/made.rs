@@ -134,7 +134,7 @@ const UP: [(&str, &str); 8] = [
 pub fn all_up(state: &mut State) {
     state.health = health();
     for site in ["bcp", "prod"] {
-        for round in (0..10_i64).rev() {
+        for round in (0..24_i64).rev() {
             for (number, (name, says)) in UP.iter().enumerate() {
                 let number = i32::try_from(number).expect("a few");
                 let value = f64::from(1000 + number * 10 + i32::try_from((round * 7) % 5).expect("a few"));

@@ -18,6 +18,7 @@ pub mod picture;
 mod random;
 mod screens;
 mod settings;
+mod sparks;
 mod steps;
 mod story;
 mod tour;

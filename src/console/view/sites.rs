@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::frame::site_scope;
-use super::paint::{Canvas, Row};
+use super::paint::{Canvas, Row, cells};
 use super::{nothing, safe, span, verdict_mark, verdict_word};
 use crate::console::facts::SiteFacts;
 use crate::console::pane::Pane;
@@ -16,6 +16,11 @@ use crate::estate::Objectives;
 use crate::health::{Figure, ProbeHealth, ProbeKey, Subject, Unit, Verdict};
 use crate::model::{SafeText, SiteName};
 use crate::style::Scope;
+
+/// How far back the figures of a line of the list go at most.
+const SPARK: Duration = Duration::from_mins(10);
+/// The cells that are kept for the age of an answer.
+const AGE: usize = 6;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     if let Some((site, subject)) = &state.detail {
@@ -125,8 +130,6 @@ fn subject_row(
         Some(at) if stale => format!("STALE {}", age(at, state.now)),
         Some(at) => age(at, state.now),
     };
-    let spark_width = if width >= 56 { 8 } else { 0 };
-    let room = width.saturating_sub(row.width() + spark_width + 1 + age.len().max(6));
     let says = match (verdict, probe.reasons(state.now).into_iter().next(), &probe.reading) {
         (Verdict::Up, _, Some(reading)) => reading.summary.clone(),
         (_, Some(reason), _) => reason,
@@ -139,14 +142,22 @@ fn subject_row(
         Verdict::Up => Scope::Plain,
         _ => mark.scope(),
     };
-    let column = row.width();
     let says = says.as_str().lines().next().unwrap_or_default();
-    row = row.put(scope, safe(says)).limited(column + room).to(column + room + 1);
-    if spark_width > 0 {
-        row = row.put(Scope::Gauge, spark(probe, spark_width, state.settings.ascii));
-    }
+    let column = row.width();
+    let room = width.saturating_sub(column + 1 + age.len().max(AGE));
+    // Why something is not up is worth more than its figures.
+    let kept = if verdict == Verdict::Up { spark_room(width) } else { 0 };
+    let text = cells(says).min(room.saturating_sub(kept));
+    let spark = spark(probe, state.now, room.saturating_sub(text + 1), state.settings.ascii);
+    let spark_column = width.saturating_sub(1 + age.len().max(AGE) + cells(spark.as_str()));
+    row = row.put(scope, safe(says)).limited(column + text).to(spark_column).put(Scope::Gauge, spark);
     let column = width.saturating_sub(age.len());
     row.to(column).put(if stale { Scope::Stale } else { Scope::Muted }, safe(age))
+}
+
+/// The room that is kept for the figures of what is up, however much it says of itself.
+fn spark_room(width: usize) -> usize {
+    if width >= 56 { 13 } else { 7 }
 }
 
 /// Addresses made unreadable, for a screen that others see.
@@ -158,14 +169,17 @@ fn age(at: Timestamp, now: Timestamp) -> String {
     span(since(at, now))
 }
 
-/// The first figure over the last minutes.
-fn spark(probe: &ProbeHealth, width: usize, ascii: bool) -> SafeText {
-    let steps: &[char] = if ascii {
-        &['_', '.', ':', '-', '=', '+', '*', '#']
+/// The first figure over the last minutes, the newest answer last, one cell for each look: `?` for one that saw nothing,
+/// which is no zero. As many as there is room for, and none that is older than [`SPARK`].
+fn spark(probe: &ProbeHealth, now: Timestamp, room: usize, ascii: bool) -> SafeText {
+    let steps: [char; 8] = if ascii {
+        ['_', '.', ':', '-', '=', '+', '*', '#']
     } else {
-        &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+        ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
     };
-    let values: Vec<Option<f64>> = probe.history.iter().rev().take(width).map(|(_, value)| *value).rev().collect();
+    let looks = probe.history.iter().rev().take_while(|(at, _)| since(*at, now) <= SPARK).take(room);
+    let mut values: Vec<Option<f64>> = looks.map(|(_, value)| value.filter(|value| value.is_finite())).collect();
+    values.reverse();
     let known = values.iter().flatten().copied();
     let (least, most) = (known.clone().fold(f64::INFINITY, f64::min), known.fold(f64::NEG_INFINITY, f64::max));
     let shown = values.iter().map(|value| match value {
@@ -314,7 +328,10 @@ fn graph(canvas: &mut Canvas<'_>, state: &State, key: &ProbeKey, probe: &ProbeHe
     }
     let name = probe.reading.as_ref().and_then(|reading| reading.figures.first());
     let width = usize::from(area.width) - 14;
-    let values: Vec<Option<f64>> = probe.history.iter().rev().take(width).map(|(_, value)| *value).rev().collect();
+    let looks: Vec<_> = probe.history.iter().rev().take(width).collect();
+    let from = looks.last().map_or(state.now, |(at, _)| *at);
+    let values: Vec<Option<f64>> =
+        looks.into_iter().rev().map(|(_, value)| value.filter(|value| value.is_finite())).collect();
     let most = values.iter().flatten().copied().fold(0.0_f64, f64::max).max(f64::MIN_POSITIVE);
     let unit = name.map_or(Unit::Count, |figure| figure.unit);
     let label = |value: f64| amount(&Figure { name: SafeText::default(), value, unit });
@@ -343,7 +360,11 @@ fn graph(canvas: &mut Canvas<'_>, state: &State, key: &ProbeKey, probe: &ProbeHe
         rows.push(row);
     }
     let title = name.map_or_else(SafeText::default, |figure| figure.name.clone());
-    let spanned = span(probe.interval * u32::try_from(values.len()).unwrap_or(0));
-    rows.push(Row::new().put(Scope::Muted, safe(format!("{:>12} {title} ({}), the last {spanned}", "", key.question))));
+    let spanned = age(from, state.now);
+    let lines = span(SPARK);
+    rows.push(Row::new().put(
+        Scope::Muted,
+        safe(format!("{:>12} {title} ({}), the last {spanned}; pane 1 shows {lines} at most", "", key.question)),
+    ));
     canvas.rows(area, &rows);
 }
