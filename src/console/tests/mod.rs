@@ -22,3 +22,4 @@ mod sparks;
 mod steps;
 mod story;
 mod tour;
+mod zone;

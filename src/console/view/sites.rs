@@ -228,14 +228,17 @@ pub fn detail_text(state: &State, site: &SiteName, subject: &Subject) -> SafeTex
     let mut lines = Vec::new();
     for (key, probe) in probes(state, site, subject) {
         let verdict = probe.verdict(state.now);
-        let since_when = probe.since.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+        let since_when = probe.since.map(|at| format!(" since {}", super::moment(state, at))).unwrap_or_default();
         lines.push(format!("{} {}: {}{since_when}", site, key.question, verdict_word(verdict)));
         if let Some(failure) = &probe.failure {
             lines.extend(failure.to_string().lines().map(|line| format!("  ! {line}")));
         } else {
             lines.extend(probe.reasons(state.now).iter().map(|reason| format!("  ! {reason}")));
         }
-        let at = probe.read_at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", age(at, state.now)));
+        let at = probe.read_at.map_or_else(
+            || "never".to_owned(),
+            |at| format!("{} ago, at {}", age(at, state.now), super::moment(state, at)),
+        );
         let stale = if probe.is_stale(state.now) { " STALE" } else { "" };
         lines.push(format!("  last answer {at}{stale}, asked every {}", span(probe.interval)));
         if let Some(reading) = &probe.reading {
