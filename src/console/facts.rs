@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use crate::model::{Direction, HostName, RunId, SafeText, SiteName, Span, StageId, StepKey};
 use crate::runbook::{Mode, Param, PlannedStep, as_typed};
 
+/// The word of the mode that rehearses.
+pub const DRILL: &str = "drill";
+
 /// The estate, as far as it is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EstateFacts {
@@ -207,6 +210,19 @@ pub struct PointRow {
     /// True when the run saw it whole at the target: a copy. A run that only makes a point, for another one to carry over,
     /// never says so.
     pub arrived: bool,
+}
+
+/// The word of a mode, as it is written in runbooks.
+#[must_use]
+pub fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Replicate => "replicate",
+        Mode::Reverse => "reverse",
+        Mode::Failover => "failover",
+        Mode::Drill => DRILL,
+        Mode::Restore => "restore",
+        Mode::Maintenance => "maintenance",
+    }
 }
 
 /// How hard a runbook is to begin, and its runs to take up again: what makes another site serve, or brings an older

@@ -145,7 +145,11 @@ fn stretch(
             );
         } else if let Some(arms) = arms(symbol) {
             flush(&mut run, y, look, ink, text);
-            let weight = if symbol.starts_with('━') { 3 } else { 1 + u32::from(look.bold) };
+            let weight = if symbol.starts_with(['━', '┃', '┏', '┓', '┗', '┛']) {
+                3
+            } else {
+                1 + u32::from(look.bold)
+            };
             arms.draw(at(*x, y), lines.entry((colour.clone(), weight)).or_default());
         } else if *wide == 1 && symbol.chars().next().is_some_and(|c| c.is_ascii() || c.is_alphanumeric()) {
             match &mut run {
@@ -214,11 +218,11 @@ fn arms(symbol: &str) -> Option<Arms> {
     let arms = |left, right, up, down| Some(Arms { left, right, up, down, double: false });
     match symbol {
         "─" | "━" => arms(true, true, false, false),
-        "│" => arms(false, false, true, true),
-        "┌" => arms(false, true, false, true),
-        "┐" => arms(true, false, false, true),
-        "└" => arms(false, true, true, false),
-        "┘" => arms(true, false, true, false),
+        "│" | "┃" => arms(false, false, true, true),
+        "┌" | "┏" => arms(false, true, false, true),
+        "┐" | "┓" => arms(true, false, false, true),
+        "└" | "┗" => arms(false, true, true, false),
+        "┘" | "┛" => arms(true, false, true, false),
         "═" => Some(Arms { left: true, right: true, double: true, ..Arms::default() }),
         _ => None,
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::model::{HostName, RunId, SafeText, StageId, StepKey, UnitKey};
 use crate::run::{Event, RunPhase, RunState, UnitPhase};
-use crate::runbook::PlannedStep;
+use crate::runbook::{Mode, PlannedStep};
 
 /// How many times as fast as it was a run of the past can be played.
 pub const SPEEDS: [u32; 10] = [1, 2, 5, 10, 20, 40, 80, 160, 320, 640];
@@ -108,6 +108,18 @@ impl RunView {
     #[must_use]
     pub fn goes_on(&self) -> bool {
         self.live && !matches!(self.state.phase, RunPhase::Ended(_))
+    }
+
+    /// True when it rehearses, and production is left alone.
+    #[must_use]
+    pub fn is_drill(&self) -> bool {
+        self.state.plan.mode == Mode::Drill
+    }
+
+    /// True when it is looked back at: it has ended, or is played again.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        self.replay.is_some() || matches!(self.state.phase, RunPhase::Ended(_))
     }
 
     /// One more event of a live run.

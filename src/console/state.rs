@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::action::Action;
-use super::dialog::Dialog;
-use super::facts::{DirectionFacts, EstateFacts, RunRow, RunbookFacts, ThemeFacts};
+use super::dialog::{Confirm, Deed, Dialog};
+use super::facts::{DRILL, DirectionFacts, EstateFacts, RunRow, RunbookFacts, ThemeFacts};
 use super::keys::Keymap;
 use super::line::Line;
 use super::log::LogView;
@@ -19,12 +19,12 @@ use crate::model::{HostName, RunId, SafeText, SiteName};
 use crate::run::{Operator, RunPhase};
 use crate::style::{Mark, Theme};
 
-/// What kind of world this is. In every frame, and in words.
+/// What the screen is about: what kind of world, and whether it is a rehearsal there. In every frame, and in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Badge {
     /// Real sites.
     Live,
-    /// A rehearsal.
+    /// A rehearsal, in whatever world: it takes the place of [`Badge::Live`], and stands beside [`Badge::Simulated`].
     Drill,
     /// The simulated world of the demo.
     Simulated,
@@ -94,7 +94,7 @@ pub struct Choice {
 pub struct State {
     /// The estate.
     pub estate: EstateFacts,
-    /// What kind of world.
+    /// What kind of world, whatever is done there; what is shown of it are [`State::badges`].
     pub badge: Badge,
     /// This console only looks: nothing can be begun, stopped or answered from here, in whatever world.
     pub read_only: bool,
@@ -254,11 +254,47 @@ impl State {
         self.detail = None;
     }
 
+    /// True when what keys go to is a rehearsal: the runbook or the run that is asked about, otherwise the run in sight, until
+    /// it has ended. After that the sites are themselves again, and nobody may take them for a rehearsal.
+    #[must_use]
+    pub fn is_drill(&self) -> bool {
+        let drills = |mode: &SafeText| mode.as_str() == DRILL;
+        let book = |name: &SafeText| self.runbooks.iter().any(|book| book.name == *name && drills(&book.mode));
+        match &self.dialog {
+            Some(Dialog::Form(form)) => drills(&form.runbook.mode),
+            Some(Dialog::Planning(request, _)) => book(&request.runbook),
+            Some(Dialog::Start(start)) => drills(&start.runbook.mode),
+            Some(Dialog::Confirm(Confirm { deed: Deed::Resume(run), .. })) => {
+                let in_sight = self.run.as_ref().filter(|view| view.id == *run);
+                let listed = self.runs.iter().any(|row| row.run == *run && drills(&row.mode));
+                in_sight.map_or(listed, RunView::is_drill)
+            }
+            _ => self.run.as_ref().is_some_and(|run| run.is_drill() && !run.is_past()),
+        }
+    }
+
+    /// The words for what the screen is about, each in a look of its own.
+    #[must_use]
+    pub fn badges(&self) -> &'static [Badge] {
+        match (self.badge, self.is_drill()) {
+            (Badge::Live, false) => &[Badge::Live],
+            (Badge::Simulated, false) => &[Badge::Simulated],
+            (Badge::Simulated, true) => &[Badge::Simulated, Badge::Drill],
+            (Badge::Live, true) | (Badge::Drill, _) => &[Badge::Drill],
+        }
+    }
+
+    /// The same in one text.
+    #[must_use]
+    pub fn badge_words(&self) -> String {
+        self.badges().iter().map(|badge| badge.word()).collect::<Vec<_>>().join(" ")
+    }
+
     /// What kind of world this is, and whether it is only looked at, in words.
     #[must_use]
     pub fn world(&self) -> String {
         let permission = if self.read_only { " READ-ONLY" } else { "" };
-        format!("{}{permission}", self.badge.word())
+        format!("{}{permission}", self.badge_words())
     }
 
     /// The lines of a site: its services, its hosts, its exchange tree.

@@ -267,7 +267,7 @@ impl Talker<'_> {
                 }
                 lines.extend(start.plan.findings.iter().map(|finding| format!("to know: {finding}")));
                 lines.extend(start.changed.iter().map(|changed| format!("has changed: {changed}")));
-                let (badge, name) = (self.state.badge.word(), &start.runbook.name);
+                let (badge, name) = (self.state.badge_words(), &start.runbook.name);
                 lines.push(format!("{badge}: begin {name}? (`plan {name}` tells every command of it)"));
                 (start.gate.phrase.clone(), lines.join("\n"))
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::runs::word;
 use crate::cli::{App, load};
-use crate::console::facts::{ParamFacts, PointRow, RunRow, RunbookFacts, level};
+use crate::console::facts::{ParamFacts, PointRow, RunRow, RunbookFacts, level, mode_word};
 use crate::document::has_errors;
 use crate::estate::Estate;
 use crate::journal::{RunListing, Store};
@@ -144,14 +144,7 @@ fn point(state: &RunState) -> Option<PointRow> {
 }
 
 fn mode(mode: Mode) -> SafeText {
-    SafeText::line(match mode {
-        Mode::Replicate => "replicate",
-        Mode::Reverse => "reverse",
-        Mode::Failover => "failover",
-        Mode::Drill => "drill",
-        Mode::Restore => "restore",
-        Mode::Maintenance => "maintenance",
-    })
+    SafeText::line(mode_word(mode))
 }
 
 /// Reads the runbooks.

@@ -3,6 +3,7 @@
 mod all;
 mod chance;
 mod dialogs;
+mod drill;
 mod guards;
 mod header;
 mod hostile;

@@ -17,6 +17,7 @@ fn begin(which: u8) -> State {
         4 => with_run(unknown(), false),
         5 => super::story::playing(),
         6 => super::tour::at_stop(3),
+        7 => with_run(rehearsal(asks(restored(), PromptKind::Confirm, None)), true),
         _ => start_dialog("restore"),
     }
 }
@@ -26,22 +27,26 @@ proptest! {
     #[test]
     fn never_panics_and_always_says_what_world_this_is(
         seed in any::<u64>(),
-        which in 0_u8..8,
-        badge in 0_usize..3,
+        which in 0_u8..9,
+        simulated in any::<bool>(),
         read_only in any::<bool>(),
         ascii in any::<bool>(),
         sizes in prop::collection::vec((1_u16..=300, 1_u16..=100), 3),
     ) {
         let mut chance = fastrand::Rng::with_seed(seed);
         let mut state = begin(which);
-        state.badge = [Badge::Live, Badge::Drill, Badge::Simulated][badge];
+        state.badge = if simulated { Badge::Simulated } else { Badge::Live };
         state.read_only = read_only;
         state.settings.ascii = ascii;
         for (width, height) in sizes.into_iter().chain([(20, 3), (60, 15), (1, 1)]) {
             go_on(&mut chance, &mut state, 12, |_, _| {});
             let shown = lines(&drawn(&state, (width, height)));
             if width >= 20 && height >= 3 {
-                prop_assert!(shown[0].contains(state.badge.word()), "{width}x{height}\n{}", shown.join("\n"));
+                for badge in state.badges() {
+                    prop_assert!(shown[0].contains(badge.word()), "{width}x{height}\n{}", shown.join("\n"));
+                }
+                let drill = state.badges().contains(&Badge::Drill);
+                prop_assert!(drill || !shown[0].contains("DRILL"), "{width}x{height}\n{}", shown.join("\n"));
             }
         }
     }
@@ -76,7 +81,7 @@ fn too_small_still_says_what_the_run_does() {
 /// Below what can be shown, one line says so, and it is whole from 40 columns on.
 #[test]
 fn too_small_is_said_in_one_line() {
-    for badge in [Badge::Live, Badge::Drill, Badge::Simulated] {
+    for badge in [Badge::Live, Badge::Simulated] {
         let mut state = start_dialog("restore");
         state.badge = badge;
         for size in [(40, 12), (59, 100), (300, 14)] {

@@ -41,14 +41,13 @@ fn whole_screen() {
     at_sizes("first_frame", &first, &SIZES[1..2]);
     let mut state = with_run(unknown(), false);
     trouble(&mut state);
-    state.badge = Badge::Drill;
     at_sizes("whole_trouble", &state, &SIZES[1..3]);
 }
 
 /// World and permission are two words: a simulated world can be only looked at, too.
 #[test]
 fn what_is_only_looked_at_says_so_beside_its_world() {
-    for badge in [Badge::Live, Badge::Drill, Badge::Simulated] {
+    for badge in [Badge::Live, Badge::Simulated] {
         let mut state = with_run(running(), true);
         (state.badge, state.read_only) = (badge, true);
         for size in [(60, 15), (80, 24), (120, 40)] {

@@ -41,7 +41,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         }
         Some(Dialog::Start(start)) => {
             let scope = if start.runbook.level >= 2 { Scope::Danger } else { Scope::Prompt };
-            let title = format!(" {}: start {}? ", state.badge.word(), start.runbook.name);
+            let title = format!(" {}: start {}? ", state.badge_words(), start.runbook.name);
             let width = area.width.saturating_sub(4).min(100);
             let rows = start_rows(state, start, usize::from(width).saturating_sub(4));
             let foot = gate_rows(&start.gate, start.changed.as_ref(), usize::from(width).saturating_sub(4));
@@ -50,7 +50,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
         Some(Dialog::Answer(answering)) => {
             let width = area.width.saturating_sub(4).min(100);
             let (rows, foot) = answer_rows(state, answering, usize::from(width).saturating_sub(4));
-            let title = format!(" {}: the run asks ", state.badge.word());
+            let title = format!(" {}: the run asks ", state.badge_words());
             footed(canvas, area, &title, Scope::Prompt, &rows, &foot, answering.top, width);
         }
         Some(Dialog::Confirm(confirm)) => {
@@ -59,7 +59,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
             footed(
                 canvas,
                 area,
-                &format!(" {} ", state.badge.word()),
+                &format!(" {} ", state.badge_words()),
                 if stands.is_some() { Scope::Danger } else { Scope::Prompt },
                 &confirm_rows(state, confirm, 72),
                 &foot,

@@ -25,19 +25,26 @@ pub(super) fn site_scope(state: &State, site: &SiteName) -> Scope {
     if state.estate.sites.first().is_some_and(|first| first.name == *site) { Scope::SiteA } else { Scope::SiteB }
 }
 
-pub(super) fn badge_scope(badge: Badge) -> Scope {
-    match badge {
-        Badge::Live => Scope::Badge,
-        Badge::Drill => Scope::BadgeDrill,
-        Badge::Simulated => Scope::BadgeSimulated,
-    }
+/// The line with the words for what the screen is about, each with blanks around it in its own look, or without.
+pub(super) fn badges(row: Row, state: &State, wide: bool) -> Row {
+    state.badges().iter().enumerate().fold(row, |row, (number, badge)| {
+        let scope = match badge {
+            Badge::Live => Scope::Badge,
+            Badge::Drill => Scope::BadgeDrill,
+            Badge::Simulated => Scope::BadgeSimulated,
+        };
+        match (wide, number) {
+            (true, _) => row.put(scope, safe(format!(" {} ", badge.word()))),
+            (false, 0) => row.put(scope, badge.word()),
+            (false, _) => row.plain(" ").put(scope, badge.word()),
+        }
+    })
 }
 
 /// The two lines that every screen has.
 pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let arrow = if state.settings.ascii { "==>" } else { "══▶" };
-    let line = Row::new()
-        .put(badge_scope(state.badge), safe(format!(" {} ", state.badge.word())))
+    let line = badges(Row::new(), state, true)
         .put(Scope::BadgeReadOnly, if state.read_only { " READ-ONLY " } else { "" })
         .plain(" ");
     let name = line.width();
@@ -66,8 +73,13 @@ pub(super) fn header(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 fn clock(state: &State, width: u16) -> SafeText {
     let now = super::local(state, state.now);
     let Some(story) = &state.story else {
-        // Beside two words for the world the direction needs the room of the date.
-        let format = if state.read_only && width < 80 { "%H:%M:%S %Z" } else { "%Y-%m-%d %H:%M:%S %Z" };
+        // Beside two words for the world the direction needs the room of the date, beside three that of the seconds too.
+        let format = match state.badges().len() + usize::from(state.read_only) {
+            _ if width >= 80 => "%Y-%m-%d %H:%M:%S %Z",
+            1 => "%Y-%m-%d %H:%M:%S %Z",
+            2 => "%H:%M:%S %Z",
+            _ => "%H:%M %Z",
+        };
         return safe(now.strftime(format).to_string());
     };
     let name = fitting(story.briefing.name.as_str(), 24);
@@ -147,6 +159,8 @@ fn in_sight(line: Row, state: &State, run: &RunView) -> Row {
         .map(|(unit, _)| unit.step.step.to_string())
         .collect();
     let took = span(run.took(state.now));
+    // One that goes on has its word in the line above.
+    let line = if run.is_drill() && run.is_past() { line.put(Scope::BadgeDrill, " DRILL ").plain(" ") } else { line };
     match (&run.state.phase, run.live) {
         _ if run.replay.is_some() => line.put(Scope::Late, safe(format!("REPLAY of {name}"))),
         (RunPhase::Ended(outcome), _) => {

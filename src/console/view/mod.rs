@@ -79,7 +79,7 @@ pub fn shows(width: u16, height: u16) -> bool {
 
 /// Draws the whole screen.
 pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
-    draw_on(&mut Canvas { cells, settings: &state.settings, end: 0 }, state, area);
+    draw_on(&mut Canvas { cells, settings: &state.settings, heavy: state.is_drill(), end: 0 }, state, area);
 }
 
 /// The first line of the text that is scrolled, a dialog or a detail, once its last line is in sight.
@@ -87,7 +87,7 @@ pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
 pub fn end(state: &State) -> u16 {
     let area = screen(state);
     let mut cells = Buffer::empty(area);
-    let mut canvas = Canvas { cells: &mut cells, settings: &state.settings, end: 0 };
+    let mut canvas = Canvas { cells: &mut cells, settings: &state.settings, heavy: state.is_drill(), end: 0 };
     if state.dialog.is_some() {
         dialogs::draw(&mut canvas, state, above_tour(area, &layout(state, area)));
     } else {
@@ -133,7 +133,7 @@ pub fn picture(state: &State) -> String {
     let area = screen(state);
     let mut cells = Buffer::empty(area);
     draw(state, area, &mut cells);
-    let title = format!("{} {}: pane {}", state.badge.word(), state.estate.name, state.focus.title());
+    let title = format!("{} {}: pane {}", state.badge_words(), state.estate.name, state.focus.title());
     super::picture::svg(&cells, &safe(title))
 }
 

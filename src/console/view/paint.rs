@@ -80,6 +80,8 @@ pub struct Canvas<'a> {
     pub cells: &'a mut Buffer,
     /// What the user chose.
     pub settings: &'a Settings,
+    /// Frames are thick: what is framed is a rehearsal.
+    pub heavy: bool,
     /// The first line of what can be scrolled once its last line is in sight.
     pub end: usize,
 }
@@ -182,10 +184,11 @@ impl Canvas<'_> {
         if area.width < 2 || area.height < 2 {
             return Rect { width: 0, height: 0, ..area };
         }
-        let (corners, across, down) = if self.settings.ascii {
-            (["+", "+", "+", "+"], "-", "|")
-        } else {
-            (["┌", "┐", "└", "┘"], "─", "│")
+        let (corners, across, down) = match (self.settings.ascii, self.heavy) {
+            (true, false) => (["+", "+", "+", "+"], "-", "|"),
+            (true, true) => (["#", "#", "#", "#"], "=", "#"),
+            (false, false) => (["┌", "┐", "└", "┘"], "─", "│"),
+            (false, true) => (["┏", "┓", "┗", "┛"], "━", "┃"),
         };
         let style = self.style(scope);
         let (right, bottom) = (area.right() - 1, area.bottom() - 1);

@@ -68,7 +68,11 @@ fn head(canvas: &mut Canvas<'_>, state: &State, run: &RunView, area: Rect) {
     if let Some(usual) = run.usual_all {
         line = line.put(Scope::Muted, safe(format!(" of usually {}", span(usual))));
     }
-    line = line.plain("  ").put(Scope::Strong, safe(&run.state.plan.title));
+    line = line.plain("  ");
+    if run.is_drill() {
+        line = line.put(Scope::BadgeDrill, " DRILL ").plain(" ");
+    }
+    line = line.put(Scope::Strong, safe(&run.state.plan.title));
     canvas.row(area, &line);
     let second = match &run.replay {
         Some(replay) => {

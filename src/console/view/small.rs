@@ -3,7 +3,7 @@
 
 use ratatui::layout::Rect;
 
-use super::frame::badge_scope;
+use super::frame::badges;
 use super::paint::{Canvas, Row, cells};
 use super::{LEAST, safe};
 use crate::console::action::Action;
@@ -13,7 +13,7 @@ use crate::run::{RunPhase, UnitPhase};
 use crate::style::{Mark, Scope};
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
-    let badge = Row::new().put(badge_scope(state.badge), state.badge.word()).plain(" ");
+    let badge = badges(Row::new(), state, false).plain(" ");
     let room = usize::from(area.width).saturating_sub(badge.width());
     let row = match run(state) {
         Some((scope, words)) => beside(badge, scope, &words, room, &way_out(state)),
