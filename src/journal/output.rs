@@ -17,7 +17,7 @@ use memchr::memrchr;
 use tokio::sync::{mpsc, oneshot};
 
 use super::folder::{append_file, trouble};
-use super::stretches::{self, Came, Due, Gathering, Stretch, TORN};
+use super::stretches::{self, Asked, Came, Gathering, Stretch, TORN};
 use crate::model::UnitKey;
 use crate::port::SinkError;
 
@@ -155,18 +155,19 @@ impl Keeper {
                 Some(then) => tokio::time::timeout_at(then.into(), wait).await,
             };
             let Ok(order) = order else {
-                self.index.write(Some(Instant::now()));
+                // By the clock of the run nothing has happened.
+                self.index.write(Asked::Late(Came { at: Timestamp::MIN, on: Instant::now() }));
                 continue;
             };
             match order {
                 Some(Order::Write(path, at, bytes)) => self.write(path, at, &bytes),
                 Some(Order::Flush(done)) => {
-                    self.index.write(None);
+                    self.index.write(Asked::Lines);
                     // Whoever asked may be gone.
                     done.send(()).ok();
                 }
                 None => {
-                    self.index.write(None);
+                    self.index.write(Asked::All);
                     return;
                 }
             }
@@ -261,18 +262,13 @@ impl Index {
     /// Writes what is due before more comes.
     fn heed(&mut self, now: Came) {
         if self.failed.is_none_or(|failed| now.on >= failed + PAUSE) {
-            self.lines(self.gathering.due(Some(now)));
+            self.write(Asked::Late(now));
         }
     }
 
-    /// Writes what is due by the clock of the process, or all there is.
-    fn write(&mut self, now: Option<Instant>) {
-        // By the clock of the run nothing has happened.
-        self.lines(self.gathering.due(now.map(|on| Came { at: Timestamp::MIN, on })));
-    }
-
-    fn lines(&mut self, due: Vec<Due>) {
-        for due in due {
+    /// Writes what is asked for.
+    fn write(&mut self, asked: Asked) {
+        for due in self.gathering.due(asked) {
             let stretch = due.stretch();
             if self.line(&stretch).is_err() {
                 // It is not told: the output itself is there. What was not written waits, and is tried again.

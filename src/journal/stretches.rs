@@ -95,6 +95,17 @@ impl Came {
     }
 }
 
+/// What of that which waits is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// What has waited long enough now.
+    Late(Came),
+    /// All lines that have ended.
+    Lines,
+    /// All of it.
+    All,
+}
+
 /// What has come to a file.
 #[derive(Debug, Default)]
 struct Gathered {
@@ -111,12 +122,16 @@ struct Gathered {
 
 impl Gathered {
     /// How much of it is due, and since when it waits.
-    fn due(&self, now: Option<Came>) -> Option<(u64, Came)> {
-        let late = |since: &Came, by| now.is_none_or(|now| since.is_before(now, by));
-        if let Some(rest) = self.rest_since.filter(|since| late(since, UNENDED)) {
+    fn due(&self, asked: Asked) -> Option<(u64, Came)> {
+        let is_due = |since: &Came, by, whole| match asked {
+            Asked::Late(now) => since.is_before(now, by),
+            Asked::Lines => whole,
+            Asked::All => true,
+        };
+        if let Some(rest) = self.rest_since.filter(|since| is_due(since, UNENDED, false)) {
             return Some((self.end, self.lines_since.unwrap_or(rest)));
         }
-        self.lines_since.filter(|since| late(since, TOGETHER)).map(|since| (self.lines, since))
+        self.lines_since.filter(|since| is_due(since, TOGETHER, true)).map(|since| (self.lines, since))
     }
 
     /// When it will be due.
@@ -191,11 +206,11 @@ impl Gathering {
         }
     }
 
-    /// What is to be written now, in the order in which it came; all of it without a time.
-    pub(super) fn due(&self, now: Option<Came>) -> Vec<Due> {
+    /// What is to be written, in the order in which it came.
+    pub(super) fn due(&self, asked: Asked) -> Vec<Due> {
         let due = |name: &String| {
             let file = self.files.get(name)?;
-            let (to, since) = file.due(now)?;
+            let (to, since) = file.due(asked)?;
             Some(Due { name: name.clone(), range: file.covered..to, open: to > file.lines, since })
         };
         let mut all: Vec<Due> = self.waiting.iter().filter_map(due).collect();
@@ -273,26 +288,26 @@ mod tests {
         gathering.take("b~b.1", Some(5), 5, came(begin, 40));
         gathering.take("a~a.1", Some(18), 20, came(begin, 60));
         assert_eq!(gathering.then(), Some(begin + TOGETHER));
-        assert_eq!(gathering.due(Some(came(begin, 99))), []);
-        let due = gathering.due(Some(came(begin, 100)));
+        assert_eq!(gathering.due(Asked::Late(came(begin, 99))), []);
+        let due = gathering.due(Asked::Late(came(begin, 100)));
         assert_eq!(lines(&due), ["00000 0 18 a~a.1"]);
         // What could not be written is due again, and grows.
         gathering.take("a~a.1", Some(28), 30, came(begin, 150));
-        let due = gathering.due(Some(came(begin, 150)));
+        let due = gathering.due(Asked::Late(came(begin, 150)));
         assert_eq!(lines(&due), ["00000 0 28 a~a.1", "00040 0 5 b~b.1"]);
         for due in due {
             gathering.cover(due.stretch().name, due.stretch().to);
         }
         // The line that has not ended came last, and is no line before a second is over.
         assert_eq!(gathering.then(), Some(begin + Duration::from_millis(1150)));
-        assert_eq!(gathering.due(Some(came(begin, 1149))), []);
-        let due = gathering.due(Some(came(begin, 1150)));
+        assert_eq!(gathering.due(Asked::Late(came(begin, 1149))), []);
+        let due = gathering.due(Asked::Late(came(begin, 1150)));
         assert_eq!(lines(&due), ["00150 28 30+ a~a.1"]);
         gathering.cover("a~a.1", 30);
         assert_eq!((gathering.then(), gathering.covered("a~a.1")), (None, 30));
         // Its end comes when it comes.
         gathering.take("a~a.1", Some(31), 31, came(begin, 9000));
-        assert_eq!(lines(&gathering.due(None)), ["09000 30 31 a~a.1"]);
+        assert_eq!(lines(&gathering.due(Asked::All)), ["09000 30 31 a~a.1"]);
     }
 
     #[test]
@@ -301,8 +316,9 @@ mod tests {
         let mut gathering = Gathering::default();
         gathering.take("b~b.1", None, 3, came(begin, 1));
         gathering.take("a~a.1", Some(4), 9, came(begin, 2));
-        assert_eq!(gathering.due(Some(came(begin, 3))), []);
-        assert_eq!(lines(&gathering.due(None)), ["00001 0 3+ b~b.1", "00002 0 9+ a~a.1"]);
+        assert_eq!(gathering.due(Asked::Late(came(begin, 3))), []);
+        assert_eq!(lines(&gathering.due(Asked::Lines)), ["00002 0 4 a~a.1"]);
+        assert_eq!(lines(&gathering.due(Asked::All)), ["00001 0 3+ b~b.1", "00002 0 9+ a~a.1"]);
     }
 
     #[test]
@@ -310,9 +326,9 @@ mod tests {
         let on = Instant::now();
         let mut gathering = Gathering::default();
         gathering.take("a~a.1", Some(4), 4, Came { at: at(0), on });
-        assert_eq!(gathering.due(Some(Came { at: at(99), on })), []);
-        assert_eq!(gathering.due(Some(Came { at: at(100), on })).len(), 1);
+        assert_eq!(gathering.due(Asked::Late(Came { at: at(99), on })), []);
+        assert_eq!(gathering.due(Asked::Late(Came { at: at(100), on })).len(), 1);
         // One that was set back parts nothing, and hurts nothing.
-        assert_eq!(gathering.due(Some(Came { at: at(-5000), on })), []);
+        assert_eq!(gathering.due(Asked::Late(Came { at: at(-5000), on })), []);
     }
 }

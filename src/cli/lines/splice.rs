@@ -24,7 +24,7 @@ const BLOCK: usize = 64 * 1024;
 /// Bytes of the index between two marks, while it is small. From a mark to what is looked for no more than twice this must
 /// be read.
 const SPAN: u64 = 4 * 1024;
-/// Most marks: 192 KiB of them. An index that needs more gets every second one taken away.
+/// Most marks: 256 KiB of them. An index that needs more gets every second one taken away.
 const MOST: usize = 8 * 1024;
 /// Files that are kept open.
 const OPEN: usize = 16;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
-use crate::console::log::{Find, LogFile, LogLine};
+use crate::console::log::{Find, LogFile, LogLine, Part, Several};
 use crate::run::sample;
 
 /// Longer than any answer of these small files takes.
@@ -181,6 +181,37 @@ fn a_file_that_grows_is_told_again_and_one_that_does_not_is_not() {
     fs::write(desk.path(2), b"other\n").expect("a written file");
     desk.store.ask(LineRequest { source: source(2), from: None, count: 1, find: None });
     assert_eq!(desk.next().source, Some(source(2)));
+}
+
+/// What is printed is shown at once; when it came is told as soon as that is known.
+#[test]
+fn lines_have_times_and_places_once_the_index_says_so() {
+    let mut desk = Desk::with(b"one\n");
+    let by = (sample::unit("copy/data@bcp"), 1);
+    let got = desk.ask(None, 5, None);
+    assert_eq!(got.lines, [LogLine { by: Some(by.clone()), ..LogLine::from(SafeText::line("one")) }]);
+    let index = printed(&desk.folder).index;
+    fs::write(&index, "").expect("written");
+    append(&index, b"1764000000000 0 4 copy~data~bcp.1\n");
+    let at = jiff::Timestamp::from_millisecond(1_764_000_000_000).ok();
+    let mut got = desk.next();
+    while got.lines[0].at.is_none() {
+        got = desk.next();
+    }
+    assert_eq!(got.lines, [LogLine { at, by: Some(by), ..LogLine::from(SafeText::line("one")) }]);
+    // Of several files only what is in the index is shown while the run goes on.
+    fs::write(desk.path(2), b"again\n").expect("written");
+    append(&index, b"1764000000000 0 6 copy~data~bcp.2\n");
+    desk.append(b"not yet\n");
+    let several = Several { run: sample::run_id(), part: Part::Stage("copy".parse().expect("a stage")), host: None };
+    let source = LogSource::Several(several);
+    desk.store.ask(LineRequest { source: source.clone(), from: None, count: 5, find: find("AGAIN", 0, false) });
+    let mut got = desk.next();
+    while got.source.as_ref() != Some(&source) {
+        got = desk.next();
+    }
+    assert_eq!((got.first, got.total, got.found), (1, 2, Some(true)));
+    assert_eq!(got.lines.iter().map(|line| line.by.as_ref().map(|by| by.1)).collect::<Vec<_>>(), [Some(2)]);
 }
 
 #[test]

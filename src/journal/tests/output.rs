@@ -99,11 +99,12 @@ fn the_index_says_what_came_when() {
         let lines = [format!("10 0 14 {first}.1"), format!("10 0 11 {second}.1"), format!("99 0 10+ {first}.2")];
         lines.into_iter().chain(more.iter().map(|line| (*line).to_owned())).collect::<Vec<_>>()
     };
-    assert_eq!(index(journal.folder()), lines(&[]));
+    assert_eq!(index(journal.folder()), lines(&[])[..2]);
     let mode = fs::metadata(journal.folder().join("output.index")).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let folder = journal.folder().to_owned();
     drop(journal);
+    assert_eq!(index(&folder), lines(&[]));
     // The process was cut off before it wrote to the index, and while it did.
     append(&folder.join(format!("output/{second}.1.log")), b"not in the index\n");
     append(&folder.join("output.index"), b"1764000000099 11 4");
