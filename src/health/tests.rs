@@ -291,7 +291,11 @@ async fn an_index_that_nobody_can_write_to_is_seen_where_its_users_are() {
     for (block, verdict, said) in [
         ("write", Verdict::Degraded, "nobody can write to orders: index write (api)"),
         ("read_only", Verdict::Degraded, "nobody can write to orders: index read-only (api)"),
-        ("read_only_allow_delete", Verdict::Down, "nobody can write to orders: index read-only / allow delete (api)"),
+        (
+            "read_only_allow_delete",
+            Verdict::Down,
+            "nobody can write to orders: disk usage exceeded flood-stage watermark, index has read-only-allow-delete block",
+        ),
     ] {
         let setting = format!("index.blocks.{block}");
         set(1, json!({ &setting: true })).await;

@@ -199,11 +199,22 @@ fn short(free: u64, all: u64, min_free_percent: u8) -> Option<u128> {
     (percent < u128::from(min_free_percent)).then_some(percent)
 }
 
+/// A disk as `df` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// What is mounted: a device or a share. All disks in memory have one name.
+    pub source: String,
+    /// Where.
+    pub mount: String,
+    /// Its space.
+    pub space: Space,
+}
+
 /// What a look at disks found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disks {
-    /// Of each path, in their order, where its disk is mounted, and its space.
-    Seen(Vec<(String, Space)>),
+    /// The disk of each path, in their order.
+    Seen(Vec<Disk>),
     /// The host answers, and the file system at one of the paths does not.
     Stalled,
 }
@@ -215,7 +226,7 @@ pub const DF_SECONDS: &str = "4";
 const DF_PATIENCE: Duration = Duration::from_secs(6);
 
 /// What `df` is to print.
-const DF_COLUMNS: &str = "--output=size,avail,itotal,iavail,target";
+const DF_COLUMNS: &str = "--output=size,avail,itotal,iavail,source,target";
 
 /// Looks at the space of the disks that hold these paths, and never leaves anything hanging on the host.
 ///
@@ -261,11 +272,11 @@ async fn run_df(cx: &StepContext, place: &Place, df: &Pipeline) -> Result<Option
 }
 
 /// The lines of an answer with [`DF_COLUMNS`]; nothing when it is none.
-fn columns(text: &str) -> Option<Vec<(String, Space)>> {
+fn columns(text: &str) -> Option<Vec<Disk>> {
     text.lines().skip(1).map(column_line).collect()
 }
 
-fn column_line(line: &str) -> Option<(String, Space)> {
+fn column_line(line: &str) -> Option<Disk> {
     let mut rest = line.trim_start();
     let mut numbers = [None; 4];
     for number in &mut numbers {
@@ -276,7 +287,10 @@ fn column_line(line: &str) -> Option<(String, Space)> {
     }
     let [size, free, all, free_inodes] = numbers;
     let inodes = all.filter(|all| *all > 0).zip(free_inodes).map(|(all, free)| Inodes { all, free });
-    Some((rest.to_owned(), Space { size: size?, free: free?, inodes }))
+    // Both may hold spaces, and only what is mounted is followed by some.
+    let (source, mount) = rest.rsplit_once(" /")?;
+    let space = Space { size: size?, free: free?, inodes };
+    Some(Disk { source: source.trim_end().to_owned(), mount: format!("/{mount}"), space })
 }
 
 /// The disks in an answer of `df -P -B1`; nothing when it is none.
@@ -334,7 +348,7 @@ pub async fn load_part(
 
 #[cfg(test)]
 mod tests {
-    use super::{Inodes, Space, columns, parse_df};
+    use super::{Disk, Inodes, Space, columns, parse_df};
 
     #[test]
     fn a_disk_is_full_or_short_or_fine() {
@@ -366,15 +380,18 @@ mod tests {
 
     #[test]
     fn df_is_read_by_columns() {
-        let head = "  1B-blocks      Avail Inodes IFree Mounted on\n";
+        let head = "  1B-blocks      Avail Inodes IFree Filesystem Mounted on\n";
         let read = |line: &str| columns(&format!("{head}{line}\n"));
-        let space = |inodes| Space { size: 1000, free: 600, inodes };
+        let disk = |inodes, source: &str, mount: &str| {
+            let space = Space { size: 1000, free: 600, inodes };
+            Some(vec![Disk { source: source.to_owned(), mount: mount.to_owned(), space }])
+        };
         let inodes = Some(Inodes { all: 50, free: 7 });
-        assert_eq!(read("       1000        600     50     7 /"), Some(vec![("/".to_owned(), space(inodes))]));
-        assert_eq!(read("1000 600 50 7 /mnt/x y"), Some(vec![("/mnt/x y".to_owned(), space(inodes))]));
-        assert_eq!(read("1000 600 0 0 /"), Some(vec![("/".to_owned(), space(None))]), "btrfs has no limit");
-        assert_eq!(read("1000 600 - - /"), Some(vec![("/".to_owned(), space(None))]));
-        assert_eq!(read("- - 50 7 /"), None, "unknown is never zero");
+        assert_eq!(read("       1000        600     50     7 /dev/vda1   /"), disk(inodes, "/dev/vda1", "/"));
+        assert_eq!(read("1000 600 50 7 nas:/a b /mnt/x y"), disk(inodes, "nas:/a b", "/mnt/x y"));
+        assert_eq!(read("1000 600 0 0 /dev/sda /"), disk(None, "/dev/sda", "/"), "btrfs has no limit");
+        assert_eq!(read("1000 600 - - tmpfs /tmp"), disk(None, "tmpfs", "/tmp"));
+        assert_eq!(read("- - 50 7 /dev/vda1 /"), None, "unknown is never zero");
         assert_eq!(read("nonsense"), None);
         assert_eq!(columns(""), Some(vec![]));
     }

@@ -208,14 +208,15 @@ fn the_exchange_tree_is_a_mount_with_room() {
     let gave = simulate(&mut state, AT, "df -P -B1 /mnt/exchange");
     let fields: Vec<&str> = gave.out.lines().nth(1).expect("a line").split_whitespace().collect();
     assert_eq!((fields[1], fields[5]), (&*state.spec.disk.to_string(), "/mnt/exchange"));
-    let gave = simulate(&mut state, AT, "df -B1 --output=size,avail,itotal,iavail,target /mnt/exchange /none /tmp/..");
+    let gave =
+        simulate(&mut state, AT, "df -B1 --output=size,avail,itotal,iavail,source,target /mnt/exchange /none /tmp/..");
     assert_eq!(
         (gave.code, gave.err.as_str()),
         (1, "df: /none: No such file or directory\ndf: /tmp/..: No such file or directory\n")
     );
     let line = gave.out.lines().nth(1).expect("a line");
     let fields: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!((fields.len(), fields[0], fields[4]), (5, &*state.spec.disk.to_string(), "/mnt/exchange"));
+    assert_eq!((fields.len(), fields[0], fields[5]), (6, &*state.spec.disk.to_string(), "/mnt/exchange"));
     let gave = simulate(&mut state, AT, "findmnt -n -o TARGET,SOURCE,FSTYPE -T /mnt/exchange/x/..");
     assert_eq!(gave.code, 1, "what is not there lies nowhere");
     let gave = simulate(&mut state, AT, "sv status /etc/service/shop");

@@ -212,7 +212,7 @@ fn answers(reach: &FakeReach) {
         }
     });
     reach.always("$ cat /proc/loadavg", Answer::stdout("0.1 0.1 0.1 1/2 3\n0-1\n"));
-    reach.always("df -B1", Answer::stdout("1B-blocks Avail Inodes IFree Mounted on\n1000 900 0 0 /\n"));
+    reach.always("df -B1", Answer::stdout("Size Avail Inodes IFree Filesystem Mounted on\n1000 900 0 0 /dev/vda /\n"));
     reach.always("-writable", Answer::stdout("w 1.5 4096 /x/\0")).always("mountpoint", Answer::stdout(""));
     reach.always("-name COMPLETE", Answer::stdout("p-20260301-015900-0001/COMPLETE\0"));
     reach.always("find /x/prod-to-bcp/points", Answer::stdout("1.5 p-20260301-015900-0001\0"));

@@ -168,7 +168,10 @@ mod tests {
                 "5" => ("index read-only (api)", json!(["write", "metadata_write"])),
                 "7" => ("index read (api)", json!(["read"])),
                 "8" => ("index write (api)", json!(["write"])),
-                _ => ("index read-only / allow delete (api)", json!(["write", "metadata_write"])),
+                _ => (
+                    "disk usage exceeded flood-stage watermark, index has read-only-allow-delete block",
+                    json!(["write", "metadata_write"]),
+                ),
             };
             json!({ id: {"description": description, "retryable": false, "levels": levels} })
         };
@@ -189,7 +192,15 @@ mod tests {
                 false,
                 Some((down, "nobody can write to a, b, c and 2 more: index read-only (api)")),
             ),
-            ("12", &one, false, Some((down, "nobody can write to a: index read-only / allow delete (api)"))),
+            (
+                "12",
+                &one,
+                false,
+                Some((
+                    down,
+                    "nobody can write to a: disk usage exceeded flood-stage watermark, index has read-only-allow-delete block",
+                )),
+            ),
             ("12", &one, true, None),
         ] {
             let indices: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), block(id))).collect();

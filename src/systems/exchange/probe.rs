@@ -10,7 +10,7 @@ use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 use super::looks::At;
-use super::mount::{Folder, Patience, Sight, sight, stalled};
+use super::mount::{Folder, Other, Patience, Sight, sight, stalled};
 use crate::model::{
     ByteSize, Counted, DirectionRecord, End, Failure, HostName, Lease, PointId, SafeText, Sighting, SiteName, Span,
 };
@@ -20,7 +20,7 @@ use crate::systems::epoch::read_record;
 use crate::systems::held::{PointSeen, newest_complete};
 use crate::systems::lease::sighting;
 use crate::systems::probe::behind;
-use crate::systems::remote::{DF_SECONDS, Disks, disks, path_arg};
+use crate::systems::remote::{DF_SECONDS, Disk, Disks, disks, path_arg};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
 /// The figure that says how old the last complete point is.
@@ -77,8 +77,8 @@ impl Probe for Mount {
         let site = cx.site()?;
         let (tree, places) = (cx.tree(site)?, places(cx, site)?);
         let looks = join_all(places.iter().map(async |place| (place, look_at(cx, place, &tree).await))).await;
-        let (mut reading, hosts) = (Reading::up(source(&tree, &places[0])), looks.len());
-        let mounted = together(&mut reading, looks, cx.clock.now())?;
+        let mut reading = Reading::up(source(&tree, &places[0]));
+        let (mounted, hosts) = together(&mut reading, looks, cx.clock.now())?;
         let Some((place, _)) = mounted.first() else { return Ok(reading.summed_up("not usable")) };
         reading.source = SafeText::line(&source(&tree, place));
         let mut words = vec![match mounted.len() {
@@ -88,7 +88,7 @@ impl Probe for Mount {
         words.push(if reading.condition == Condition::Down { "not writable" } else { "writable" }.to_owned());
         match disks(cx, place, &[path_arg(tree.exchange())?]).await {
             Ok(Disks::Seen(spaces)) => {
-                for (_, space) in spaces {
+                for Disk { space, .. } in spaces {
                     if let Some(problem) = space.problem(cx.estate.policy.min_free_percent.unwrap_or(10)) {
                         reading.find(Condition::Degraded, format!("its disk {problem}"));
                     }
@@ -106,7 +106,12 @@ impl Probe for Mount {
     }
 }
 
-/// What the hosts of a site show together: finds what is wrong, and returns those that have the tree, in their order.
+/// Hosts with the tree as each shows it.
+type Mounted<'a> = Vec<(&'a Place, Folder)>;
+
+/// What the hosts of a site show together: finds what is wrong, and returns those that have the tree, in their order, and
+/// how many should. A host without the folder is none of them, unless runs go through it: where there is no folder to mount
+/// upon, as on a balancer, the share is not meant to be, and nothing can be written in its place.
 ///
 /// # Errors
 /// When no host has it, and one cannot be asked: it may have it. When none can tell.
@@ -114,8 +119,9 @@ fn together<'a>(
     reading: &mut Reading,
     looks: Vec<(&'a Place, Result<Sight, Failure>)>,
     now: Timestamp,
-) -> Result<Vec<(&'a Place, Folder)>, Failure> {
-    let alone = looks.len() == 1;
+) -> Result<(Mounted<'a>, usize), Failure> {
+    let mut hosts = looks.len();
+    let alone = hosts == 1;
     let (mut mounted, mut wrong, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     let mut anyone_told = false;
     for (number, (place, look)) in looks.into_iter().enumerate() {
@@ -125,6 +131,10 @@ fn together<'a>(
         };
         match look {
             Ok(Sight::Tree(folder)) => mounted.push((place, folder)),
+            Ok(Sight::Other(Other::Missing)) if number > 0 => {
+                anyone_told = true;
+                hosts -= 1;
+            }
             Ok(Sight::Other(other)) => {
                 anyone_told = true;
                 wrong.push(format!("on {named} {}", other.got()));
@@ -162,7 +172,7 @@ fn together<'a>(
             reading.find(Condition::Degraded, finding);
         }
     }
-    Ok(mounted)
+    Ok((mounted, hosts))
 }
 
 /// The look as one goes through a host that has the tree: through the one that runs take when it answers soon.
@@ -286,7 +296,7 @@ fn age(point: &PointId, now: Timestamp) -> Option<Span> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mount::{Other, shown};
+    use super::super::mount::shown;
     use super::*;
     use crate::model::{ConsoleId, FailureKind, RunId};
     use crate::port::ReachErrorKind;
@@ -325,7 +335,7 @@ mod tests {
 
     const BARE: &str = "w 7.5 4096 /mnt/exchange/\0";
     const MARKED: &str = "w 7.5 4096 /mnt/exchange/\0w 9.5 0 /mnt/exchange/.changeover-exchange\0";
-    const DF: &str = "1B-blocks Avail Inodes IFree Mounted on\n1000 900 0 0 /\n";
+    const DF: &str = "1B-blocks Avail Inodes IFree Filesystem Mounted on\n1000 900 0 0 /dev/vda /\n";
 
     fn silence() -> Answer {
         Answer::error(ReachErrorKind::Unreachable, "no connection within 2s")
@@ -415,12 +425,7 @@ mod tests {
         let runs = ", through which runs reach it,";
         for (looks, mounted, condition, said) in [
             (vec![tree(good), tree(good), tree(good)], 3, Condition::Up, String::new()),
-            (
-                vec![tree(good), missing(), tree(good)],
-                2,
-                Condition::Degraded,
-                "on prod:app2 there is no such folder".into(),
-            ),
+            (vec![tree(good), missing(), tree(good)], 2, Condition::Up, String::new()),
             (vec![missing(), tree(good)], 1, Condition::Degraded, format!("on prod:app1{runs} there is no")),
             (
                 vec![tree(good), Ok(Sight::Other(Other::Unmarked))],
@@ -450,7 +455,11 @@ mod tests {
         ] {
             let mut reading = Reading::up("");
             let told = format!("{looks:?}");
-            let seen = together(&mut reading, places.iter().zip(looks).collect(), Timestamp::MAX).expect(&told);
+            let absent = looks.iter().skip(1).filter(|look| matches!(look, Ok(Sight::Other(Other::Missing)))).count();
+            let expected = looks.len() - absent;
+            let (seen, hosts) =
+                together(&mut reading, places.iter().zip(looks).collect(), Timestamp::MAX).expect(&told);
+            assert_eq!(hosts, expected, "{told}");
             let found = reading.findings.first().map_or("", SafeText::as_str);
             assert_eq!((seen.len(), reading.condition), (mounted, condition), "{told}: {found}");
             assert!(found.contains(&said) && found.is_empty() == said.is_empty(), "{found} does not say {said}");

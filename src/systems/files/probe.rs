@@ -7,7 +7,7 @@ use super::settings::Settings;
 use crate::model::{ByteSize, Counted, Failure};
 use crate::port::Place;
 use crate::systems::probe::behind;
-use crate::systems::remote::{DF_SECONDS, Disks, disks, path_arg};
+use crate::systems::remote::{DF_SECONDS, Disk, Disks, disks, path_arg};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
 /// The questions a file service is asked.
@@ -42,7 +42,7 @@ fn judge(min_free: u8, paths: &[String], looks: Vec<(&Place, Result<Disks, Failu
     for (place, look) in looks {
         match look {
             Ok(Disks::Seen(spaces)) => {
-                for (path, (_, space)) in paths.iter().zip(spaces) {
+                for (path, Disk { space, .. }) in paths.iter().zip(spaces) {
                     if let Some(problem) = space.problem(min_free) {
                         reading.find(Condition::Degraded, format!("the disk of {path} on {place} {problem}"));
                     }
@@ -89,7 +89,10 @@ mod tests {
             |host: &str| Place::Host(SiteName::new("prod").expect("a name"), HostName::new(host).expect("a name"));
         let places = [place("app1"), place("app2")];
         let paths = ["/data".to_owned()];
-        let seen = |free| Ok(Disks::Seen(vec![("/".to_owned(), Space { size: 1000, free, inodes: None })]));
+        let seen = |free| {
+            let space = Space { size: 1000, free, inodes: None };
+            Ok(Disks::Seen(vec![Disk { source: "/dev/vda1".to_owned(), mount: "/".to_owned(), space }]))
+        };
         let fails = |kind, got: &str| Err(Failure::new(kind, "run df", got));
         for (first, second, condition, said) in [
             (seen(500), seen(400), Condition::Up, ""),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::model::{ByteSize, Counted, Failure, FailureKind, Span};
 use crate::port::{Command, Pipeline, Place};
 use crate::systems::probe::behind;
-use crate::systems::remote::{self, DF_SECONDS, Disks, Space, disks_there};
+use crate::systems::remote::{self, DF_SECONDS, Disk, Disks, Space, disks_there};
 use crate::systems::{Condition, Figure, Probe, ProbeEntry, Reading, StepContext, Unit};
 
 /// A clock that is further off is worth a look: copies are compared by their times.
@@ -138,13 +138,21 @@ fn judge_disks(place: &Place, found: Disks, min_free: u8) -> Reading {
         reading.find(Condition::Down, format!("one of its disks does not answer within {DF_SECONDS}s"));
         return reading.summed_up("no answer");
     };
-    // Several paths on one disk are told once.
-    let disks: BTreeMap<String, Space> = seen.into_iter().collect();
-    for (mount, problem) in disks.iter().filter_map(|(mount, space)| Some((mount, space.problem(min_free)?))) {
+    // Several paths on one disk are told once, wherever parts of it are mounted. What cannot be told apart, such as two
+    // disks in memory, is told by the one with less room.
+    let mut disks: BTreeMap<(String, u64, Option<u64>), (String, Space)> = BTreeMap::new();
+    for Disk { source, mount, space } in seen {
+        let known = disks.entry((source, space.size, space.inodes.map(|inodes| inodes.all)));
+        let kept = known.or_insert_with(|| (mount.clone(), space));
+        if space.problem(min_free).is_some() && kept.1.problem(min_free).is_none() {
+            *kept = (mount, space);
+        }
+    }
+    for (mount, problem) in disks.values().filter_map(|(mount, space)| Some((mount, space.problem(min_free)?))) {
         reading.find(Condition::Degraded, format!("its disk at {mount} {problem}"));
     }
     let used = |space: &Space| Figure::share("used", space.size.saturating_sub(space.free), space.size);
-    let fullest = disks.iter().max_by(|(_, one), (_, other)| used(one).value.total_cmp(&used(other).value));
+    let fullest = disks.values().max_by(|(_, one), (_, other)| used(one).value.total_cmp(&used(other).value));
     let Some((mount, space)) = fullest else { return reading.summed_up("no disk") };
     let (used, free) = (used(space), ByteSize(space.free));
     let summary = match disks.len() {
@@ -212,12 +220,21 @@ mod tests {
     #[test]
     fn the_fullest_disk_is_named_and_each_is_told_once() {
         let place = Place::Host(SiteName::new("prod").expect("a name"), HostName::new("app1").expect("a name"));
-        let disk = |mount: &str, free: u64, left: u64| {
+        let of = |source: &str, mount: &str, free: u64, left: u64| {
             let inodes = Some(Inodes { all: 1000, free: left });
-            (mount.to_owned(), Space { size: 1000, free, inodes })
+            let space = Space { size: 1000, free, inodes };
+            Disk { source: source.to_owned(), mount: mount.to_owned(), space }
         };
+        let disk = |mount: &str, free: u64, left: u64| of(&format!("/dev{mount}"), mount, free, left);
         for (seen, findings, summary) in [
             (vec![disk("/", 600, 900); 4], vec![], "40 % used, 600 B free"),
+            // The same disk, a moment later.
+            (vec![of("/dev/vda", "/", 600, 900), of("/dev/vda", "/home", 599, 900)], vec![], "40 % used, 600 B free"),
+            (
+                vec![of("tmpfs", "/tmp", 600, 900), of("tmpfs", "/var", 0, 900)],
+                vec!["its disk at /var is full"],
+                "100 % used, 0 B free",
+            ),
             (
                 vec![disk("/", 600, 900), disk("/var", 50, 900), disk("/var", 50, 900)],
                 vec!["its disk at /var has 50 B left (5 %, and 10 % should stay free)"],
@@ -241,7 +258,10 @@ mod tests {
     async fn a_path_that_is_not_there_hides_no_disk() {
         let bench = Bench::new("").host("app1");
         let said = "df: /var/lib: No such file or directory\n";
-        bench.reach.on("df -B1", Answer::exec(&[1], "Size Avail Inodes IFree Mounted on\n10 6 0 0 /\n", said));
+        bench.reach.on(
+            "df -B1",
+            Answer::exec(&[1], "Size Avail Inodes IFree Filesystem Mounted on\n10 6 0 0 /dev/vda /\n", said),
+        );
         let reading = OwnDisks.look(&bench.cx).await.expect("a reading");
         assert_eq!(reading.summary.as_str(), "40 % used, 6 B free");
         bench.reach.on("df -B1", Answer::exec(&[1], "", "df: unrecognized option '--output'"));

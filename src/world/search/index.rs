@@ -192,7 +192,12 @@ impl Index {
             (!self.open, "4", "index closed", ["read", "write"].as_slice()),
             (set("index.blocks.read_only"), "5", "index read-only (api)", read_only),
             (set("index.blocks.write"), "8", "index write (api)", &["write"]),
-            (set("index.blocks.read_only_allow_delete"), "12", "index read-only / allow delete (api)", read_only),
+            (
+                set("index.blocks.read_only_allow_delete"),
+                "12",
+                "disk usage exceeded flood-stage watermark, index has read-only-allow-delete block",
+                read_only,
+            ),
         ]
         .into_iter()
         .filter(|(set, ..)| *set)

@@ -76,7 +76,7 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         reach.always("/_cluster/state/blocks", Answer::json(200, json!({"blocks": {"indices": {"orders": block}}})));
     };
     let flooded: Prepare = |reach| {
-        let block = json!({"12": {"description": "index read-only / allow delete (api)", "levels": ["write"]}});
+        let block = json!({"12": {"description": "disk usage exceeded flood-stage watermark, index has read-only-allow-delete block", "levels": ["write"]}});
         reach.always("/_cluster/state/blocks", Answer::json(200, json!({"blocks": {"indices": {"orders": block}}})));
         // The light of the disks tells it.
         let disks = json!([{"node": "n1", "disk.avail": "1000", "disk.total": "1000000"}]);
@@ -86,7 +86,7 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         reach.always("/_cluster/settings", Answer::json(200, marks));
     };
     let drained: Prepare = |reach| {
-        let block = json!({"12": {"description": "index read-only / allow delete (api)", "levels": ["write"]}});
+        let block = json!({"12": {"description": "disk usage exceeded flood-stage watermark, index has read-only-allow-delete block", "levels": ["write"]}});
         reach.always("/_cluster/state/blocks", Answer::json(200, json!({"blocks": {"indices": {"orders": block}}})));
     };
     let mute: Prepare = |reach| {
@@ -104,7 +104,7 @@ async fn a_cluster_is_as_well_as_its_nodes_and_shards() {
         ("blocked", End::Source, blocked, down, "nobody can write to orders: index write (api)"),
         ("blocked where it will be replaced", End::Target, blocked, up, ""),
         ("flooded", End::Source, flooded, up, ""),
-        ("flooded once", End::Source, drained, down, "nobody can write to orders: index read-only / allow delete"),
+        ("flooded once", End::Source, drained, down, "nobody can write to orders: disk usage exceeded"),
         ("nobody says what is blocked", End::Source, mute, up, ""),
         ("yellow", End::Source, yellow, degraded, "1 copies are on no node"),
         ("red", End::Source, red, down, "the cluster is red"),

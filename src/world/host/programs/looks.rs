@@ -108,14 +108,16 @@ fn device(on: &Machine<'_>, disk: DiskId) -> (&'static str, &'static str) {
 enum Columns {
     /// Those of POSIX.
     Posix,
-    /// Bytes, inodes, and where it is mounted.
+    /// Bytes, inodes, what is mounted and where.
     Room,
 }
 
 pub(super) fn df(call: Call) -> Box<dyn Process> {
     let (columns, first, more) = match &call.words()[..] {
         ["-P", "-B1", first, more @ ..] => (Columns::Posix, *first, more.to_vec()),
-        ["-B1", "--output=size,avail,itotal,iavail,target", first, more @ ..] => (Columns::Room, *first, more.to_vec()),
+        ["-B1", "--output=size,avail,itotal,iavail,source,target", first, more @ ..] => {
+            (Columns::Room, *first, more.to_vec())
+        }
         _ => return unknown(&call, &call.words.join(" ")),
     };
     let words: Vec<String> = [first].into_iter().chain(more).map(str::to_owned).collect();
@@ -141,19 +143,16 @@ pub(super) fn df(call: Call) -> Box<dyn Process> {
                     writeln!(lines, "{} {size} {used} {free} {percent}% {mount}", device(on, id).0)
                 }
                 Columns::Room => {
-                    writeln!(
-                        lines,
-                        "{size:>11} {free:>11} {:>8} {:>8} {mount}",
-                        disk.inode_capacity,
-                        disk.free_inodes()
-                    )
+                    let (inodes, left) = (disk.inode_capacity, disk.free_inodes());
+                    let device = device(on, id).0;
+                    writeln!(lines, "{size:>11} {free:>11} {inodes:>8} {left:>8} {device:<13} {mount}")
                 }
             };
         }
         if !lines.is_empty() {
             io.say(match columns {
                 Columns::Posix => "Filesystem         1-blocks        Used   Available Capacity Mounted on\n",
-                Columns::Room => "  1B-blocks       Avail   Inodes    IFree Mounted on\n",
+                Columns::Room => "  1B-blocks       Avail   Inodes    IFree Filesystem    Mounted on\n",
             });
             io.say(lines);
         }
