@@ -302,7 +302,7 @@ impl Hands for RealLab {
         self.lab.run(&["service", if up { "start" } else { "stop" }, site, name]);
     }
 
-    /// Writes the index `events` anew, and turns a byte of it, so that it differs from what is in the repository already.
+    /// Writes the index `events` anew, and turns a byte of each of its segments, so that it differs from what is in the repository already.
     async fn shard(&self, is_well: bool) {
         let estate: Arc<Estate> = Arc::new(toml::from_str(&self.estate).expect("an estate"));
         let settings = r#"{"settings":{"number_of_shards":1,"number_of_replicas":0}}"#;
@@ -323,10 +323,12 @@ impl Hands for RealLab {
         let shard = self.lab.dir.join("prod/search/data/nodes/0/indices").join(uuid).join("0/index");
         let files = fs::read_dir(&shard).expect("the shard").flatten().map(|entry| entry.path());
         let segments = files.filter(|path| path.extension().is_some_and(|kind| kind == "cfs" || kind == "fdt"));
-        let rotten = segments.max_by_key(|path| fs::metadata(path).expect("a file").len()).expect("a segment");
-        let mut bytes = fs::read(&rotten).expect("a segment");
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        fs::write(&rotten, &bytes).expect("damaged");
+        // All of them: what was merged may be there for a while, and is not what is copied.
+        for rotten in segments {
+            let mut bytes = fs::read(&rotten).expect("a segment");
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&rotten, &bytes).expect("damaged");
+        }
     }
 }

@@ -33,6 +33,7 @@ const VARIES: &[(&str, &str)] = &[
     (r"[\w-]{22}\]", "(uuid)]"),
     (r"\b[0-9a-f]{64}\b", "(sha256)"),
     (r"\d+(\.\d+)? [KMG]iB", "(size)"),
+    (r"\d+ % used", "(share) used"),
     (r"\(pid \d+\) \d+s", "(pid) (age)"),
     (r"\bon node \[[^\]]+\]", "on node (node)"),
     (r"Recovery failed on (\{[^{}]*\})+", "Recovery failed on (node)"),

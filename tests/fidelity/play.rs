@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use changeover::estate::Estate;
+use changeover::health::{Around, Observation, Planned, ProbeKey, plan, round};
 use changeover::model::Outcome;
 use changeover::port::{Clock, Reach, SqlValue};
 use changeover::run::EventKind;
+use changeover::systems::catalogue;
 use serde_json::Value;
 
 use super::hands::{Act, Hands, act, sql};
@@ -67,6 +69,10 @@ impl Player<'_> {
                 };
                 record.push_str(&self.plain(&told));
             }
+            Play::Lights(site, wanted) => {
+                let shown = self.lights(&estate, site, wanted).await;
+                record.push_str(&self.plain(&shown));
+            }
             Play::Sql(site, statements) => {
                 for answer in sql(self.hands, &estate, site, statements).await {
                     let line = match answer {
@@ -109,6 +115,22 @@ impl Player<'_> {
         self.hands.names().into_iter().fold(text.to_owned(), |text, (here, record)| text.replace(&here, &record))
     }
 
+    /// What some lights of a site show, in the order of their names.
+    async fn lights(&self, estate: &Arc<Estate>, site: &str, wanted: &[&str]) -> String {
+        let named = |key: &ProbeKey| format!("{} {}", key.subject, key.question);
+        let plan: Vec<Planned> = plan(estate, &catalogue())
+            .into_iter()
+            .filter(|planned| planned.key.site.as_str() == site && wanted.contains(&named(&planned.key).as_str()))
+            .collect();
+        assert_eq!(plan.len(), wanted.len(), "not all of {wanted:?} are lights of {site}");
+        let around = Around { reach: self.hands.reach(estate), clock: self.hands.clock(), estate: Arc::clone(estate) };
+        let direction = estate.direction_from(&estate.active).expect("two sites");
+        let looks = round(&plan, &around, &direction).await;
+        let lines =
+            looks.iter().map(|look| format!("[{} {}@{site}] {}", look.key.subject, look.key.question, shown(look)));
+        lines.collect::<Vec<_>>().concat()
+    }
+
     /// One run of some steps, each with one attempt; returns what its units returned, in the order of their names.
     async fn run(&self, estate: &Arc<Estate>, point: &str, steps: &[Step]) -> String {
         let mut text =
@@ -136,6 +158,21 @@ impl Player<'_> {
 
 fn shown_value(value: &SqlValue) -> String {
     value.text().unwrap_or_else(|| "NULL".to_owned())
+}
+
+/// What a light showed, in lines.
+fn shown(look: &Observation) -> String {
+    match &look.result {
+        Ok(reading) => {
+            let mut text = format!("{:?}\n  summary: {}\n", reading.condition, reading.summary);
+            for finding in &reading.findings {
+                // Writing to a `String` cannot fail.
+                let _ = writeln!(text, "  finding: {finding}");
+            }
+            text
+        }
+        Err(failure) => format!("{:?}\n  tried: {}\n  got: {}\n", failure.kind, failure.tried, failure.got),
+    }
 }
 
 /// How a unit ended, in lines.

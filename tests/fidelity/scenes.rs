@@ -24,6 +24,8 @@ pub enum Play {
     Steps(&'static [Step]),
     /// Statements of one session at a site.
     Sql(&'static str, &'static [&'static str]),
+    /// Looks at some lights of a site, named by subject and question.
+    Lights(&'static str, &'static [&'static str]),
 }
 
 /// A step.
@@ -95,6 +97,10 @@ pub const fn scene(name: &'static str, point: u32, steps: &'static [Step]) -> Sc
 
 pub const fn asks(name: &'static str, site: &'static str, statements: &'static [&'static str]) -> Scene {
     Scene { name, point: 1, before: &[], play: Play::Sql(site, statements), meanwhile: None, after: &[] }
+}
+
+pub const fn lights(name: &'static str, site: &'static str, wanted: &'static [&'static str]) -> Scene {
+    Scene { name, point: 1, before: &[], play: Play::Lights(site, wanted), meanwhile: None, after: &[] }
 }
 
 impl Scene {

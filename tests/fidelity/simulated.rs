@@ -81,7 +81,8 @@ impl Hands for Simulated {
     }
 
     fn estate(&self) -> String {
-        spec().estate_text() + POLICY
+        // The estate of the lab says nothing of replicas.
+        spec().estate_text().replace("replicas = 1\n", "") + POLICY
     }
 
     fn net(&self) -> String {
@@ -123,8 +124,10 @@ impl Hands for Simulated {
             ("search", true) => Fault::NodeUp { site, node: 0 },
             ("search", false) => Fault::NodeDown { site, node: 0 },
             ("redis", up) => Fault::Cache { site, trouble: if up { Trouble::Up } else { Trouble::Down } },
-            // The world's follower ends and begins with its master.
-            ("redis-replica", _) => return,
+            // The world's follower ends and begins with its master; on its own it can be out of reach.
+            ("redis-replica", up) => {
+                Fault::Cache { site, trouble: if up { Trouble::Follows } else { Trouble::Unlinks } }
+            }
             (other, _) => {
                 let host = HostName::new(other.strip_prefix("app@").expect("an application")).expect("a name");
                 let verb = if up { "start" } else { "stop" };

@@ -6,7 +6,7 @@ use super::hands::Act::{
     Begins, Carry, Ends, Estate, EstateAsItWas, Halve, Lose, Remove, Search, ShardMends, ShardRots, Sql, Turn, TurnAll,
     Write,
 };
-use super::scenes::{Scene, app, asks, db, scene, search, step, tree};
+use super::scenes::{Scene, app, asks, db, lights, scene, search, step, tree};
 
 /// What is captured but must not be the same: what a server makes up, and sizes of its own files.
 pub const VARY: &[(&str, &str)] = &[
@@ -48,6 +48,10 @@ pub const CHAPTERS: &[(&str, &[Scene])] = &[
 ];
 
 const REPOSITORY: &str = "_snapshot/changeover-prod-to-bcp-search";
+
+/// Lights whose words do not depend on the size of disks and on time.
+const LIGHTS: &[&str] =
+    &["app1 disk", "cache server", "exchange mount", "exchange points", "search cluster", "search repository"];
 
 const BASIC: &[Scene] = &[
     scene("exit code 0", 1, &[tree("basic.command", "source").with(r#"run = ["true"]"#)]),
@@ -92,6 +96,8 @@ const GOOD: &[Scene] = &[
     scene("nothing was claimed", 1, &[tree("exchange.seal", "source")]),
     scene("prepare", 1, &[tree("exchange.prepare", "both")]),
     scene("prepare again", 1, &[tree("exchange.prepare", "both")]),
+    lights("lights at the source", "prod", LIGHTS),
+    lights("lights at the standby", "bcp", LIGHTS),
     scene(
         "checks at the source",
         1,
@@ -161,6 +167,18 @@ const GOOD: &[Scene] = &[
 ];
 
 const SEARCH: &[Scene] = &[
+    lights("an index that takes no writes", "prod", &["search cluster", "search repository"])
+        .before(&[Search("prod", Put, "orders/_settings", r#"{"index.blocks.write":true}"#)])
+        .after(&[Search("prod", Put, "orders/_settings", r#"{"index.blocks.write":null}"#)]),
+    lights("an index that can only be read", "prod", &["search cluster"])
+        .before(&[Search("prod", Put, "orders/_settings", r#"{"index.blocks.read_only":true}"#)])
+        .after(&[Search("prod", Put, "orders/_settings", r#"{"index.blocks.read_only":null}"#)]),
+    lights("an index that was on a full disk", "prod", &["search cluster"])
+        .before(&[Search("prod", Put, "orders/_settings", r#"{"index.blocks.read_only_allow_delete":true}"#)])
+        .after(&[Search("prod", Put, "orders/_settings", r#"{"index.blocks.read_only_allow_delete":null}"#)]),
+    lights("no index takes writes", "prod", &["search cluster"])
+        .before(&[Search("prod", Put, "customers,events,orders/_settings", r#"{"index.blocks.write":true}"#)])
+        .after(&[Search("prod", Put, "customers,events,orders/_settings", r#"{"index.blocks.write":null}"#)]),
     scene("snapshot name taken", 1, &[search("elasticsearch.snapshot", "source")]),
     scene("a name of one's own", 2, &[search("elasticsearch.snapshot", "source").with(r#"name = "monthly""#)]),
     scene("a stranger's name", 2, &[search("elasticsearch.snapshot", "source").with(r#"name = "monthly""#)]),
@@ -383,4 +401,7 @@ const APP: &[Scene] = &[
     scene("application without search", 1, &[app("app.check", "target")])
         .before(&[Ends("bcp", "search")])
         .after(&[Begins("bcp", "search")]),
+    lights("a replica that is missed", "bcp", &["cache server"])
+        .before(&[Estate("kind = \"redis\"\n", "kind = \"redis\"\nreplicas = 1\n"), Ends("bcp", "redis-replica")])
+        .after(&[EstateAsItWas]),
 ];
