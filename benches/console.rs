@@ -54,7 +54,8 @@ fn main() {
     long_lines(&mut criterion, full());
     criterion.final_summary();
     growth(&mut state);
-    flood(state.clone());
+    flood(state.clone(), false);
+    flood(state.clone(), true);
     large_file(state);
     idle();
 }
@@ -114,6 +115,7 @@ fn full() -> State {
     };
     let settings = Settings {
         theme: Theme::default(),
+        themes: Vec::new(),
         ascii: false,
         reduced_motion: false,
         mouse: false,
@@ -243,16 +245,24 @@ fn long_lines(criterion: &mut Criterion, mut state: State) {
     }
 }
 
-/// 50,000 lines a second come into the file that is shown, one in a hundred of them with 90,000 characters.
-fn flood(mut state: State) {
+/// 50,000 lines a second come into the file that is shown, or into two that are shown as one text; one in a hundred lines has
+/// 90,000 characters.
+fn flood(mut state: State, several: bool) {
     let folder = tempfile::tempdir_in(std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from))
         .expect("a folder");
     let mut at = 0;
-    let asked = show_output(&mut state, &mut at);
-    let Some(LogSource::One(file)) = state.log.asked() else { panic!("no file is shown") };
+    let mut asked = show_output(&mut state, &mut at);
+    let Some(LogSource::One(file)) = state.log.asked().cloned() else { panic!("no file is shown") };
+    if several {
+        asked = press(&mut state, "A", &mut at);
+    }
     let place = Printed { folder: folder.path().to_owned(), index: folder.path().join("output.index"), alive: true };
-    let path = place.file(&file.unit, file.attempt);
-    std::fs::write(&path, "the first line\n").expect("a file");
+    let attempts = if several { file.attempt..=file.attempt + 1 } else { file.attempt..=file.attempt };
+    let paths: Vec<PathBuf> = attempts.map(|attempt| place.file(&file.unit, attempt)).collect();
+    for path in paths.iter().chain([&place.index]) {
+        std::fs::write(path, "").expect("a file");
+    }
+    let index = place.index.clone();
     let (store, mut answers) = LineStore::start(move |_| Some(place.clone()));
     let ask = |effects: Vec<Effect>| {
         for effect in effects {
@@ -265,7 +275,7 @@ fn flood(mut state: State) {
     let stop = Arc::new(AtomicBool::new(false));
     let writer = std::thread::spawn({
         let stop = Arc::clone(&stop);
-        move || write_flood(&path, &stop)
+        move || write_flood(&paths, &index, &stop)
     });
     let mut screen = Screen::default();
     let (mut frames, mut taken, mut keys, mut slowest) = (0_u32, 0_u32, Vec::new(), Duration::ZERO);
@@ -296,8 +306,9 @@ fn flood(mut state: State) {
     keys.sort();
     assert!(taken > 20, "the flood was seen only {taken} times");
     println!(
-        "\nflood, looked at {taken} times: {:.0} lines and {:.1} MB a second for {:.1}s; key to paint: median {:?}, 99 of 100 {:?}, slowest {slowest:?}; \
+        "\nflood into {}, looked at {taken} times: {:.0} lines and {:.1} MB a second for {:.1}s; key to paint: median {:?}, 99 of 100 {:?}, slowest {slowest:?}; \
          memory above before: {:.1} MiB at most",
+        if several { "two files" } else { "one file" },
         f64::from(lines) / took.as_secs_f64(),
         bytes / 1e6 / took.as_secs_f64(),
         took.as_secs_f64(),
@@ -311,7 +322,11 @@ fn flood(mut state: State) {
 fn large_file(mut state: State) {
     let folder = tempfile::tempdir_in(std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from))
         .expect("a folder");
-    let path = folder.path().join("output");
+    let (mut at, mut peak) = (0, 0);
+    let asked = show_output(&mut state, &mut at);
+    let Some(LogSource::One(shown)) = state.log.asked().cloned() else { panic!("no file is shown") };
+    let place = Printed { folder: folder.path().to_owned(), index: folder.path().join("output.index"), alive: false };
+    let path = place.file(&shown.unit, shown.attempt);
     let block = "a line of a usual length, of which a long restore prints millions: 0123456789\n".repeat(13_000);
     let mut file = std::fs::File::create(&path).expect("a file");
     for _ in 0..2_000 {
@@ -319,8 +334,7 @@ fn large_file(mut state: State) {
     }
     let bytes = as_f64(2_000 * block.len().cast_signed());
     let before = MEMORY.stats();
-    let (store, mut answers) = LineStore::start(move |_| Some(path.clone()));
-    let (mut at, mut peak) = (0, 0);
+    let (store, mut answers) = LineStore::start(move |_| Some(place.clone()));
     let mut screen = Screen::default();
     // Until what comes is as it is wanted; the time includes the frame that shows it.
     let mut seen = |state: &mut State, effects: Vec<Effect>, wanted: &dyn Fn(&State) -> bool| {
@@ -345,7 +359,6 @@ fn large_file(mut state: State) {
             }
         }
     };
-    let asked = show_output(&mut state, &mut at);
     let end = seen(&mut state, asked, &|state| !state.log.lines.lines.is_empty());
     let asked = press(&mut state, "g g", &mut at);
     let beginning = seen(&mut state, asked, &|state| state.log.lines.first == 0 && !state.log.follow);
@@ -365,9 +378,10 @@ fn as_f64(bytes: isize) -> f64 {
     bytes as f64
 }
 
-/// Writes until it is stopped: how many lines, bytes, and how long.
-fn write_flood(path: &Path, stop: &AtomicBool) -> (u32, f64, Duration) {
-    let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("the file");
+/// Writes into files in turn, and into their index, until it is stopped: how many lines, bytes, and how long.
+fn write_flood(paths: &[PathBuf], index: &Path, stop: &AtomicBool) -> (u32, f64, Duration) {
+    let append = |path: &Path| std::fs::OpenOptions::new().append(true).open(path).expect("the file");
+    let (mut files, mut index): (Vec<_>, _) = (paths.iter().map(|path| append(path)).collect(), append(index));
     let (short, long) =
         ("a line of the flood, of a usual length, with a number: ".repeat(2), "0123456789".repeat(9_000));
     let mut text = String::new();
@@ -375,9 +389,16 @@ fn write_flood(path: &Path, stop: &AtomicBool) -> (u32, f64, Duration) {
         text.push_str(if number % 100 == 0 { &long } else { &short });
         text.push('\n');
     }
-    let (began, mut lines, mut bytes) = (Instant::now(), 0_u32, 0.0);
-    while !stop.load(Ordering::Relaxed) {
-        file.write_all(text.as_bytes()).expect("room for the flood");
+    let (began, mut lines, mut bytes, mut ends) = (Instant::now(), 0_u32, 0.0, vec![0; paths.len()]);
+    for which in (0..paths.len()).cycle() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        files[which].write_all(text.as_bytes()).expect("room for the flood");
+        let (name, from) = (paths[which].file_stem().expect("a name").to_string_lossy(), ends[which]);
+        ends[which] += text.len();
+        // Several times as often as it is really written.
+        writeln!(index, "{} {from} {} {name}", began.elapsed().as_millis(), ends[which]).expect("room for the index");
         lines += 500;
         bytes += as_f64(text.len().cast_signed());
         let due = Duration::from_micros(u64::from(lines) * 20);

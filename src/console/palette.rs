@@ -6,7 +6,8 @@ use super::facts::RunbookFacts;
 use super::line::Line;
 use super::run_view::SPEEDS;
 use super::state::{Badge, State};
-use crate::model::SafeText;
+use crate::model::{SafeText, SiteName};
+use crate::runbook::{TemplateScope, render};
 
 /// So many of what there is are named where something is not among it.
 const NAMED: usize = 8;
@@ -83,19 +84,14 @@ impl Palette {
     #[must_use]
     pub fn matches(&self, state: &State) -> Vec<Match> {
         let (name, rest) = self.words();
-        match (self.named(), rest) {
-            (Some((_, argument)), Some(rest)) => {
-                let (before, last) = parted(argument.takes, rest);
-                closest(values(state, argument.takes, before), last, |value| (&value.text, value.help.as_str()))
-                    .into_iter()
-                    .map(Match::Value)
-                    .collect()
-            }
-            _ => {
-                let there = ACTIONS.iter().filter(|entry| entry.action.is_there(self.badge)).collect();
-                closest(there, name, |entry| (entry.name, entry.help)).into_iter().map(Match::Action).collect()
-            }
+        if let (Some((_, argument)), Some(rest)) = (self.named(), rest) {
+            let (before, last) = parted(argument.takes, rest);
+            let values = values(state, argument.takes, before);
+            let found = closest(values, last, |value| (&value.text, value.help.as_str()));
+            return found.into_iter().map(Match::Value).collect();
         }
+        let there = ACTIONS.iter().filter(|entry| entry.action.is_there(self.badge)).collect();
+        closest(there, name, |entry| (entry.name, entry.help)).into_iter().map(Match::Action).collect()
     }
 
     /// The number of the selected line. An action is always selected, a value only by whoever has chosen it.
@@ -222,7 +218,7 @@ fn values(state: &State, takes: Takes, before: &str) -> Vec<Value> {
         }
         Takes::Speed => SPEEDS.iter().map(|speed| value(&speed.to_string(), "times as fast as it was")).collect(),
         Takes::Runbook => match before.split_whitespace().next() {
-            None => state.runbooks.iter().map(|book| value(book.name.as_str(), book.title.as_str())).collect(),
+            None => state.runbooks.iter().map(|book| value(book.name.as_str(), &title(state, book))).collect(),
             Some(name) => book(state, name).map(|book| params(book, before)).unwrap_or_default(),
         },
     }
@@ -243,6 +239,24 @@ fn params(book: &RunbookFacts, before: &str) -> Vec<Value> {
         if whole.is_empty() { vec![begun] } else { whole }
     })
     .collect()
+}
+
+/// The title of a runbook with what it would say now; as it is written where that is not known.
+fn title(state: &State, book: &RunbookFacts) -> String {
+    let called = |site: &SiteName| {
+        let facts = state.estate.sites.iter().find(|facts| facts.name == *site);
+        facts.map_or_else(|| site.to_string(), |facts| facts.title.to_string())
+    };
+    let rendered = state.direction.direction.as_ref().and_then(|direction| {
+        let scope = TemplateScope::default()
+            .with("source", direction.source.as_str())
+            .with("target", direction.target.as_str())
+            .with("source_title", called(&direction.source))
+            .with("target_title", called(&direction.target))
+            .with("estate", state.estate.name.as_str());
+        render(book.title.as_str(), &scope).ok()
+    });
+    rendered.unwrap_or_else(|| book.title.to_string())
 }
 
 fn book<'a>(state: &'a State, name: &str) -> Option<&'a RunbookFacts> {

@@ -41,7 +41,7 @@ fn what_was_printed_is_saved_as_it_is_on_disk() {
     screen.sees("\u{25b8} SQL dump");
     screen.send("jj\r");
     screen.sees("\u{25be} SQL dump");
-    screen.send("j4o");
+    screen.send("j4oA");
     screen.sees("printed by dump@prod");
     for number in ["", "-2"] {
         screen.send("S");

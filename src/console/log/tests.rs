@@ -429,7 +429,10 @@ fn lines_of_several_are_copied_with_time_and_place_and_those_of_one_as_they_are(
         other => panic!("{other:?}"),
     };
     let all = copied(press(&mut state, &[KeyCode::Char('C')]));
-    assert!(all.contains("2026-03-01T03:15:09Z  restart@bcp:app1 #2  app.service: active (running), which"), "{all}");
+    assert!(
+        all.contains("2026-03-01 03:15:09 UTC  restart@bcp:app1 #2  app.service: active (running), which"),
+        "{all}"
+    );
     assert!(all.ends_with("-  index@bcp  nobody knows when this came"), "{all}");
     press(&mut state, &[KeyCode::Char('H')]);
     printed(&mut state);
@@ -454,4 +457,17 @@ fn searching_what_was_said_goes_once_around_both_ways() {
     }
     press(&mut state, &[KeyCode::Char('e')]);
     assert_eq!(state.notice.as_ref().map(|notice| notice.text.as_str()), Some("nothing found"));
+}
+
+#[test]
+fn what_has_come_is_in_sight_however_long_a_name_is() {
+    let mut state = screen();
+    press(&mut state, &[KeyCode::Char('o'), KeyCode::Char('A')]);
+    printed(&mut state);
+    press(&mut state, &[KeyCode::Char('k')]);
+    let lines = Lines { total: 1_000_007, ..state.log.lines.clone() };
+    update(&mut state, Msg::Lines(Box::new(lines)));
+    assert!(text(&state, (80, 24)).contains(" 1000007 lines, 1000000 new, f follows ┘"), "{}", text(&state, (80, 24)));
+    let wide = " printed by resta…, 1000007 lines, 1000000 new lines, f follows ┘";
+    assert!(text(&state, (120, 40)).contains(wide), "{}", text(&state, (120, 40)));
 }

@@ -80,6 +80,16 @@ fn the_result_is_never_cut() {
     }
 }
 
+/// Of a long name there is at least the beginning.
+#[test]
+fn who_has_a_long_name_is_told_too() {
+    for size in [(60, 15), (80, 24), (120, 40), (200, 60)] {
+        let mut state = at(Pane::Runs, size);
+        state.runs[0].by = SafeText::line("operator@console-7.example.org");
+        assert!(told(&state, size).contains("m10s operator@"), "{size:?}\n{}", text(&state, size));
+    }
+}
+
 /// What the columns leave out of the selected run is below the list, with the year and the zone of its time.
 #[test]
 fn the_selected_run_is_told_whole() {

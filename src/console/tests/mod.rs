@@ -13,6 +13,7 @@ mod looks;
 pub mod made;
 mod matrix;
 mod monkey;
+mod mouse;
 mod named_keys;
 mod palette;
 pub mod picture;

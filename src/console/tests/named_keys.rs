@@ -52,6 +52,7 @@ fn states(keys: &Keymap) -> Vec<State> {
         act(with(with_run(done(), false)), &[Action::Pane4, Action::SearchNext]),
         act(with(with_run(done(), false)), &[Action::Pane3, Action::Top, Action::Output, Action::SaveLog]),
         act(with(full()), &[Action::Help]),
+        act(with(full()), &[Action::Open]),
         act(with(full()), &[Action::Palette]),
         with(start_dialog("restore")),
         with(start_dialog("replicate")),
@@ -95,9 +96,9 @@ fn states(keys: &Keymap) -> Vec<State> {
 
 /// Keys that are named with what they do, as in `a answers`.
 fn named(state: &State, keys: &BTreeSet<String>) -> Vec<String> {
-    const DO: [&str; 20] = [
-        "again", "answers", "begins", "chooses", "drops", "ends", "finds", "follows", "goes", "in", "leaves", "lists",
-        "opens", "says", "scroll", "saves", "shows", "starts", "stops", "tries",
+    const DO: [&str; 21] = [
+        "again", "answers", "begins", "chooses", "copies", "drops", "ends", "finds", "follows", "goes", "in", "leaves",
+        "lists", "opens", "says", "scroll", "saves", "shows", "starts", "stops", "tries",
     ];
     let mut found = Vec::new();
     for size in [(20, 5), (40, 12), (60, 15), (80, 24), (160, 50)] {
@@ -146,6 +147,7 @@ fn no_text_names_a_key_that_is_not_bound() {
         "T ends",
         "2 shows",
         "a shows",
+        "y copies",
     ] {
         assert!(found.contains(words), "{words} is not among {found:?}");
     }

@@ -4,6 +4,7 @@ use super::made::*;
 use super::picture::text;
 use crate::console::action::{ACTIONS, Takes};
 use crate::console::dialog::Dialog;
+use crate::console::line::Line;
 use crate::console::palette::Match;
 use crate::console::{Effect, Msg, Pane, State, update};
 use crate::model::SafeText;
@@ -136,7 +137,7 @@ fn a_runbook_by_name_is_asked_for_as_by_its_key() {
     let mut state = opened(full(), "plan restore point=p-1 deep=falsey stores=db");
     press(&mut state, "enter");
     let Some(Dialog::Form(form)) = &state.dialog else { panic!("no form") };
-    let typed: Vec<&str> = form.fields.iter().map(|field| field.text()).collect();
+    let typed: Vec<&str> = form.fields.iter().map(Line::text).collect();
     assert_eq!((form.at, typed), (2, vec!["p-1", "db", "falsey", "2h"]));
     assert!(form.trouble.as_ref().is_some_and(|why| why.as_str().starts_with("deep: `falsey`")), "{:?}", form.trouble);
     // What its key is refused, its name is.
@@ -168,6 +169,18 @@ fn a_run_a_site_and_a_speed_are_brought_into_sight() {
     press(&mut state, "enter");
     assert_eq!(speed(&state), None);
     update(&mut state, Msg::Tick(now()));
+}
+
+/// A runbook is described as it would be called now.
+#[test]
+fn a_title_is_no_template() {
+    let mut state = full();
+    state.runbooks[0].title = SafeText::line("Copy {{ source_title }} to {{ target }}");
+    let shown = text(&opened(state.clone(), "start backup"), (80, 24));
+    assert!(shown.contains("Copy Production, Hamburg to bcp"), "{shown}");
+    state.direction.direction = None;
+    let shown = text(&opened(state, "start backup"), (80, 24));
+    assert!(shown.contains("Copy {{ source_title }} to {{ target }}"), "{shown}");
 }
 
 #[test]

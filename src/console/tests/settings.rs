@@ -27,7 +27,7 @@ fn what_is_new_is_taken_up_and_what_was_chosen_here_stays() {
     (state.settings.theme, state.settings.privacy, state.settings.mouse) = (chosen.clone(), true, true);
     let keys = Keymap::with(&[("help".to_owned(), vec!["f2".to_owned()])].into()).expect("good keys");
     let zone = jiff::tz::TimeZone::get("Europe/Berlin").expect("a zone");
-    let mut after = Settings { keys, zone, ..before.clone() };
+    let mut after = Settings { zone, keys, ..before.clone() };
     assert_eq!(configured(&mut state, &before, &after), []);
     let now = &state.settings;
     assert_eq!((now.theme.name(), now.privacy, now.mouse), (chosen.name(), true, true));
@@ -60,7 +60,7 @@ fn what_cannot_be_used_is_told_and_changes_nothing() {
     assert_eq!(update(&mut state, why()), []);
     assert_eq!(format!("{:?}", state.settings), before);
     let shown = text(&state, (60, 15));
-    for words in ["What held before still does", "config.toml:2:9", "theme = \"drak\""] {
+    for words in ["what held before still does", "config.toml:2:9", "theme = \"drak\""] {
         assert!(shown.contains(words), "{words}\n{shown}");
     }
     // A question that is being answered stays.

@@ -10,6 +10,7 @@ use crate::console::keys::Found;
 use crate::console::line::Line;
 use crate::console::msg::{Effect, Key, KeyCode};
 use crate::console::state::State;
+use crate::console::view::Target;
 use crate::model::SafeText;
 use crate::run::{Answer, RunCommand};
 
@@ -55,6 +56,31 @@ pub(super) fn on_dialog_key(state: &mut State, key: Key, too_fast: bool, effects
         Dialog::Start(start) => on_start_key(state, start, key, end, effects),
         Dialog::Answer(answering) => on_answer_key(state, answering, key, end, effects),
         Dialog::Confirm(confirm) => on_confirm_key(state, confirm, key, end, effects),
+    }
+}
+
+/// The mouse over a dialog: it scrolls, goes to a field, and closes, by its button or outside of what is only read. There is
+/// nothing that it could confirm.
+pub(super) fn on_dialog_mouse(state: &mut State, target: Option<Target>, wheel: i8, effects: &mut Vec<Effect>) {
+    let key = |code| Key { code, ctrl: false, shift: false };
+    let is_form = matches!(state.dialog, Some(Dialog::Form(_)));
+    let is_read = matches!(state.dialog, Some(Dialog::Help { .. } | Dialog::Text { .. } | Dialog::Card));
+    match target {
+        _ if wheel != 0 => {
+            let (up, down) = if is_form { (KeyCode::PageUp, KeyCode::PageDown) } else { (KeyCode::Up, KeyCode::Down) };
+            let code = if wheel < 0 { up } else { down };
+            let steps = if is_form { 1 } else { wheel.unsigned_abs() };
+            let scrolls = scrolls(state, key(code));
+            (0..steps).filter(|_| scrolls).for_each(|_| on_dialog_key(state, key(code), false, effects));
+        }
+        Some(Target::Field(number)) => {
+            if let Some(Dialog::Form(form)) = &mut state.dialog {
+                form.at = number;
+            }
+        }
+        Some(Target::Close) => on_dialog_key(state, key(KeyCode::Esc), false, effects),
+        None if is_read => on_dialog_key(state, key(KeyCode::Esc), false, effects),
+        _ => {}
     }
 }
 

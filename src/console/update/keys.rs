@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use super::actions::{act, quit};
-use super::dialogs::on_dialog_key;
-use super::log::{find, look_at_output};
+use super::dialogs::{on_dialog_key, on_dialog_mouse};
+use super::log::{find, fit, look_at_output};
 use crate::console::action::{self, Action};
 use crate::console::dialog::Dialog;
 use crate::console::keys::Found;
@@ -12,6 +12,7 @@ use crate::console::msg::{Effect, Key, KeyCode};
 use crate::console::palette::{Entered, Palette};
 use crate::console::pane::Pane;
 use crate::console::state::{Choice, State};
+use crate::console::view::Target;
 use crate::model::SafeText;
 
 /// An enter that comes so soon after the key before was not pressed by a person: it is the end of something that a
@@ -44,8 +45,7 @@ pub(super) fn on_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     }
     if state.frozen {
         // The picture is not what is: a key brings back what is, and does nothing else.
-        state.frozen = false;
-        state.tell("live again", false);
+        let_go(state);
         return;
     }
     if state.search.is_some() {
@@ -139,22 +139,65 @@ pub(super) fn on_paste(state: &mut State, text: &str) {
     }
 }
 
+/// A click selects, focuses or closes, the wheel scrolls; neither ever confirms.
 pub(super) fn on_mouse(state: &mut State, column: u16, row: u16, wheel: i8, effects: &mut Vec<Effect>) {
-    if state.dialog.is_some() || state.palette.is_some() || state.search.is_some() {
+    if state.search.is_some() || !crate::console::view::shows(state.size.0, state.size.1) {
         return;
     }
-    let Some((pane, line)) = crate::console::view::hit(state, column, row) else { return };
+    if state.frozen {
+        let_go(state);
+        return;
+    }
+    let target = crate::console::view::hit(state, column, row);
+    if state.palette.is_some() {
+        on_palette_mouse(state, target, wheel);
+    } else if state.dialog.is_some() {
+        on_dialog_mouse(state, target, wheel, effects);
+    } else if let Some(target) = target {
+        on_pane_mouse(state, target, wheel, effects);
+    }
+}
+
+fn on_palette_mouse(state: &mut State, target: Option<Target>, wheel: i8) {
+    let Some(mut palette) = state.palette.take() else { return };
+    for _ in 0..wheel.unsigned_abs() {
+        palette.select(state, wheel < 0);
+    }
+    if let (Some(Target::Match(number)), 0) = (target, wheel) {
+        palette.selected = Some(number);
+    }
+    state.palette = Some(palette);
+}
+
+fn on_pane_mouse(state: &mut State, target: Target, wheel: i8, effects: &mut Vec<Effect>) {
+    let pane = match target {
+        Target::Pane(pane) | Target::Line(pane, _) => pane,
+        Target::Subject(..) => Pane::Sites,
+        Target::Field(_) | Target::Match(_) | Target::Inside | Target::Close => return,
+    };
     if pane != state.focus {
         state.go(pane);
+        fit(state, effects);
     }
     if wheel != 0 {
         for _ in 0..wheel.unsigned_abs() {
             act(state, if wheel < 0 { Action::Up } else { Action::Down }, "", effects);
         }
-    } else if let Some(line) = line {
-        select(state, pane, line);
-        look_at_output(state, effects);
+        return;
     }
+    match target {
+        Target::Subject(site, line) => state.at_site = (site, line),
+        Target::Line(pane, line) => {
+            select(state, pane, line);
+            look_at_output(state, effects);
+        }
+        _ => {}
+    }
+}
+
+fn let_go(state: &mut State) {
+    state.frozen = false;
+    state.tell("live again", false);
 }
 
 fn select(state: &mut State, pane: Pane, line: usize) {

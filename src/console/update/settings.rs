@@ -27,7 +27,7 @@ pub(super) fn refuse(state: &mut State, why: SafeText) {
         let (what, place) = (line("").unwrap_or_default(), line("--> ").unwrap_or_default());
         state.tell(format!("{what} {place}; what held before still does"), true);
     } else {
-        let title = SafeText::line("What held before still does");
+        let title = SafeText::line("config.toml has changed: what held before still does");
         state.dialog = Some(Dialog::Text { title, text: why, top: 0 });
     }
 }

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::answers;
-use super::paint::{Canvas, Row, cells, fitting, without, wrapped};
+use super::paint::{Canvas, Row, Target, cells, fitting, without, wrapped};
 use super::{safe, span};
 use crate::console::action::{self, ACTIONS, Action, Argument, Takes};
 use crate::console::dialog::{Answering, Confirm, Dialog, Form, Gate, Start};
@@ -95,6 +95,7 @@ fn footed(
     let height = wanted.min(area.height.saturating_sub(2));
     let place = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     canvas.clear(place);
+    canvas.targets.push((place, Target::Inside));
     let inner = canvas.frame(place, &Row::new().put(Scope::Title, safe(title)), scope);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let below = u16::try_from(foot.len()).unwrap_or(u16::MAX).min(inner.height);
@@ -252,7 +253,7 @@ fn form_rows(form: &Form, width: usize) -> (Vec<Row>, usize) {
     let mut rows = Vec::new();
     let mut at = 0;
     for (number, (param, line)) in form.runbook.params.iter().zip(&form.fields).enumerate() {
-        let focus = number == form.at;
+        let (focus, begin) = (number == form.at, rows.len());
         let listed = !param.rule.one_of.is_empty();
         let kind = if param.rule.kind == ParamType::Bool { "true or false" } else { param.rule.kind.word() };
         rows.push(
@@ -268,6 +269,9 @@ fn form_rows(form: &Form, width: usize) -> (Vec<Row>, usize) {
             at = rows.len();
         }
         rows.push(field(line, focus, width));
+        for row in &mut rows[begin..] {
+            *row = std::mem::take(row).means(Target::Field(number));
+        }
     }
     (rows, at)
 }
@@ -290,7 +294,7 @@ fn gate_rows(gate: &Gate, changed: Option<&SafeText>, width: usize) -> Vec<Row> 
         Some(note) => Row::new().put(Scope::Warn, note.clone()),
         None => Row::new(),
     });
-    rows.push(Row::new().put(Scope::Selected, "[ Cancel: esc ]"));
+    rows.push(Row::new().put(Scope::Selected, "[ Cancel: esc ]").means(Target::Close));
     rows
 }
 
@@ -375,7 +379,8 @@ fn answer_rows(state: &State, answering: &Answering, width: usize) -> (Vec<Row>,
     foot.push(
         Row::new()
             .put(Scope::Selected, "[ Not now: esc ]")
-            .put(Scope::Hint, "  the question waits as long as it takes"),
+            .put(Scope::Hint, "  the question waits as long as it takes")
+            .means(Target::Close),
     );
     (rows, foot)
 }
@@ -416,6 +421,7 @@ fn draw_palette(canvas: &mut Canvas<'_>, state: &State, palette: &Palette, area:
                 Row::new().put(Scope::Strong, safe(&value.text)).to(wide).put(Scope::Hint, value.help.clone())
             }
         };
+        let row = row.means(Target::Match(number));
         rows.push(if Some(number) == selected { row.filled(Scope::Selected) } else { row });
     }
     match palette.named() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::paint::{Canvas, Row, fitting, wrapped};
+use super::paint::{Canvas, Row, Target, fitting, wrapped};
 use super::{safe, span};
 use crate::console::action::{self, Action};
 use crate::console::pane::Pane;
@@ -189,10 +189,20 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, state: &State, pane: Pane, area: Rec
     if others.is_empty() {
         title = tab(title, pane, true, focus);
     }
+    let mut tabs = Vec::new();
     for other in others {
+        let begin = title.width();
         title = tab(title, *other, *other == pane, focus);
+        tabs.push((begin..title.width(), *other));
     }
-    canvas.frame(area, &title, if focus { Scope::BorderFocus } else { Scope::Border })
+    let inner = canvas.frame(area, &title, if focus { Scope::BorderFocus } else { Scope::Border });
+    for (cells, pane) in tabs {
+        let x = inner.x.saturating_add(u16::try_from(cells.start).unwrap_or(u16::MAX));
+        let width = u16::try_from(cells.len()).unwrap_or(0);
+        let place = Rect { x, y: area.y, width, height: 1 }.intersection(area);
+        canvas.targets.push((place, Target::Pane(pane)));
+    }
+    inner
 }
 
 fn tab(row: Row, pane: Pane, shown: bool, focus: bool) -> Row {

@@ -12,7 +12,7 @@ use crate::run::{Event, EventKind, PromptAnswer};
 use crate::style::Scope;
 
 /// A pane of fewer cells keeps its room for what is said and printed.
-const NARROW: usize = 50;
+const NARROW: u16 = 50;
 
 /// What one event says, in a line.
 #[must_use]
@@ -136,7 +136,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
 /// The lines of what was said.
 fn lines(state: &State, shown: &Shown, width: usize, rows: &mut Vec<Row>) {
     let log = &state.log;
-    let narrow = width < NARROW;
+    let narrow = width < usize::from(NARROW);
     let clock = if narrow { "%H:%M" } else { "%H:%M:%S" };
     for (number, text) in shown.text.as_str().lines().enumerate() {
         let mut head = Row::new();
@@ -191,7 +191,7 @@ fn found(state: &State, row: Row, scope: Scope, text: &str) -> Row {
 
 /// What stands before a line that was printed: when it came, and by whom where several are shown.
 fn head(state: &State, line: &LogLine, width: usize) -> Row {
-    let narrow = width < NARROW;
+    let narrow = width < usize::from(NARROW);
     let mut head = Row::new();
     if state.log.times {
         let clock = if narrow { "%H:%M" } else { "%H:%M:%S" };
@@ -204,7 +204,7 @@ fn head(state: &State, line: &LogLine, width: usize) -> Row {
     let room = match (of_step, narrow) {
         (true, _) => 13,
         (false, true) => 16,
-        (false, false) => 22.min(width / 3),
+        (false, false) => 30.min(width / 3),
     };
     let (who, scope) = match &line.by {
         Some((unit, attempt)) => {
@@ -310,10 +310,11 @@ fn output(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     }
     if log.lines.lines.is_empty() {
         let by = log.asked().map_or_else(String::new, |source| format!(" by {}", printers(source)));
+        let yet = if state.run.as_ref().is_some_and(crate::console::RunView::goes_on) { " yet" } else { "" };
         let [step, host, said] =
             [Action::AllSteps, Action::HostFilter, Action::Output].map(|action| state.key_of(action));
         let text = format!(
-            "Printed{by}: nothing yet. Pane 3, {step} and {host} choose what is shown; {said} shows what steps say."
+            "Printed{by}: nothing{yet}. Pane 3, {step} and {host} choose what is shown; {said} shows what steps say."
         );
         nothing(canvas, area, &text);
         return;
@@ -389,12 +390,21 @@ fn status(canvas: &mut Canvas<'_>, state: &State, area: Rect) {
     let (scope, follow) = match (log.follow, log.unseen) {
         (true, _) => (Scope::Muted, "follows".to_owned()),
         (false, 0) => (Scope::Warn, "stands still".to_owned()),
-        (false, unseen) => (
-            Scope::Warn,
-            format!("{}, {} follows", Counted(unseen, "new line", "new lines"), state.key_of(Action::Follow)),
-        ),
+        (false, unseen) => {
+            let key = state.key_of(Action::Follow);
+            let new = Counted(unseen, "new line", "new lines");
+            let new = if area.width < NARROW { format!("{unseen} new") } else { new.to_string() };
+            (Scope::Warn, format!("{new}, {key} follows"))
+        }
     };
-    let row = Row::new().put(Scope::Muted, safe(format!(" {what}{host}, {total}, "))).put(scope, follow).plain(" ");
+    let count = format!("{total}, ");
+    // However long a name is: whether more has come is in sight.
+    let room = usize::from(area.width).saturating_sub(cells(&count) + cells(&follow) + 3);
+    let row = match room {
+        0..3 => Row::new().plain(" "),
+        _ => Row::new().put(Scope::Muted, safe(format!(" {what}{host}"))).limited(room).put(Scope::Muted, ", "),
+    };
+    let row = row.put(Scope::Muted, safe(count)).put(scope, follow).plain(" ");
     let width = u16::try_from(row.width()).unwrap_or(area.width).min(area.width);
     canvas.row(Rect { x: area.right() - width, y: area.bottom(), width, height: 1 }, &row);
 }
@@ -408,7 +418,7 @@ pub fn log_text(state: &State) -> SafeText {
             let several = matches!(state.log.lines.source, Some(LogSource::Several(_)));
             let copied = |line: &LogLine| match &line.by {
                 Some((unit, attempt)) if several => {
-                    let at = line.at.map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
+                    let at = line.at.map_or_else(|| "-".to_owned(), |at| super::moment(state, at));
                     format!("{at}  {}  {}", printer(unit, *attempt, true, usize::MAX), line.text)
                 }
                 _ => line.text.to_string(),
@@ -431,7 +441,7 @@ fn written(state: &State, numbers: &[u32]) -> SafeText {
     let lines: Vec<String> = events
         .map(|event| {
             let shown = said(event);
-            format!("{:.0}  {}  {}", event.at, shown.who, shown.text)
+            format!("{}  {}  {}", super::moment(state, event.at), shown.who, shown.text)
         })
         .collect();
     SafeText::block(&lines.join("\n"))

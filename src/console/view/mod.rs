@@ -25,6 +25,8 @@ use crate::model::SafeText;
 use crate::style::{Mark, Scope};
 use paint::{Canvas, Row};
 
+pub use paint::Target;
+
 pub use log::{log_text, said, whole_log};
 pub use points::point_text;
 pub use sites::detail_text;
@@ -77,9 +79,13 @@ pub fn shows(width: u16, height: u16) -> bool {
     width >= LEAST.0 && height >= LEAST.1
 }
 
+fn canvas<'a>(state: &'a State, cells: &'a mut Buffer) -> Canvas<'a> {
+    Canvas { cells, settings: &state.settings, heavy: state.is_drill(), end: 0, targets: Vec::new() }
+}
+
 /// Draws the whole screen.
 pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
-    draw_on(&mut Canvas { cells, settings: &state.settings, heavy: state.is_drill(), end: 0 }, state, area);
+    draw_on(&mut canvas(state, cells), state, area);
 }
 
 /// The first line of the text that is scrolled, a dialog or a detail, once its last line is in sight.
@@ -87,7 +93,7 @@ pub fn draw(state: &State, area: Rect, cells: &mut Buffer) {
 pub fn end(state: &State) -> u16 {
     let area = screen(state);
     let mut cells = Buffer::empty(area);
-    let mut canvas = Canvas { cells: &mut cells, settings: &state.settings, heavy: state.is_drill(), end: 0 };
+    let mut canvas = canvas(state, &mut cells);
     if state.dialog.is_some() {
         dialogs::draw(&mut canvas, state, above_tour(area, &layout(state, area)));
     } else {
@@ -149,14 +155,32 @@ pub fn log_height(state: &State) -> u16 {
     log.map_or(1, |(_, area)| area.height.saturating_sub(2)).max(1)
 }
 
-/// The pane at a cell, and which line of its list that is.
+/// What a click on a cell means.
 #[must_use]
-pub fn hit(state: &State, column: u16, row: u16) -> Option<(Pane, Option<usize>)> {
-    let layout = layout(state, screen(state));
-    let (pane, area) =
-        layout.panes.iter().find(|(_, area)| area.contains(ratatui::layout::Position { x: column, y: row }))?;
-    let line = usize::from(row.checked_sub(area.y + 1)?);
-    let inner = Rect { width: area.width.saturating_sub(2), height: area.height.saturating_sub(2), ..*area };
+pub fn hit(state: &State, column: u16, row: u16) -> Option<Target> {
+    let area = screen(state);
+    let at = ratatui::layout::Position { x: column, y: row };
+    let layout = layout(state, area);
+    let mut cells = Buffer::empty(area);
+    let mut canvas = canvas(state, &mut cells);
+    let over = state.dialog.is_some() || state.palette.is_some();
+    if over {
+        dialogs::draw(&mut canvas, state, above_tour(area, &layout));
+    } else {
+        draw_on(&mut canvas, state, area);
+    }
+    let target = canvas.targets.iter().rev().find(|(place, _)| place.contains(at)).map(|(_, target)| *target);
+    if over || target.is_some() {
+        return target;
+    }
+    let (pane, area) = layout.panes.iter().find(|(_, area)| area.contains(at))?;
+    let line = row.checked_sub(area.y + 1).and_then(|line| line_at(state, *pane, *area, usize::from(line)));
+    Some(line.map_or(Target::Pane(*pane), |line| Target::Line(*pane, line)))
+}
+
+/// The line of a pane's list that is drawn on this line of the pane.
+fn line_at(state: &State, pane: Pane, area: Rect, line: usize) -> Option<usize> {
+    let inner = Rect { width: area.width.saturating_sub(2), height: area.height.saturating_sub(2), ..area };
     // Above a list are its head, and its filter when there is one; below it may be what its columns leave out.
     let listed = |choice: &Choice, head: u16, below: u16| {
         let above = head + u16::from(choice.filter.is_some());
@@ -164,14 +188,13 @@ pub fn hit(state: &State, column: u16, row: u16) -> Option<(Pane, Option<usize>)
         let height = inner.height.saturating_sub(above + below);
         (line < usize::from(height)).then(|| first(choice.selected, height) + line)
     };
-    let line = match pane {
-        Pane::Runbooks => listed(&state.runbook, 0, 0)?,
-        Pane::Run => run::line_at(state, line, area.height)?,
-        Pane::Runs => listed(&state.past, 1, runs::below(state, inner))?,
-        Pane::Points => listed(&state.point, 1, points::below(state, inner))?,
-        Pane::Sites | Pane::Log => return Some((*pane, None)),
-    };
-    Some((*pane, Some(line)))
+    match pane {
+        Pane::Runbooks => listed(&state.runbook, 0, 0),
+        Pane::Run => run::line_at(state, line, area.height),
+        Pane::Runs => listed(&state.past, 1, runs::below(state, inner)),
+        Pane::Points => listed(&state.point, 1, points::below(state, inner)),
+        Pane::Sites | Pane::Log => None,
+    }
 }
 
 /// The first line in sight of a list whose selected line must be.

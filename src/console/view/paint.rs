@@ -6,15 +6,36 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::console::pane::Pane;
 use crate::console::state::Settings;
 use crate::model::SafeText;
 use crate::style::{Mark, Rgb, Scope};
+
+/// What a click means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A pane.
+    Pane(Pane),
+    /// A line of its list.
+    Line(Pane, usize),
+    /// A site, and a line of it.
+    Subject(usize, usize),
+    /// A field of a form.
+    Field(usize),
+    /// A line of the palette.
+    Match(usize),
+    /// What is over the panes, anywhere.
+    Inside,
+    /// What closes that.
+    Close,
+}
 
 /// One line in the making.
 #[derive(Debug, Clone, Default)]
 pub struct Row {
     pieces: Vec<(Scope, SafeText)>,
     fill: Option<Scope>,
+    target: Option<Target>,
 }
 
 impl Row {
@@ -43,6 +64,12 @@ impl Row {
     /// The line in one look from edge to edge, for what is selected.
     pub fn filled(mut self, scope: Scope) -> Self {
         self.fill = Some(scope);
+        self
+    }
+
+    /// The line as something that a click means.
+    pub fn means(mut self, target: Target) -> Self {
+        self.target = Some(target);
         self
     }
 
@@ -84,6 +111,8 @@ pub struct Canvas<'a> {
     pub heavy: bool,
     /// The first line of what can be scrolled once its last line is in sight.
     pub end: usize,
+    /// Where what can be clicked is, the uppermost last.
+    pub targets: Vec<(Rect, Target)>,
 }
 
 impl Canvas<'_> {
@@ -115,6 +144,9 @@ impl Canvas<'_> {
     pub fn row(&mut self, area: Rect, row: &Row) {
         if area.height == 0 || area.width == 0 {
             return;
+        }
+        if let Some(target) = row.target {
+            self.targets.push((Rect { height: 1, ..area }, target));
         }
         if let Some(scope) = row.fill {
             let style = self.style(scope);

@@ -39,8 +39,8 @@ const FORMS: [Form; 4] = [
 
 impl Form {
     fn way_width(&self, points: &[&RunRow]) -> usize {
-        let width = |run: &&RunRow| cells(self.way.of(&run.direction).as_str());
-        points.iter().map(width).filter(|width| *width <= 24).max().unwrap_or(0).max(3)
+        let width = |run: &&RunRow| cells(self.way.of(&run.direction).as_str()).min(24);
+        points.iter().map(width).max().unwrap_or(0).max("way".len())
     }
 
     /// The columns before the state.

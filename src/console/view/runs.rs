@@ -55,15 +55,12 @@ impl Form {
 
     fn widths(&self, runs: &[&RunRow]) -> Widths {
         let widest = |head: &str, most: usize, text: &dyn Fn(&RunRow) -> SafeText| {
-            runs.iter()
-                .map(|run| cells(text(run).as_str()))
-                .filter(|width| *width <= most)
-                .max()
-                .unwrap_or(0)
-                .max(head.len())
+            let widths = runs.iter().map(|run| cells(text(run).as_str()).min(most));
+            widths.max().unwrap_or(0).max(head.len())
         };
+        let word = runs.iter().map(|run| cells(run.word.as_str())).filter(|width| *width <= WORD);
         Widths {
-            word: widest("result", WORD, &|run| run.word.clone()),
+            word: word.max().unwrap_or(0).max("result".len()),
             began: self.began.width(),
             runbook: if self.runbook { widest("runbook", 16, &|run| run.runbook.clone()) } else { 0 },
             mode: widest("mode", 11, &|run| self.mode(run)),

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::frame::site_scope;
-use super::paint::{Canvas, Row, cells};
+use super::paint::{Canvas, Row, Target, cells};
 use super::{nothing, safe, span, verdict_mark, verdict_word};
+use crate::console::action::Action;
 use crate::console::facts::SiteFacts;
 use crate::console::pane::Pane;
 use crate::console::run_view::since;
@@ -74,6 +75,7 @@ fn one(canvas: &mut Canvas<'_>, state: &State, number: usize, site: &SiteFacts, 
     for (line, (subject, verdict)) in subjects.iter().enumerate().skip(first).take(usize::from(height)) {
         let row = subject_row(canvas, state, site, subject, *verdict, name_width, usize::from(body.width));
         let chosen = state.focus == Pane::Sites && selected == (number, line);
+        let row = row.means(Target::Subject(number, line));
         rows.push(if chosen { row.filled(Scope::Selected) } else { row });
     }
     if !fits {
@@ -284,11 +286,12 @@ pub(super) fn bytes(value: f64) -> String {
 }
 
 fn detail(canvas: &mut Canvas<'_>, state: &State, site: &SiteName, subject: &Subject, area: Rect) {
+    let (back, copy) = (state.key_of(Action::Back), state.key_of(Action::Copy));
     let head = Row::new()
         .put(site_scope(state, site), safe(site.as_str().to_uppercase()))
         .plain(" ")
         .put(Scope::Title, safe(subject.to_string()))
-        .put(Scope::Hint, "  esc goes back, y copies");
+        .put(Scope::Hint, safe(format!("  {back} goes back, {copy} copies")));
     canvas.row(area, &head);
     let graph_height = if area.height > 14 { 6 } else { 0 };
     let graph_area = Rect { y: area.y + 1, height: graph_height, ..area };
