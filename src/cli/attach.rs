@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::conduct::{Audience, command_in, next_line, terminal_lines};
 use super::live::{Record, operator};
 use super::output::{Output, Screen};
@@ -46,15 +48,17 @@ async fn watch(
     let mut view: Option<RunState> = None;
     let mut lines = by.map(|_| terminal_lines());
     let mut second = tokio::time::interval(std::time::Duration::from_secs(1));
+    // Heard from here on, and before any event: neither is it lost while one is shown, nor does a flood keep it waiting.
+    let mut stopped = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
             biased;
+            _ = stopped.recv() => return Ok(left(view.as_ref(), screen)),
             event = events.next() => match event {
                 Ok(Some(event)) => see(&Arc::new(event), &mut view, screen)?,
                 Ok(None) => return Ok(left(view.as_ref(), screen)),
                 Err(error) => return Err(not_attached(&error)),
             },
-            _ = tokio::signal::ctrl_c() => return Ok(left(view.as_ref(), screen)),
             Some(line) = next_line(&mut lines) => {
                 if let (Some(by), Some(view)) = (by, &view)
                     && let Some(command) = command_in(&line, by, view, screen)

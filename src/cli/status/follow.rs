@@ -61,6 +61,8 @@ pub(super) async fn follow(app: &mut App, live: &Live, args: &StatusArgs) -> Res
         }
     });
     let cannot_hear = |error| CliError::new(Exit::Failed, format!("the terminal's size cannot be followed: {error}"));
+    // Heard from here on: what comes while something is drawn is not lost.
+    let mut stopped = signal(SignalKind::interrupt())?;
     let mut resized = signal(SignalKind::window_change()).map_err(cannot_hear)?;
     let mut draw = tokio::time::interval(DRAW);
     draw.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -69,10 +71,7 @@ pub(super) async fn follow(app: &mut App, live: &Live, args: &StatusArgs) -> Res
     loop {
         tokio::select! {
             biased;
-            stop = tokio::signal::ctrl_c() => {
-                stop?;
-                break;
-            }
+            _ = stopped.recv() => break,
             _ = resized.recv(), if shown.in_place => shown.draw(app, &estate, live.clock.now())?,
             Some(says) = turns.recv() => shown.turn(live, &watch, says)?,
             look = looks.recv() => match look {
