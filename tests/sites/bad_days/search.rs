@@ -57,11 +57,16 @@ fn partial_snapshot(day: &Day) {
     let mut files = Vec::new();
     files_below(&shard, &mut files);
     files.retain(|file| file.extension().is_some_and(|kind| kind == "cfs" || kind == "fdt"));
-    let rotten = files.iter().max_by_key(|file| fs::metadata(file).expect("a file").len()).expect("a segment");
-    let mut bytes = fs::read(rotten).expect("a segment");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(rotten, &bytes).expect("it can be damaged");
+    // All of them: what was merged may be there for a while, may be larger, and is not what is copied.
+    let mut damaged = 0;
+    for segment in files {
+        let Ok(mut bytes) = fs::read(&segment) else { continue };
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&segment, &bytes).expect("it can be damaged");
+        damaged += 1;
+    }
+    assert_ne!(damaged, 0, "there is no segment");
 
     let snapshot = "[[stages.steps]]\nid = \"snapshot\"\nuses = \"elasticsearch.snapshot\"\non = \"source\"\n\
                     service = \"search\"\nretry = { attempts = 1 }\n";
