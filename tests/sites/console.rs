@@ -32,7 +32,7 @@ fn a_replicate_run_is_begun_and_watched_there_and_outlives_a_console_that_is_kil
     screen.send("2");
     screen.sees("[2 Runbooks]");
     screen.press_until(&["j", "s"], "the form of replicate", |shown| {
-        shown.contains("enter makes the plan") && shown.contains("restart  bool")
+        shown.contains("enter makes the plan") && shown.contains("restart  true or false")
     });
     screen.press_until(&["\r"], "the plan", |shown| shown.contains("start replicate?"));
     assert!(screen.shown().contains("PROD is written to"), "{}", screen.shown());
