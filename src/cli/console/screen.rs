@@ -91,7 +91,7 @@ impl Leave {
         self.say(app, |run| match run {
             Some(run) => format!("{run} goes on; watch it: {program} attach {run}, or open the console again\n"),
             // What it knew of runs may be wrong.
-            None if by_defect => format!("a run goes on without it; whether there is one: {program} runs list\n"),
+            None if by_defect => format!("a run may go on without it: {program} runs list\n"),
             None => String::new(),
         })
     }

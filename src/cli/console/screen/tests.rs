@@ -156,7 +156,7 @@ fn a_panic_of_the_screen_gives_the_terminal_back_and_says_where_to_go_on() {
 fn a_panic_beside_the_screen_ends_it_in_order() {
     ends("a task", refreshes, "tokio-rt-worker", GOES_ON);
     ends("a thread", refreshes, "helper", GOES_ON);
-    let list = "a run goes on without it; whether there is one: changeover runs list\n";
+    let list = "a run may go on without it: changeover runs list\n";
     ends("a task, and no run is known", refreshes, "tokio-rt-worker", list);
 }
 
